@@ -1,0 +1,55 @@
+"""Exit statuses, and the two kinds of trouble every program tells apart.
+
+Temporary trouble is tried again and never loses mail; permanent trouble is told to the sender.
+"""
+
+from __future__ import annotations
+
+OK = 0
+PERM = 100  # qmail's convention: permanent, or wrong use
+TEMP = 111  # qmail's convention: try again later
+
+# sysexits.h, for the programs that other mail systems start.
+EX_USAGE = 64
+EX_DATAERR = 65
+EX_NOUSER = 67
+EX_UNAVAILABLE = 69
+EX_SOFTWARE = 70
+EX_OSERR = 71
+EX_CANTCREAT = 73
+EX_IOERR = 74
+EX_TEMPFAIL = 75
+EX_NOPERM = 77
+EX_CONFIG = 78
+
+
+class Trouble(Exception):
+    """What went wrong, once for the peer and once for the log.
+
+    text: one sentence for the peer or user: no paths, no secrets.
+    code: the enhanced status code of RFC 3463, "4.3.0".
+    detail: for the log: object, operation and the system's words.
+    """
+
+    def __init__(self, text: str, *, code: str, detail: str = "") -> None:
+        super().__init__(text)
+        self.text = text
+        self.code = code
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.text} ({self.detail})" if self.detail else self.text
+
+
+class Temp(Trouble):
+    """Worth another try: 4yz, exit 111 (or 75)."""
+
+    def __init__(self, text: str, *, code: str = "4.3.0", detail: str = "") -> None:
+        super().__init__(text, code=code, detail=detail)
+
+
+class Perm(Trouble):
+    """No use trying again: 5yz, exit 100."""
+
+    def __init__(self, text: str, *, code: str = "5.0.0", detail: str = "") -> None:
+        super().__init__(text, code=code, detail=detail)

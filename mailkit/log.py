@@ -1,0 +1,72 @@
+r"""The log: one line on standard error per event, the event's word first.
+
+    rcpt c=8f2a to=<bob@example.test> verdict=reject by=quota code=5.2.2 ms=31
+
+A value with blanks, quotes or nothing in it is put in double quotes; control octets are escaped (\n, \x1b), so
+one event is always one line whatever a peer sent. No time: whoever reads our standard error (the journal,
+mailkit-up, multilog) stamps the line. Words and fields are listed in mailkit-log(7).
+"""
+
+from __future__ import annotations
+
+import os
+
+_LONGEST = 1000  # characters of one value: a peer must not be able to flood the log with one line
+
+
+def _stderr(line: str) -> None:
+    try:
+        os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
+    except OSError:
+        pass  # nobody reads the log any more: mail goes on
+
+
+sink = _stderr
+
+
+def event(word: str, /, **fields: object) -> None:
+    """Write one line. Fields that are None are left out; a trailing "_" of a name is dropped (from_=...)."""
+    parts = [word]
+    for name, value in fields.items():
+        if value is not None:
+            parts.append(f"{name.rstrip('_')}={quoted(value)}")
+    sink(" ".join(parts))
+
+
+def trace(word: str, error: BaseException, /, **fields: object) -> None:
+    """Write one line for an error nobody expected, with its traceback in the field `trace`."""
+    import traceback
+
+    text = "".join(traceback.format_exception(error))
+    parts = [word, *(f"{name.rstrip('_')}={quoted(value)}" for name, value in fields.items() if value is not None)]
+    sink(" ".join(parts) + " trace=" + _escaped(text[-8000:]))
+
+
+def quoted(value: object) -> str:
+    """`value` as it stands in a log line."""
+    if value is True:
+        return "yes"
+    if value is False:
+        return "no"
+    text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "..."
+    if text.isascii() and text.isprintable() and text and " " not in text and '"' not in text and "\\" not in text:
+        return text
+    return _escaped(text)
+
+
+def _escaped(text: str) -> str:
+    out = []
+    for char in text:
+        if char in '"\\':
+            out.append("\\" + char)
+        elif char == "\n":
+            out.append("\\n")
+        elif char.isprintable():
+            out.append(char)
+        elif ord(char) < 256:
+            out.append(f"\\x{ord(char):02x}")
+        else:
+            out.append(f"\\u{ord(char):04x}" if ord(char) < 65536 else f"\\U{ord(char):08x}")
+    return '"' + "".join(out) + '"'
