@@ -1,0 +1,337 @@
+"""The only place that changes names on disk or makes them durable.
+
+What lives here: create, write, rename, link, unlink, mkdir, truncate, fsync, flock and lock files, each a thin
+function, so that the crash tests can break every one of them (`fault`), and so that a rule such as "fsync the file,
+rename it, fsync the directory, then say 250" stands in one place. What does not: what a file means.
+
+Invariant of `publish`: the final name never shows a file whose octets are not on disk, and when `publish` returns
+both octets and name survive a power failure. OSError passes through unless a function says otherwise.
+
+Under the event loop the publishes of many sessions share one round of fsync: `mailkit.net.loop` sets `committer`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+
+from mailkit import clock
+from mailkit.exits import Temp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterable
+    from types import TracebackType
+    from typing import Protocol
+
+    class Committer(Protocol):
+        """Makes files and directories durable together with those of other sessions."""
+
+        def publish(self, fd: int, tmp: str, final: str) -> Awaitable[None]: ...
+        def settle(self, directories: Iterable[str]) -> Awaitable[None]: ...
+
+
+fault: Callable[..., None] | None = None
+"""Called with the name and arguments of each operation before it is done: the crash tests' way in."""
+
+committer: Committer | None = None
+
+
+def create(path: str, mode: int = 0o600) -> int:
+    """A descriptor for writing a file that did not exist. FileExistsError when it did."""
+    if fault is not None:
+        fault("create", path)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+
+
+def write(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all of `data`."""
+    if fault is not None:
+        fault("write", fd, data)
+    done = os.write(fd, data)
+    while done < len(data):
+        done += os.write(fd, memoryview(data)[done:])
+
+
+def sync(fd: int) -> None:
+    """The octets of an open file are on disk."""
+    if fault is not None:
+        fault("sync", fd)
+    os.fsync(fd)
+
+
+def sync_dir(path: str) -> None:
+    """The names in a directory are on disk."""
+    if fault is not None:
+        fault("sync_dir", path)
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+async def publish(fd: int, tmp: str, final: str) -> None:
+    """Make the file `fd`, written at `tmp`, appear durably as `final`; closes `fd`.
+
+    On OSError neither name is left. A crash leaves `tmp`, or a whole file at `final`.
+    """
+    if committer is not None:
+        await committer.publish(fd, tmp, final)
+    else:
+        publish_now(fd, tmp, final)
+
+
+async def settle(directories: Iterable[str]) -> None:
+    """Make the names in these directories durable (after rename, link, unlink)."""
+    if committer is not None:
+        await committer.settle(directories)
+    else:
+        for directory in directories:
+            sync_dir(directory)
+
+
+def publish_now(fd: int, tmp: str, final: str) -> None:
+    """`publish`, blocking, for one file."""
+    (error,) = publish_all([(fd, tmp, final)], ())
+    if error is not None:
+        raise error
+
+
+def publish_all(
+    batch: list[tuple[int, str, str]],
+    directories: Iterable[str],
+    start_writeback: Callable[[int], None] | None = None,
+) -> list[OSError | None]:
+    """Publish a whole round: fsync every file, rename all, fsync each directory once. One result per file.
+
+    directories: further directories to fsync in the same round; a failure there raises OSError.
+    start_writeback: called with each descriptor first, so that the first fsync commits them all.
+    """
+    if start_writeback is not None:
+        for fd, _, _ in batch:
+            start_writeback(fd)
+    errors = [_written(fd, tmp, final) for fd, tmp, final in batch]
+    changed = {os.path.dirname(final) for (_, _, final), error in zip(batch, errors, strict=True) if error is None}
+    for directory in changed:
+        try:
+            sync_dir(directory)
+        except OSError as error:
+            for i, (_, _, final) in enumerate(batch):
+                if errors[i] is None and os.path.dirname(final) == directory:
+                    errors[i] = error
+                    _unlink_quietly(final)
+    for directory in set(directories) - changed:
+        sync_dir(directory)
+    return errors
+
+
+def _written(fd: int, tmp: str, final: str) -> OSError | None:
+    try:
+        try:
+            sync(fd)
+        finally:
+            os.close(fd)
+        rename(tmp, final)
+    except OSError as error:
+        _unlink_quietly(tmp)
+        return error
+    return None
+
+
+def _unlink_quietly(path: str) -> None:
+    try:
+        unlink(path)
+    except OSError:
+        pass  # the cleaner of tmp/ gets it; the error that led here is the one to tell
+
+
+def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> None:
+    """Put `data` in the place of `path`, whole or not at all. A crash leaves the old file or the new one."""
+    tmp = f"{path}.{clock.pid()}.{clock.token(4)}.tmp"
+    fd = create(tmp, mode)
+    try:
+        try:
+            write(fd, data)
+            if durable:
+                sync(fd)
+        finally:
+            os.close(fd)
+        rename(tmp, path)
+    except OSError:
+        _unlink_quietly(tmp)
+        raise
+    if durable:
+        sync_dir(os.path.dirname(path))
+
+
+def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
+    """Add `data` at the end of a file, made when missing, in one write."""
+    if fault is not None:
+        fault("append", path)
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, mode)
+    try:
+        write(fd, data)
+        if durable:
+            sync(fd)
+    finally:
+        os.close(fd)
+
+
+def overwrite(fd: int, offset: int, data: bytes) -> None:
+    """Rewrite octets in place, on disk when this returns. For single octets: no tear is possible."""
+    if fault is not None:
+        fault("overwrite", fd, offset, data)
+    os.pwrite(fd, data, offset)
+    os.fdatasync(fd)
+
+
+def rename(old: str, new: str, durable: bool = False) -> None:
+    """Rename within one file system, replacing `new`."""
+    if fault is not None:
+        fault("rename", old, new)
+    os.rename(old, new)
+    if durable:
+        for directory in {os.path.dirname(old), os.path.dirname(new)}:
+            sync_dir(directory)
+
+
+def link(old: str, new: str) -> None:
+    """A further name for a file. FileExistsError when it is taken."""
+    if fault is not None:
+        fault("link", old, new)
+    os.link(old, new)
+
+
+def unlink(path: str, missing_ok: bool = False) -> None:
+    """Remove a name."""
+    if fault is not None:
+        fault("unlink", path)
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        if not missing_ok:
+            raise
+
+
+def mkdir(path: str, mode: int = 0o700, exist_ok: bool = True) -> None:
+    """Make a directory and those above it."""
+    if os.path.isdir(path):
+        if not exist_ok:
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+        return
+    parent = os.path.dirname(path)
+    if parent and not os.path.isdir(parent):
+        mkdir(parent, mode)
+    if fault is not None:
+        fault("mkdir", path)
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        if not (exist_ok and os.path.isdir(path)):
+            raise
+
+
+def rmdir(path: str) -> None:
+    """Remove an empty directory."""
+    if fault is not None:
+        fault("rmdir", path)
+    os.rmdir(path)
+
+
+def truncate(fd: int, length: int) -> None:
+    """Cut an open file to `length` octets."""
+    if fault is not None:
+        fault("truncate", fd, length)
+    os.ftruncate(fd, length)
+
+
+def chown(path: str, uid: int, gid: int) -> None:
+    """Give a file to somebody."""
+    if fault is not None:
+        fault("chown", path)
+    os.chown(path, uid, gid)
+
+
+def utime(path: str, seconds: float) -> None:
+    """Set a file's times."""
+    if fault is not None:
+        fault("utime", path)
+    os.utime(path, (seconds, seconds))
+
+
+def lock(fd: int, wait_s: float = 0) -> bool:
+    """Take the exclusive flock(2) of an open file, until it is closed. False when another has it for `wait_s`."""
+    if fault is not None:
+        fault("lock", fd)
+    until = clock.monotonic() + wait_s
+    while True:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if clock.monotonic() >= until:
+                return False
+            clock.sleep(0.01)
+
+
+class DotLock:
+    """A lock file that also works between machines on a shared file system: `with DotLock(path): ...`.
+
+    The lock is held by whoever could link(2) the name, as Dovecot and mutt do it. A lock file untouched for
+    `stale_s` seconds was left by a process that died: it is broken. Temp when it is not had within `wait_s`.
+    A holder who may need longer than `stale_s` calls `touch`.
+    """
+
+    __slots__ = ("path", "stale_s", "wait_s")
+
+    def __init__(self, path: str, stale_s: float = 120, wait_s: float = 60) -> None:
+        self.path = path
+        self.stale_s = stale_s
+        self.wait_s = wait_s
+
+    def __enter__(self) -> DotLock:
+        until = clock.monotonic() + self.wait_s
+        while not self._taken():
+            self._break_stale()
+            if clock.monotonic() >= until:
+                raise Temp("mailbox is locked", code="4.2.0", detail=f"lock {self.path}: held for {self.wait_s} s")
+            clock.sleep(0.01 + 0.02 * clock.random())
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        unlink(self.path, missing_ok=True)
+
+    def touch(self) -> None:
+        """Say that the holder is alive."""
+        utime(self.path, clock.now())
+
+    def _taken(self) -> bool:
+        own = f"{self.path}.{clock.host()}.{clock.pid()}.{clock.token(4)}"
+        fd = create(own, 0o600)
+        try:
+            write(fd, b"%d:%s\n" % (clock.pid(), clock.host().encode()))
+        finally:
+            os.close(fd)
+        try:
+            link(own, self.path)
+            return True
+        except FileExistsError:
+            return False
+        finally:
+            unlink(own)
+
+    def _break_stale(self) -> None:
+        """Break a lock nobody touches: by rename, so that of two breakers only one removes it, and checked again
+        after the rename, so that a lock taken in between is put back."""
+        try:
+            if clock.now() - os.stat(self.path).st_mtime < self.stale_s:
+                return
+            aside = f"{self.path}.{clock.token(4)}.stale"
+            rename(self.path, aside)
+            if clock.now() - os.stat(aside).st_mtime < self.stale_s:
+                link(aside, self.path)
+            unlink(aside)
+        except FileNotFoundError:
+            return
