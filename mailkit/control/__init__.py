@@ -6,8 +6,8 @@
                           example.net
 
 A missing file means the default of the table (control/table.py), which `mailkit-showctl` prints. The first line
-counts for single values; lists take one entry a line; blank lines and lines that start with "#" do not count. Values are read when
-they are asked for and kept until the file changes, so nothing needs a reload.
+counts for single values; lists take one entry a line; blank lines and lines that start with "#" do not count.
+Values are read when they are asked for and kept until the file changes, so nothing needs a reload.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ class Control:
         except ValueError as error:
             path = os.path.join(self.directory, entry.name)
             if not entry.safe:
-                raise Perm(
-                    f"control/{entry.name} has a bad value", code="4.3.5", detail=f"{path}: {error}; wanted: {entry.kind}"
-                )
+                raise Perm(f"control/{entry.name} has a bad value", code="4.3.5", detail=f"{path}: {error}")
             log.event("control", file=path, error=str(error), wanted=entry.kind, used=entry.default)
             return parse(entry.kind, entry.default)
 

@@ -1,6 +1,7 @@
 """The table of control values: every name, what it means and who reads it.
 
-One value = one row here and one entry in mailkit-control(5); a test holds the two together. `mailkit-showctl` prints the table.
+One value = one row here and one entry in mailkit-control(5); a test holds the two together. `mailkit-showctl`
+prints the table.
 """
 
 from __future__ import annotations
@@ -31,7 +32,8 @@ ROWS = (
     Value("maxconn", "number", "1000", "connections one worker serves at once", "smtpd imapd pop3d"),
     Value("maxperip", "number", "50", "connections one address may have open in a worker; 0 means no limit",
           "smtpd imapd pop3d"),
-    Value("stopgrace", "seconds", "30", "time that open sessions get to finish after SIGTERM", "smtpd imapd pop3d runq"),
+    Value("stopgrace", "seconds", "30", "time that open sessions get to finish after SIGTERM",
+          "smtpd imapd pop3d runq"),
     Value("pollseconds", "seconds", "30", "how often to look at directories that inotify may not see",
           "imapd runq"),
 )  # fmt: skip

@@ -1,0 +1,79 @@
+"""What a session sees of its connection, whichever driver runs it."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, Protocol, TypeVar
+
+    R = TypeVar("R")
+
+    class Tls(Protocol):
+        """The facts of a finished handshake."""
+
+        version: str  # "TLSv1.3"
+        cipher: str  # "TLS_AES_256_GCM_SHA384"
+        sni: str  # the name the client asked for, "" when none
+        client_cert: bytes | None  # DER
+
+        def binding(self, kind: str) -> bytes | None:
+            """Channel binding data of RFC 5929 / RFC 9266 ("tls-exporter", "tls-server-end-point"), None when the
+            TLS library cannot give it."""
+
+    class Watch(Protocol):
+        """Directories under watch for one session."""
+
+        def close(self) -> None:
+            """Stop watching."""
+
+    class Conn(Protocol):
+        """One connection. Octets in by `more`, out by `write` and `flush`."""
+
+        id: str  # short, unique per process and time: the c= of the log
+        service: str  # "mx", "imaps"
+        peer: str  # IP address as text, "" when there is none (a pipe)
+        peer_port: int
+        local: str
+        local_port: int
+        tls: Tls | None
+        can_starttls: bool  # there is a certificate and no TLS yet
+        idle_s: float  # how long one `more` may wait
+
+        async def more(self, wake: bool = False) -> bytes | None:
+            """The next octets as they came, b"" at the end. None only with `wake`: a watch fired.
+            Timeout, Stopping."""
+
+        def write(self, data: bytes) -> None:
+            """Queue octets for the peer."""
+
+        async def flush(self) -> None:
+            """Everything queued is on its way; waits for a slow peer. Timeout, Gone."""
+
+        async def starttls(self) -> None:
+            """Flush, forget every octet that came in the clear (RFC 3207 4.2), shake hands as the server. Gone."""
+
+        async def offload(self, function: Callable[..., R], *args: Any) -> R:
+            """The result of blocking work, done where it holds up nobody else."""
+
+        async def pause(self, seconds: float) -> None:
+            """Let time pass. Stopping ends it early."""
+
+        def watch(self, directories: list[str]) -> Watch:
+            """Wake `more(wake=True)` whenever a name in one of `directories` changes."""
+
+
+class Closing(Exception):
+    """The session has to end; what to say to the peer, if anything, depends on why."""
+
+
+class Timeout(Closing):
+    """The peer was silent too long, or the session has lasted its full time: say so and close."""
+
+
+class Stopping(Closing):
+    """The server is ending: say so and close."""
+
+
+class Gone(Closing):
+    """The peer is no longer there: there is nobody to say anything to."""

@@ -1,0 +1,1 @@
+"""What tests share: transcripts, crash tests, homes, real programs, real servers."""

@@ -1,0 +1,26 @@
+"""Programs that are not ours: needed by some tests, skipped with a reason where they are missing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import pytest
+
+_PLACES = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin", "/usr/local/sbin"])
+
+
+def need(program: str) -> str:
+    """The program's path. Without it the test is skipped, or fails where MAILKIT_ALL_TESTS is set."""
+    path = shutil.which(program, path=_PLACES)
+    if path is None:
+        absent(f"the program {program} is not installed")
+        raise AssertionError("unreachable")
+    return path
+
+
+def absent(reason: str) -> None:
+    """Something outside is missing: skip, or fail where MAILKIT_ALL_TESTS is set."""
+    if os.environ.get("MAILKIT_ALL_TESTS"):
+        pytest.fail(f"{reason}, and MAILKIT_ALL_TESTS is set")
+    pytest.skip(reason)

@@ -1,0 +1,108 @@
+"""files: what is on disk when a program dies at any moment."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailkit import files
+from mailkit.exits import Temp
+from tests.harness.crash import crashes
+from tests.harness.transcript import run
+
+
+def test_publish_shows_the_whole_file_or_none(tmp_path: Path) -> None:
+    def prepare(home: Path) -> None:
+        (home / "tmp").mkdir()
+        (home / "new").mkdir()
+
+    def scenario(home: Path) -> str:
+        fd = files.create(str(home / "tmp/a"))
+        files.write(fd, b"line\n" * 100)
+        run(files.publish(fd, str(home / "tmp/a"), str(home / "new/a")))
+        return "250"
+
+    seen = set()
+    for crash in crashes(tmp_path, scenario, prepare):
+        final = crash.directory / "new/a"
+        if final.exists():
+            assert final.read_bytes() == b"line\n" * 100, crash
+        if crash.result == "250":
+            assert final.exists()
+        seen.add((crash.variant, crash.done, final.exists()))
+    assert ("plug", False, False) in seen and ("kill", False, True) in seen and ("plug", True, True) in seen
+
+
+def test_publish_that_fails_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    fd = files.create(str(tmp_path / "tmp/a"))
+    files.write(fd, b"x")
+    with pytest.raises(FileNotFoundError):
+        files.publish_now(fd, str(tmp_path / "tmp/a"), str(tmp_path / "nowhere/a"))
+    assert os.listdir(tmp_path / "tmp") == []
+
+
+def test_replace_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
+    def prepare(home: Path) -> None:
+        (home / "passwd").write_bytes(b"old\n" * 50)
+
+    def scenario(home: Path) -> bool:
+        files.replace(str(home / "passwd"), b"new\n" * 80)
+        return True
+
+    for crash in crashes(tmp_path, scenario, prepare):
+        now = (crash.directory / "passwd").read_bytes()
+        assert now in (b"old\n" * 50, b"new\n" * 80), crash
+        if crash.result:
+            assert now == b"new\n" * 80
+
+
+def test_one_round_syncs_a_directory_once(tmp_path: Path) -> None:
+    (tmp_path / "tmp").mkdir()
+    (tmp_path / "new").mkdir()
+    calls: list[str] = []
+    batch = []
+    for i in range(5):
+        path = str(tmp_path / f"tmp/{i}")
+        fd = files.create(path)
+        files.write(fd, b"x")
+        batch.append((fd, path, str(tmp_path / f"new/{i}")))
+    files.fault = lambda name, *args: calls.append(name)
+    try:
+        assert files.publish_all(batch, ()) == [None] * 5
+    finally:
+        files.fault = None
+    assert calls.count("sync") == 5 and calls.count("sync_dir") == 1 and calls[-1] == "sync_dir"
+
+
+def test_dot_lock_is_held_by_one(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.lock")
+    with files.DotLock(path):
+        with pytest.raises(Temp), files.DotLock(path, wait_s=0):
+            pass
+        assert os.path.exists(path)
+    assert os.listdir(tmp_path) == []
+
+
+def test_stale_dot_lock_is_broken(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    path.write_text("1:elsewhere\n")
+    os.utime(path, (1, 1))
+    with files.DotLock(str(path), wait_s=5):
+        assert path.exists()
+    assert os.listdir(tmp_path) == []
+
+
+def test_flock_waits_and_gives_up(tmp_path: Path) -> None:
+    path = str(tmp_path / "entry")
+    first = files.create(path)
+    second = os.open(path, os.O_RDWR)
+    try:
+        assert files.lock(first)
+        assert not files.lock(second)
+        os.close(first)
+        assert files.lock(second)
+    finally:
+        os.close(second)
