@@ -1,0 +1,36 @@
+"""What came of one attempt to deliver to one recipient."""
+
+from __future__ import annotations
+
+from mailkit.exits import Temp, Trouble
+
+
+class Outcome:
+    """status: "ok" delivered (or handed on), "temp" try again, "perm" never.
+
+    code: enhanced status code of RFC 3463. text: one line for reports; where a remote server said something, its words.
+    remote: the name of that server, "" when the trouble (or the success) is ours. action: the RFC 3464 word for reports when it is
+    not the status's usual one: "relayed" or "expanded".
+    """
+
+    __slots__ = ("action", "code", "remote", "status", "text")
+
+    def __init__(self, status: str, code: str = "2.0.0", text: str = "", remote: str = "", action: str = "") -> None:
+        self.status = status
+        self.code = code
+        self.text = text
+        self.remote = remote
+        self.action = action
+
+    @property
+    def ok(self) -> bool:
+        """Was it delivered?"""
+        return self.status == "ok"
+
+    def __repr__(self) -> str:
+        return f"Outcome({self.status!r}, {self.code!r}, {self.text!r}, {self.remote!r})"
+
+
+def of(trouble: Trouble) -> Outcome:
+    """The outcome that an exception stands for."""
+    return Outcome("temp" if isinstance(trouble, Temp) else "perm", trouble.code, trouble.text)

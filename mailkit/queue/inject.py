@@ -1,0 +1,116 @@
+"""A new queue entry: streamed in, durable when commit returns.
+
+What is on disk if we die: before commit, nothing or a file in tmp/ that the runner removes after 36 hours; after commit
+the entry in new/. The message was not accepted until commit returned, so nothing is ever lost here.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import clock, files
+from mailkit.control import Home
+from mailkit.exits import Temp
+from mailkit.queue import entry
+from mailkit.queue.name import Name
+
+DIRECTORIES = ("tmp", "new", "cur", "hold", "failed")
+_HELD_MOST = 128 << 10  # octets kept in memory: a small message costs one write, an aborted one none
+
+
+class Spool:
+    """One message on its way into the queue: begin, write..., then commit or abort."""
+
+    __slots__ = ("_due", "_fd", "_held", "_held_octets", "_parts", "_queue", "_tmp", "id", "size")
+
+    def __init__(self, home: Home) -> None:
+        self._queue = home.queue
+        self._reset()
+
+    def _reset(self) -> None:
+        self._fd = -1
+        self._tmp = ""
+        self._parts: list[bytes] = []
+        self._held_octets = 0
+        self._due = 0
+        self.id = ""
+        self.size = 0  # octets of the message so far
+
+    def begin(self, envelope: entry.Envelope, due: float | None = None) -> str:
+        """Start an entry; returns its id. `due`: Unix seconds of the first attempt, now unless given.
+
+        ValueError when the envelope has no recipients.
+        """
+        if not envelope.recipients:
+            raise ValueError("a queue entry needs a recipient")
+        self.abort()
+        now = clock.now()
+        envelope.params.setdefault("arrived", str(int(now)))
+        self._due = int(now if due is None else due)
+        self.id = clock.token(8)
+        self._tmp = os.path.join(self._queue, "tmp", self.id)
+        head = entry.encode(envelope)
+        self._parts.append(head)
+        self._held_octets = len(head)
+        return self.id
+
+    def write(self, data: bytes) -> None:
+        """Add octets of the message, lines ending in LF. Temp when the disk refuses them."""
+        self._parts.append(bytes(data))
+        self.size += len(data)
+        self._held_octets += len(data)
+        if self._held_octets >= _HELD_MOST:
+            self._spill()
+
+    async def commit(self) -> str:
+        """Make it durable; returns the id. Temp when that failed: then nothing was queued."""
+        id = self.id
+        self._spill()
+        fd, self._fd = self._fd, -1
+        final = os.path.join(self._queue, "new", str(Name(self._due, 0, id, self.size)))
+        try:
+            await files.publish(fd, self._tmp, final)
+        except OSError as error:
+            tmp = self._tmp
+            self._reset()
+            _forget(tmp)
+            raise _refused(error)
+        self._reset()
+        return id
+
+    def abort(self) -> None:
+        """Forget it: nothing is queued. Harmless at any time."""
+        fd, tmp = self._fd, self._tmp
+        self._reset()
+        if fd >= 0:
+            os.close(fd)
+            _forget(tmp)
+
+    def _spill(self) -> None:
+        try:
+            if self._fd < 0:
+                self._fd = files.create(self._tmp)
+            files.write(self._fd, b"".join(self._parts))
+        except OSError as error:
+            self.abort()
+            raise _refused(error)
+        self._parts.clear()
+        self._held_octets = 0
+
+
+def prepare(home: Home) -> None:
+    """Make the queue's directories where they are missing."""
+    files.mkdir(home.queue, exist_ok=True)
+    for name in DIRECTORIES:
+        files.mkdir(os.path.join(home.queue, name), exist_ok=True)
+
+
+def _forget(tmp: str) -> None:
+    try:
+        files.unlink(tmp, missing_ok=True)
+    except OSError:
+        pass  # the runner clears tmp/
+
+
+def _refused(error: OSError) -> Temp:
+    return Temp("no room to queue the message", code="4.3.1", detail=f"queue: {error.filename or ''}: {error.strerror}")

@@ -1,0 +1,46 @@
+"""The name of a queue file: `ls` is the schedule.
+
+    1763768464.0.6f1d2c7a90be3345,S=4123
+    due        | id               size of the message in octets
+               attempts so far
+
+A name that does not parse belongs to somebody else and is left alone. Renaming an entry to another due time or
+into hold/ is how it is rescheduled and held, by hand or by a program.
+"""
+
+from __future__ import annotations
+
+
+class Name:
+    """A parsed file name. due: Unix seconds. attempts: how often delivery was tried. size: octets of the message."""
+
+    __slots__ = ("attempts", "due", "id", "size")
+
+    def __init__(self, due: int, attempts: int, id: str, size: int) -> None:
+        self.due = due
+        self.attempts = attempts
+        self.id = id
+        self.size = size
+
+    def __str__(self) -> str:
+        return f"{self.due:010d}.{self.attempts}.{self.id},S={self.size}"
+
+    def at(self, due: int, attempts: int | None = None) -> Name:
+        """The same entry at another time."""
+        return Name(due, self.attempts if attempts is None else attempts, self.id, self.size)
+
+
+def parse(text: str) -> Name | None:
+    """The parts of a file name, None when it is not one of ours."""
+    head, comma, size = text.partition(",S=")
+    parts = head.split(".")
+    if not comma or len(parts) != 3 or not parts[2].isalnum():
+        return None
+    due, attempts, id = parts
+    if not (_digits(due) and _digits(attempts) and _digits(size)):
+        return None
+    return Name(int(due), int(attempts), id, int(size))
+
+
+def _digits(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16

@@ -1,0 +1,29 @@
+"""File names of queue entries."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailkit.queue import name
+from mailkit.queue.name import Name
+
+
+@given(st.integers(0, 10**12), st.integers(0, 999), st.text("0123456789abcdef", min_size=1), st.integers(0, 10**12))
+def test_a_name_is_read_back(due: int, attempts: int, id: str, size: int) -> None:
+    found = name.parse(str(Name(due, attempts, id, size)))
+    assert found is not None
+    assert (found.due, found.attempts, found.id, found.size) == (due, attempts, id, size)
+
+
+def test_names_sort_by_due_time() -> None:
+    names = [str(Name(due, 3, "a", 1)) for due in (5, 40, 1763768464, 9999999999)]
+    assert sorted(names) == names
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", ".nfs0001", "1.0.a", "1.0.a,S=", "1.0.a,S=x", "a.0.b,S=1", "1.0,S=1", "1.0.a/b,S=1"]
+)
+def test_other_names_are_not_ours(text: str) -> None:
+    assert name.parse(text) is None
