@@ -179,12 +179,13 @@ def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> 
         os.close(fd)
 
 
-def overwrite(fd: int, offset: int, data: bytes) -> None:
-    """Rewrite octets in place, on disk when this returns. For single octets: no tear is possible."""
+def overwrite(fd: int, offset: int, data: bytes, durable: bool = True) -> None:
+    """Rewrite octets in place, on disk when this returns unless not `durable`. For single octets: no tear is possible."""
     if fault is not None:
         fault("overwrite", fd, offset, data)
     os.pwrite(fd, data, offset)
-    os.fdatasync(fd)
+    if durable:
+        os.fdatasync(fd)
 
 
 def rename(old: str, new: str, durable: bool = False) -> None:
