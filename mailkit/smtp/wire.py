@@ -1,0 +1,212 @@
+"""The SMTP engine without I/O: octets in, command lines and message text out (RFC 5321 2.3.8, 4.1.1.4, 4.5.2).
+
+    Receiver    what the server reads: command lines, then the text after DATA, or counted octets after BDAT
+    DotText     the text after DATA: dots unstuffed, CRLF turned into LF, the end found
+    ChunkText   the text of BDAT chunks: CRLF turned into LF, no dots, no end mark (RFC 3030)
+    DotSender   the way back: text with LF line ends as it is sent after DATA
+
+What a command means is in session and verbs/. The text comes out as the queue keeps it, with LF line ends, in
+pieces as big as those that came in: nothing here is done line by line.
+
+Invariants, which SMTP smuggling breaks elsewhere: only CRLF "." CRLF ends a message; a CR or LF that stands alone
+is never taken for a line end unless the caller asked for `repair`, and not even then does it end a message; what
+comes out does not depend on how the input was cut.
+"""
+
+from __future__ import annotations
+
+from mailkit.lines import Lines, TooLong
+
+__all__ = ["BadLine", "ChunkText", "DotSender", "DotText", "Receiver", "TooLong"]
+
+_END = b"\r\n.\r\n"
+# Text that may be the beginning of _END is held back until more has come. Longest first.
+_END_BEGINS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
+
+BARE_CR = "bare CR"
+BARE_LF = "bare LF"
+NUL = "NUL"
+
+
+class BadLine(Exception):
+    """A command line holds a bare CR, a bare LF or a NUL: the text says which."""
+
+
+class Receiver:
+    """Everything a server has received on one connection and not yet used."""
+
+    __slots__ = ("_lines", "_repair", "_skipping")
+
+    def __init__(self, repair: bool = False) -> None:
+        """repair: bare LF ends a command line too, for peers the administrator listed."""
+        self._lines = Lines()
+        self._skipping = False
+        self._repair = repair
+
+    def __len__(self) -> int:
+        """Octets received and not yet used."""
+        return len(self._lines)
+
+    def feed(self, data: bytes) -> None:
+        """Add octets as they came."""
+        self._lines.feed(data)
+
+    def clear(self) -> None:
+        """Forget everything received: STARTTLS (RFC 3207 4.2)."""
+        self._lines.clear()
+        self._skipping = False
+
+    def command(self, limit: int) -> bytes | None:
+        """The next command line without its CRLF, or None: feed more.
+
+        limit: octets with the CRLF. TooLong once for a line over it, whose rest is then skipped; BadLine for a
+        line that is consumed but must not be obeyed.
+        """
+        if self._skipping:
+            self._skipping = not self._lines.skip_line()
+            if self._skipping:
+                return None
+        try:
+            line = self._lines.line(limit)
+        except TooLong:
+            self._skipping = not self._lines.skip_line()
+            raise
+        if line is None:
+            return None
+        return self._checked(line)
+
+    def _checked(self, line: bytes) -> bytes:
+        text = line[:-2] if line.endswith(b"\r\n") else line[:-1]
+        if len(text) == len(line) - 1 and not self._repair:
+            raise BadLine(BARE_LF)
+        if b"\r" in text:
+            raise BadLine(BARE_CR)
+        if b"\0" in text:
+            raise BadLine(NUL)
+        return text
+
+    def take(self, octets: int) -> bytes:
+        """At most `octets` of what was received, as it came: BDAT, PROXY."""
+        return self._lines.take(octets)
+
+    def text(self, decoder: DotText) -> bytes:
+        """What `decoder` makes of everything received; what follows the end of the message stays here."""
+        text, rest = decoder.decode(self._lines.take(len(self._lines)))
+        if rest:
+            self._lines.feed(rest)
+        return text
+
+
+class DotText:
+    """Decodes the text after DATA (RFC 5321 4.5.2).
+
+    `ended` tells that the end was seen; `flaw` is "" or the first thing that makes the message unacceptable. With
+    `repair` a bare LF passes as a line end and a bare CR is dropped, and neither is a flaw. A flawed message has
+    to be read to its end all the same: only there is the next command.
+    """
+
+    __slots__ = ("_first", "_held", "_repair", "ended", "flaw")
+
+    def __init__(self, repair: bool = False) -> None:
+        # The CRLF of the DATA line: "." CRLF at the very beginning ends an empty message, and the
+        # first line may be dot-stuffed like any other. Its LF is cut off again in _plain().
+        self._held = b"\r\n"
+        self._first = True
+        self._repair = repair
+        self.ended = False
+        self.flaw = ""
+
+    def decode(self, data: bytes) -> tuple[bytes, bytes]:
+        """Text with LF line ends, and what of `data` lies behind the end of the message."""
+        data = self._held + data
+        end = data.find(_END)
+        if end >= 0:
+            self.ended = True
+            self._held = b""
+            return self._plain(data[: end + 2]), data[end + len(_END) :]
+        keep = len(data)
+        for begin in _END_BEGINS:
+            if data.endswith(begin):
+                keep -= len(begin)
+                break
+        self._held = data[keep:]
+        return self._plain(data[:keep]), b""
+
+    def _plain(self, text: bytes) -> bytes:
+        text = text.replace(b"\r\n.", b"\r\n")
+        plain = text.replace(b"\r\n", b"\n")
+        # Each CRLF lost one octet: any LF beyond that number stood alone, and so did any CR that is left.
+        if b"\r" in plain:
+            plain = self._bare(plain, BARE_CR)
+        if plain.count(b"\n") != text.count(b"\r\n"):
+            plain = self._bare(plain, BARE_LF)
+        if b"\0" in plain:
+            self.flaw = self.flaw or NUL
+        if self._first and plain:
+            self._first = False
+            return plain[1:]
+        return plain
+
+    def _bare(self, plain: bytes, flaw: str) -> bytes:
+        if self._repair:
+            return plain.replace(b"\r", b"")
+        self.flaw = self.flaw or flaw
+        return plain
+
+
+class ChunkText:
+    """Decodes the octets of BDAT chunks that hold text, not binary (RFC 3030 3).
+
+    `flaw` and `repair` are those of DotText. CRLF may be cut by the border of two chunks.
+    """
+
+    __slots__ = ("_held", "_repair", "flaw")
+
+    def __init__(self, repair: bool = False) -> None:
+        self._held = b""
+        self._repair = repair
+        self.flaw = ""
+
+    def decode(self, data: bytes, last: bool = False) -> bytes:
+        """Text with LF line ends. last: no further octets will come."""
+        data = self._held + data
+        self._held = b""
+        if data.endswith(b"\r") and not last:
+            self._held = b"\r"
+            data = data[:-1]
+        plain = data.replace(b"\r\n", b"\n")
+        if b"\r" in plain:
+            self._found(BARE_CR)
+            plain = plain.replace(b"\r", b"")
+        if plain.count(b"\n") != data.count(b"\r\n"):
+            self._found(BARE_LF)
+        if b"\0" in plain:
+            self.flaw = self.flaw or NUL
+        return plain
+
+    def _found(self, flaw: str) -> None:
+        if not self._repair:
+            self.flaw = self.flaw or flaw
+
+
+class DotSender:
+    """Encodes text with LF line ends for sending after DATA: CRLF, dots stuffed (RFC 5321 4.5.2)."""
+
+    __slots__ = ("_line_start",)
+
+    def __init__(self) -> None:
+        self._line_start = True
+
+    def encode(self, text: bytes) -> bytes:
+        """The next piece of the message as it goes on the wire. The text holds no CR."""
+        if not text:
+            return b""
+        wire = text.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
+        if self._line_start and text.startswith(b"."):
+            wire = b"." + wire
+        self._line_start = text.endswith(b"\n")
+        return wire
+
+    def end(self) -> bytes:
+        """The end of the message; a last line without an end gets one."""
+        return b".\r\n" if self._line_start else b"\r\n.\r\n"
