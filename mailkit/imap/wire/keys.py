@@ -1,0 +1,171 @@
+"""What SEARCH is asked for (RFC 9051 section 6.4.4): search-key, return options, charset.
+
+A key is a tuple whose first element names it:
+
+    ("AND", [keys]) ("OR", key, key) ("NOT", key) ("ALL",)
+    ("FLAG", "\\\\Seen")               a system flag or keyword is set; UNSEEN is ("NOT", ("FLAG", "\\\\Seen"))
+    ("RECENT",)
+    ("SEQ", ranges) ("UID", ranges)   see `sets`
+    ("LARGER", n) ("SMALLER", n)
+    ("BEFORE", day) ("ON", day) ("SINCE", day) and the same with SENT: days since 1970-01-01
+    ("OLDER", s) ("YOUNGER", s)       seconds before now (RFC 5032)
+    ("HEADER", name, text)            name in capitals, text a str; SUBJECT, FROM, TO, CC, BCC are HEADER too
+    ("BODY", text) ("TEXT", text)
+"""
+
+from __future__ import annotations
+
+from mailkit.imap.wire import Bad, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.wire.reader import Reader
+
+    Key = tuple[object, ...]
+
+FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged", "SEEN": "\\Seen"}
+HEADERS = frozenset({"BCC", "CC", "FROM", "SUBJECT", "TO"})
+DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"})
+NUMBERS = frozenset({"LARGER", "SMALLER", "OLDER", "YOUNGER"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+CHARSETS = ("UTF-8", "US-ASCII")
+"""What the NO [BADCHARSET ...] offers."""
+FAMILIES = (*CHARSETS, "ISO-8859-", "ISO-2022-", "WINDOWS-125", "KOI8-", "SHIFT_JIS", "EUC-", "GB", "BIG5")
+"""What is understood. Not everything Python has a codec for: some of those are no charsets, some are slow."""
+DEPTH_MOST = 50
+
+
+class Search:
+    """A whole request: `returns` is None for the old form, else a set of RETURNS."""
+
+    __slots__ = ("charset", "key", "returns")
+
+    def __init__(self, returns: frozenset[str] | None, charset: str, key: Key) -> None:
+        self.returns = returns
+        self.charset = charset
+        self.key = key
+
+
+class UnknownCharset(Exception):
+    """NO [BADCHARSET (...)] is the answer (RFC 9051 section 7.1)."""
+
+
+def read(reader: Reader) -> Search:
+    """The arguments of SEARCH: [RETURN (...)] [CHARSET x] 1*key. Bad, UnknownCharset."""
+    returns = _returns(reader)
+    charset = _charset(reader)
+    return Search(returns, charset, program(reader, charset))
+
+
+def program(reader: Reader, charset: str) -> Key:
+    """1*(SP search-key) up to the end of the arguments."""
+    keys = [_key(reader, charset, 0)]
+    while not reader.done:
+        reader.space()
+        keys.append(_key(reader, charset, 0))
+    return keys[0] if len(keys) == 1 else ("AND", keys)
+
+
+def _returns(reader: Reader) -> frozenset[str] | None:
+    """`RETURN (...)`; an empty list means ALL (RFC 4731 section 3.1)."""
+    if reader.data[reader.at : reader.at + 8].upper() != b"RETURN (":
+        return None
+    reader.at += 7
+    words = {word.decode("ascii").upper() for word in reader.words()}
+    unknown = words - RETURNS
+    if unknown:
+        raise Bad(f"SEARCH returns no {unknown.pop()}")
+    reader.space()
+    return frozenset(words or {"ALL"})
+
+
+def _charset(reader: Reader) -> str:
+    if reader.data[reader.at : reader.at + 8].upper() != b"CHARSET ":
+        return "UTF-8"
+    reader.at += 8
+    charset = reader.astring().decode("latin-1")
+    reader.space()
+    known(charset)
+    return charset
+
+
+def known(charset: str) -> None:
+    """UnknownCharset when text in it cannot be read."""
+    try:
+        if not charset.upper().startswith(FAMILIES):
+            raise LookupError
+        b"".decode(charset)
+    except LookupError:
+        raise UnknownCharset
+
+
+def _key(reader: Reader, charset: str, depth: int) -> Key:
+    if depth > DEPTH_MOST:
+        raise Bad("Search keys are nested too deep")
+    if reader.peek() == b"(":
+        return _list(reader, charset, depth)
+    if reader.peek() in (b"$", b"*") or reader.peek().isdigit():
+        return ("SEQ", sets.read(reader))
+    word = reader.word()
+    if word in FLAGS:
+        return ("FLAG", FLAGS[word])
+    if word.startswith("UN") and word[2:] in FLAGS:
+        return ("NOT", ("FLAG", FLAGS[word[2:]]))
+    if word in SIMPLE:
+        return SIMPLE[word]
+    return _with_argument(reader, word, charset, depth)
+
+
+SIMPLE: dict[str, Key] = {
+    "ALL": ("ALL",),
+    "RECENT": ("RECENT",),
+    "OLD": ("NOT", ("RECENT",)),
+    "NEW": ("AND", [("RECENT",), ("NOT", ("FLAG", "\\Seen"))]),
+}
+
+
+def _list(reader: Reader, charset: str, depth: int) -> Key:
+    reader.expect(b"(")
+    keys = [_key(reader, charset, depth + 1)]
+    while not reader.took(b")"):
+        reader.space()
+        keys.append(_key(reader, charset, depth + 1))
+    return ("AND", keys)
+
+
+def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
+    if reader.peek() != b" ":
+        raise Bad(f"SEARCH knows no {word}, or its argument is missing")
+    reader.space()
+    if word == "NOT":
+        return ("NOT", _key(reader, charset, depth + 1))
+    if word == "OR":
+        first = _key(reader, charset, depth + 1)
+        reader.space()
+        return ("OR", first, _key(reader, charset, depth + 1))
+    if word in HEADERS:
+        return ("HEADER", word, _text(reader, charset))
+    if word in ("BODY", "TEXT"):
+        return (word, _text(reader, charset))
+    if word == "HEADER":
+        name = reader.astring().decode("latin-1").upper()
+        reader.space()
+        return ("HEADER", name, _text(reader, charset))
+    if word in ("KEYWORD", "UNKEYWORD"):
+        flag: Key = ("FLAG", reader.flag())
+        return flag if word == "KEYWORD" else ("NOT", flag)
+    if word in DAYS:
+        return (word, reader.date())
+    if word in NUMBERS:
+        return (word, reader.number())
+    if word == "UID":
+        return ("UID", sets.read(reader))
+    raise Bad(f"SEARCH knows no {word}")
+
+
+def _text(reader: Reader, charset: str) -> str:
+    octets = reader.astring() if reader.peek() != b"" else b""
+    try:
+        return octets.decode(charset)
+    except (UnicodeDecodeError, LookupError, ValueError):
+        raise Bad("A search string is not in its charset")
