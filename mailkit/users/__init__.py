@@ -5,7 +5,7 @@
     names.bases(address, separators) -> list[str]   addresses to try for user+ext@domain: itself, then shorter ones
     names.directory(local_or_domain) -> str         its name on disk
 
-    passwd.Passwd(home).lookup(address) -> User | None      also .users() -> iterator of User, .damaged() -> [(line, why)]
+    passwd.Passwd(home).lookup(address) -> User | None      .users() -> iterator of User; .damaged() -> [(line, why)]
     User: .address .local .domain .hash .uid .gid (int | None) .gecos .home .fields (dict) .maildir (absolute path)
           .directory (holds Maildir) .may_log_in .may_receive .quota -> (octets | None, messages | None)
 
@@ -24,9 +24,11 @@ Both write the log line, keep the throttle's files and wait out its delay.
     login.plain_allowed(conn, home) -> bool         USER/PASS, LOGIN, AUTH may be used on this connection
     await login.login(conn, home, address, password) -> User
     await login.authenticate(conn, home, mechanism, initial, exchange) -> User
-        mechanism: as the client wrote it.  initial: the base64 initial response as it came (b"=" is the empty one), or None.
+        mechanism: as the client wrote it.
+        initial: the base64 initial response as it came (b"=" is the empty one), or None.
         exchange: async (challenge: bytes) -> bytes; the challenge is base64 already: write b"334 " + challenge or
-        b"+ " + challenge, a CRLF, flush, return the client's next line without its line end. "*" and bad base64 are seen here.
+        b"+ " + challenge, a CRLF, flush, return the client's next line without its line end. "*" and bad base64
+        are seen here.
 
 A server's part is then, in SMTP:
 

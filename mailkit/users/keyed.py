@@ -1,0 +1,260 @@
+r"""A text file of `key:rest` lines: found by key at once however long it is, edited so that no line is ever lost.
+
+    # comments, blank lines and lines nobody understands stay where they are
+    alice@example.test:{ARGON2ID}$argon2id$...
+
+users/passwd and users/aliases are such files. Keys are compared without regard to ASCII case; of two lines with one
+key the first counts.
+
+Looking up. A process that serves one connection asks once: the first look-up reads through the file with
+bytes.find and builds nothing. The second one builds an index: a sorted array of (crc32 of the key, offset) in 8
+octets a line, so that 100,000 lines cost 0.8 MB. Each look-up compares the file's status first, so an edit is
+seen by the next one. The file is read with pread, not mapped: an editor that truncates it in place must not kill
+us with SIGBUS.
+
+Editing. Under flock(2) of `FILE.lock`, which dies with its holder: read, change in memory, write a new file beside
+it, fsync, rename, fsync the directory. A crash leaves the old file or the new one, and perhaps a
+`FILE.*.tmp` that the next editor removes. Owner and mode stay.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import clock, files
+from mailkit.exits import Temp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Callable, Iterator
+
+_CHUNK = 1 << 20
+_LOCK_WAIT_S = 30.0
+
+
+class Keyed:
+    """Look-ups in one file, whatever becomes of it. Safe to share between threads."""
+
+    __slots__ = ("_version", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._version: _Version | None = None
+
+    def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
+        """Offset and text of each line with this key (lower case), in file order. Temp when the file cannot be read."""
+        version = self.current()
+        return version.lines(key) if version is not None else iter(())
+
+    def current(self) -> _Version | None:
+        """The file as it is now; the same object as long as it has not changed. None when there is no file."""
+        version = self._version
+        try:
+            stat = os.stat(self.path)
+            mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
+            if version is None or version.mark != mark:
+                # The old version's descriptor is still open here, so its inode number cannot have come back.
+                version = self._version = _Version(self.path)
+        except FileNotFoundError:
+            # No file yet is a system without users; no directory is a home that is not mounted.
+            if not os.path.isdir(os.path.dirname(self.path)):
+                raise Temp("user data is not available", detail=f"{self.path}: no such directory")
+            version = self._version = None
+        except OSError as error:
+            raise Temp("user data cannot be read", detail=f"open {self.path}: {error.strerror}")
+        return version
+
+
+class _Version:
+    """The contents that one state of the file had."""
+
+    __slots__ = ("_asked", "_fd", "_index", "checked", "mark", "said")
+
+    def __init__(self, path: str) -> None:
+        self._fd = -1
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        stat = os.fstat(self._fd)
+        self.mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
+        self._asked = False
+        self._index: array[int] | None = None
+        self.checked = False  # its owner looked for damaged lines
+        self.said: set[int] = set()  # offsets of the damaged lines that were named in the log
+
+    def __del__(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+
+    @property
+    def size(self) -> int:
+        """Octets in the file."""
+        return self.mark[2]
+
+    def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
+        """As Keyed.lines."""
+        if not self._asked:
+            self._asked = True
+            return self._scanned(key)
+        if self._index is None:
+            self._index = _indexed(self._chunks())
+        return self._indexed(key, self._index)
+
+    def every(self) -> Iterator[tuple[int, bytes]]:
+        """Offset and text of every line that is not blank or a comment."""
+        for offset, chunk in self._chunks():
+            for line in chunk.split(b"\n"):
+                if line.strip() and not line.startswith(b"#"):
+                    yield offset, line.rstrip(b"\r")
+                offset += len(line) + 1
+
+    def number(self, offset: int) -> int:
+        """The line number of an offset, counted from 1."""
+        return 1 + sum(chunk[: max(0, offset - at)].count(b"\n") for at, chunk in self._chunks() if at < offset)
+
+    def holds(self, octet: bytes) -> Iterator[int]:
+        """Offsets of the lines that hold an octet."""
+        for at, chunk in self._chunks():
+            found = chunk.find(octet)
+            while found >= 0:
+                yield at + chunk.rfind(b"\n", 0, found) + 1
+                end = chunk.find(b"\n", found)
+                found = chunk.find(octet, end) if end >= 0 else -1
+
+    def line(self, offset: int) -> bytes:
+        """The line that starts at an offset."""
+        text = os.pread(self._fd, 4096, offset)
+        while b"\n" not in text:
+            more = os.pread(self._fd, 65536, offset + len(text))
+            if not more:
+                break
+            text += more
+        return text.partition(b"\n")[0].rstrip(b"\r")
+
+    def _scanned(self, key: bytes) -> Iterator[tuple[int, bytes]]:
+        wanted = b"\n" + key + b":"
+        for at, chunk in self._chunks():
+            text = b"\n" + chunk.lower()
+            found = text.find(wanted)
+            while found >= 0:
+                yield at + found, self.line(at + found)
+                found = text.find(wanted, found + 1)
+
+    def _indexed(self, key: bytes, index: array[int]) -> Iterator[tuple[int, bytes]]:
+        from bisect import bisect_left
+        from zlib import crc32
+
+        crc = crc32(key)
+        i = bisect_left(index, crc << 32)
+        while i < len(index) and index[i] >> 32 == crc:
+            line = self.line(index[i] & 0xFFFFFFFF)
+            if line[: len(key) + 1].lower() == key + b":":
+                yield index[i] & 0xFFFFFFFF, line
+            i += 1
+
+    def _chunks(self) -> Iterator[tuple[int, bytes]]:
+        """The file in pieces of whole lines, each with its offset."""
+        start = 0
+        rest = b""
+        while True:
+            read = os.pread(self._fd, _CHUNK, start + len(rest))
+            if not read:
+                break
+            whole, newline, tail = read.rpartition(b"\n")
+            if newline:
+                yield start, rest + whole
+                start += len(rest) + len(whole) + 1
+                rest = tail
+            else:
+                rest += read
+        if rest:
+            yield start, rest
+
+
+def _indexed(chunks: Iterator[tuple[int, bytes]]) -> array[int]:
+    from array import array
+    from zlib import crc32
+
+    entries = []
+    for at, chunk in chunks:
+        offset = at
+        for line in chunk.lower().split(b"\n"):
+            colon = line.find(b":")
+            if colon > 0:
+                entries.append(crc32(line[:colon]) << 32 | offset)
+            offset += len(line) + 1
+    entries.sort()
+    return array("Q", entries)
+
+
+_opened: dict[str, Keyed] = {}
+
+
+def opened(path: str) -> Keyed:
+    """The one Keyed of a path in this process: sessions share its index."""
+    found = _opened.get(path)
+    if found is None:
+        found = _opened[path] = Keyed(path)
+    return found
+
+
+def edit(path: str, change: Callable[[bytes], bytes]) -> bool:
+    """Replace the file's contents by `change` of them, under the lock; whatever `change` raises leaves it as it was.
+
+    True when something changed. Temp when the lock is not had in 30 seconds; OSError when the disk refuses.
+    """
+    files.mkdir(os.path.dirname(path))
+    held = os.open(path + ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _give(path + ".lock", os.stat(os.path.dirname(path)))
+        if not files.lock(held, _LOCK_WAIT_S):
+            raise Temp("somebody else is editing the users", detail=f"lock {path}.lock: held for {_LOCK_WAIT_S:g} s")
+        old = _read(path)
+        new = change(old or b"")
+        if new == old:
+            return False
+        _remove_leftovers(path)
+        _write(path, new)
+        return True
+    finally:
+        os.close(held)
+
+
+def _read(path: str) -> bytes | None:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def _write(path: str, data: bytes) -> None:
+    """Write-new-and-rename, keeping owner and mode: root's edit must not shut out the mail user."""
+    tmp = f"{path}.{clock.token(4)}.tmp"
+    fd = files.create(tmp, 0o600)
+    try:
+        files.write(fd, data)
+        try:
+            old = os.stat(path)
+            os.fchmod(fd, old.st_mode & 0o777)
+        except FileNotFoundError:
+            old = os.stat(os.path.dirname(path))
+        _give(tmp, old)
+    except OSError:
+        os.close(fd)
+        files.unlink(tmp)
+        raise
+    files.publish_now(fd, tmp, path)
+
+
+def _give(path: str, like: os.stat_result) -> None:
+    """Make a file root made belong to the owner of what it stands for."""
+    if os.geteuid() == 0 and (like.st_uid, like.st_gid) != (0, 0):
+        files.chown(path, like.st_uid, like.st_gid)
+
+
+def _remove_leftovers(path: str) -> None:
+    """Remove what editors that died left behind: whoever holds the lock is the only editor."""
+    directory, name = os.path.split(path)
+    for entry in os.listdir(directory):
+        if entry.startswith(name + ".") and entry.endswith(".tmp"):
+            files.unlink(os.path.join(directory, entry), missing_ok=True)
