@@ -1,0 +1,192 @@
+"""Delivery into a Maildir: tmp/, then new/ or cur/, durable before it is acknowledged.
+
+A message is streamed into tmp/ under a unique name, fsynced, renamed into new/ (or cur/ when it has flags), and the
+directory is fsynced (`files.publish`, shared with other sessions under the event loop). A crash leaves a file in tmp/,
+which `clean` removes after 36 hours, or the whole message; never half a message where readers look.
+The index and the list of UIDs are not touched: whoever opens the folder next finds the message.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+
+from mailkit import clock, files
+from mailkit.maildir import names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import TracebackType
+
+STALE_S = 36 * 3600  # cr.yp.to/proto/maildir.html: files in tmp/ untouched for 36 hours are left by the dead
+_COPY_OCTETS = 256 * 1024
+
+
+class Delivery:
+    """One message on its way into one folder: `with Delivery(...) as d: d.write(...); await d.commit()`.
+
+    maildir: path of the Maildir; folder: "" for INBOX, else a name as `tree.Tree` takes it. Missing directories are
+    made. OSError (ENOSPC, EDQUOT ...) comes from the constructor, `write` and `commit`; nothing is left behind then.
+    """
+
+    __slots__ = ("_after_cr", "_bare", "_fd", "_tmp", "directory", "size", "unique")
+
+    def __init__(self, maildir: str, folder: str = "") -> None:
+        self.directory = _folder(maildir, folder)
+        self.unique = names.unique()
+        self._tmp = f"{self.directory}/tmp/{self.unique}"
+        self._fd = _created(self.directory, self._tmp)
+        self.size = 0
+        self._bare = 0  # line feeds without a carriage return before them
+        self._after_cr = False
+
+    @property
+    def wire_size(self) -> int:
+        """Octets when every line end is CRLF, as IMAP and POP3 send it."""
+        return self.size + self._bare
+
+    def write(self, data: bytes) -> None:
+        """Take the next octets of the message."""
+        if not data:
+            return
+        files.write(self._fd, data)
+        self.size += len(data)
+        self._bare += data.count(b"\n") - data.count(b"\r\n")
+        if self._after_cr and data.startswith(b"\n"):
+            self._bare -= 1
+        self._after_cr = data.endswith(b"\r")
+
+    async def commit(
+        self, flags: str = "", keywords: Iterable[bytes] = (), internaldate: float | None = None, cur: bool = False
+    ) -> str:
+        """Publish the message and say where. flags: letters of file names; keywords: names, given letters of the folder.
+
+        internaldate: seconds since 1970, kept as the file's time (Dovecot does the same).
+        """
+        flags += self._letters(keywords)
+        base = names.with_sizes(self.unique, self.size, self.wire_size)
+        if flags or cur:
+            final = f"{self.directory}/cur/{names.with_flags(base, flags)}"
+        else:
+            final = f"{self.directory}/new/{base}"
+        try:
+            if internaldate is not None:
+                files.utime(self._tmp, internaldate)
+            fd, self._fd = self._fd, -1
+            await files.publish(fd, self._tmp, final)
+        except OSError:
+            self.abort()
+            raise
+        self._tmp = ""
+        return final
+
+    def abort(self) -> None:
+        """Leave nothing. Harmless when the message was committed."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._tmp:
+            files.unlink(self._tmp, missing_ok=True)
+            self._tmp = ""
+
+    def _letters(self, keywords: Iterable[bytes]) -> str:
+        wanted = list(keywords)
+        if not wanted:
+            return ""
+        from mailkit.maildir.keywords import letters
+
+        return letters(self.directory, wanted)
+
+    def __enter__(self) -> Delivery:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None or isinstance(error, Exception):
+            self.abort()
+
+
+def _folder(maildir: str, folder: str) -> str:
+    if folder in ("", "INBOX"):
+        return maildir
+    from mailkit.maildir.tree import Tree
+
+    return Tree(maildir).path(folder)
+
+
+def _created(directory: str, path: str) -> int:
+    try:
+        return files.create(path)
+    except FileNotFoundError:
+        make_directories(directory)
+        return files.create(path)
+
+
+def make_directories(directory: str) -> None:
+    """Make tmp/, new/ and cur/, and the mark of a Maildir++ folder, where they are missing."""
+    files.mkdir(directory)
+    for name in ("cur", "new", "tmp"):
+        files.mkdir(f"{directory}/{name}")
+    parent, name = os.path.split(directory)
+    if name.startswith(".") and not os.path.exists(f"{directory}/maildirfolder"):
+        files.append(f"{directory}/maildirfolder", b"")
+    files.sync_dir(directory)
+    files.sync_dir(parent or ".")
+
+
+async def share(source: str, maildir: str, folder: str = "") -> str:
+    """Give a message that is already on disk at `source` to a further Maildir; the path in new/.
+
+    A link where the file system allows it, else a copy. The sizes in its name are kept.
+    """
+    directory = _folder(maildir, folder)
+    base, _ = names.parse(os.path.basename(source))
+    _, comma, sizes = base.partition(",")
+    final = f"{directory}/new/{names.unique()}{comma}{sizes}"
+    try:
+        _linked(source, final, directory)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP):
+            raise
+        return await _copied(source, maildir, folder)
+    await files.settle([os.path.dirname(final)])
+    return final
+
+
+def _linked(source: str, final: str, directory: str) -> None:
+    try:
+        files.link(source, final)
+    except FileNotFoundError:
+        make_directories(directory)
+        files.link(source, final)
+
+
+async def _copied(source: str, maildir: str, folder: str) -> str:
+    fd = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        with Delivery(maildir, folder) as delivery:
+            while data := os.read(fd, _COPY_OCTETS):
+                delivery.write(data)
+            return await delivery.commit(internaldate=os.fstat(fd).st_mtime)
+    finally:
+        os.close(fd)
+
+
+def clean(folder_path: str) -> int:
+    """Remove what dead processes left in tmp/; how many. A directory that is not there is clean."""
+    removed = 0
+    oldest = clock.now() - STALE_S
+    try:
+        entries = list(os.scandir(os.fsencode(f"{folder_path}/tmp")))
+    except OSError:
+        return 0
+    for entry in entries:
+        try:
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and max(status.st_mtime, status.st_ctime) < oldest:
+                files.unlink(os.fsdecode(entry.path), missing_ok=True)
+                removed += 1
+        except OSError:
+            continue
+    return removed
