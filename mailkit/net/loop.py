@@ -1,0 +1,318 @@
+"""The driver for many connections: uvloop, one task per session, everything shared that can be.
+
+What one idle session costs is what counts here: a task, a future, the session's own frames. Time limits are kept by one
+sweep a second over the open connections, not by a timer each; watches share one inotify descriptor (net.watch);
+fsyncs share rounds (net.commit).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ssl
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from mailkit import clock, files, log
+from mailkit.net.blocking import host_and_port
+from mailkit.net.commit import Rounds
+from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.tls import Certificates, Facts
+from mailkit.net.watch import Watch, Watcher
+
+R = TypeVar("R")
+
+_SWEEP_S = 1.0
+_HANDSHAKE_S = 30.0
+_UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
+
+
+def run(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
+    """Run `main()` on a fresh uvloop with group commit; the result."""
+    import uvloop
+
+    async def with_rounds() -> R:
+        files.committer = Rounds(asyncio.get_running_loop())
+        try:
+            return await main()
+        finally:
+            files.committer = None
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(with_rounds())
+
+
+class Pool:
+    """What the connections of one process share."""
+
+    def __init__(self, certificates: Certificates | None = None, poll_s: float = 30) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.certificates = certificates
+        self.conns: set[LoopConn] = set()
+        self.stopping = False
+        self.watcher = Watcher()
+        self._watching = False
+        self._poll_s = poll_s
+        self._polled = clock.monotonic()
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
+
+    def watch(self, directories: list[str], fire: Callable[[], None]) -> Watch:
+        """A watch on the shared inotify descriptor."""
+        watch = self.watcher.add(directories, fire)
+        if not self._watching and self.watcher.fd >= 0:
+            self.loop.add_reader(self.watcher.fd, self.watcher.read)
+            self._watching = True
+        return watch
+
+    def stop(self) -> None:
+        """Every session gets Stopping at its next wait."""
+        self.stopping = True
+        for conn in list(self.conns):
+            conn.interrupt(Stopping())
+
+    def close(self) -> None:
+        """Cut what is left."""
+        self._sweeper.cancel()
+        for conn in list(self.conns):
+            conn.abort()
+        if self._watching:
+            self.loop.remove_reader(self.watcher.fd)
+        self.watcher.close()
+
+    def _sweep(self) -> None:
+        now = clock.monotonic()
+        for conn in list(self.conns):
+            if conn.due and now >= conn.due:
+                conn.interrupt(Timeout())
+        if now - self._polled >= self._poll_s:
+            self._polled = now
+            self.watcher.poll()
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
+
+
+class LoopConn(asyncio.Protocol):
+    """One connection (mailkit.net.conn.Conn) of a pool."""
+
+    __slots__ = (
+        "_end",
+        "_full",
+        "_lost",
+        "_out",
+        "_pool",
+        "_reading",
+        "_transport",
+        "_unread",
+        "_waiter",
+        "_woken",
+        "due",
+        "id",
+        "idle_s",
+        "local",
+        "local_port",
+        "peer",
+        "peer_port",
+        "ready",
+        "service",
+        "tls",
+    )
+
+    def __init__(self, pool: Pool, service: str, ready: Callable[[LoopConn], None] | None, total_s: float = 0) -> None:
+        self._pool = pool
+        self.service = service
+        self.ready = ready
+        self.id = clock.token(3)
+        self.peer = self.local = ""
+        self.peer_port = self.local_port = 0
+        self.tls: Facts | None = None
+        self.idle_s = 300.0
+        self.due = 0.0  # when the present wait is to end; 0 while nothing waits
+        self._end = clock.monotonic() + total_s if total_s else 0.0
+        self._transport: asyncio.Transport | None = None
+        self._unread: list[bytes] = []
+        self._out: list[bytes] = []
+        self._waiter: asyncio.Future[None] | None = None
+        self._woken = False
+        self._lost = False
+        self._full = False  # the peer reads more slowly than we write
+        self._reading = True
+
+    # What the event loop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
+        self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
+        self._pool.conns.add(self)
+        if self.ready is not None:
+            self.ready(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._unread.append(data)
+        if len(self._unread) > 1 and sum(map(len, self._unread)) > _UNREAD_MOST:
+            self._reading = False
+            assert self._transport is not None
+            self._transport.pause_reading()
+        self._resume()
+
+    def eof_received(self) -> bool:
+        self._lost = True
+        self._resume()
+        return self.tls is None  # keep our direction open for the answers to what came before
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._lost = True
+        self._transport = None
+        self._pool.conns.discard(self)
+        self._resume()
+
+    def pause_writing(self) -> None:
+        self._full = True
+
+    def resume_writing(self) -> None:
+        self._full = False
+        self._resume()
+
+    # What the session calls.
+
+    @property
+    def can_starttls(self) -> bool:
+        """Is there a certificate, and no TLS yet?"""
+        certificates = self._pool.certificates
+        return self.tls is None and certificates is not None and certificates.default() is not None
+
+    async def more(self, wake: bool = False) -> bytes | None:
+        if self._out:
+            await self.flush()
+        while not self._unread:
+            if self._lost:
+                return b""
+            if self._woken and wake:
+                self._woken = False
+                return None
+            if self._pool.stopping:
+                raise Stopping
+            if not self._reading:
+                self._read_on()
+            await self._wait(self.idle_s)
+        unread = self._unread
+        data = unread[0] if len(unread) == 1 else b"".join(unread)
+        self._unread = []
+        if not self._reading:
+            self._read_on()
+        return data
+
+    def write(self, data: bytes) -> None:
+        self._out.append(data)
+
+    async def flush(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            raise Gone
+        if self._out:
+            out, self._out = self._out, []
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        while self._full:
+            await self._wait(self.idle_s)
+            if self._transport is None:
+                raise Gone
+
+    async def starttls(self) -> None:
+        assert self._pool.certificates is not None
+        await self._handshake(self._pool.certificates.server(), None)
+
+    async def starttls_client(self, server_hostname: str, context: ssl.SSLContext) -> None:
+        """Shake hands as the client."""
+        await self._handshake(context, server_hostname)
+
+    async def offload(self, function: Callable[..., R], *args: Any) -> R:
+        return await self._pool.loop.run_in_executor(None, functools.partial(function, *args))
+
+    async def pause(self, seconds: float) -> None:
+        until = clock.monotonic() + seconds
+        while (left := until - clock.monotonic()) > 0:
+            if self._pool.stopping:
+                raise Stopping
+            if self._lost:
+                return
+            waker = self._pool.loop.call_later(left, self._resume)
+            try:
+                await self._wait(left + 2 * _SWEEP_S)
+            finally:
+                waker.cancel()
+
+    def watch(self, directories: list[str]) -> Watch:
+        return self._pool.watch(directories, self._wake)
+
+    def interrupt(self, why: Closing) -> None:
+        """End the present wait with `why`."""
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_exception(why)
+
+    def abort(self) -> None:
+        """Cut the connection without another word."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def close(self) -> None:
+        """End the connection after what is queued."""
+        if self._transport is not None:
+            if self._out and not self._transport.is_closing():
+                self._transport.write(b"".join(self._out))
+            self._out = []
+            self._transport.close()
+
+    # Waiting.
+
+    def _wake(self) -> None:
+        self._woken = True
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self, seconds: float) -> None:
+        """Until something happens to this connection. Timeout, Stopping."""
+        self.due = clock.monotonic() + seconds
+        if self._end:
+            self.due = min(self.due, self._end)
+        self._waiter = self._pool.loop.create_future()
+        try:
+            await self._waiter
+        finally:
+            self._waiter = None
+            self.due = 0.0
+
+    def _read_on(self) -> None:
+        self._reading = True
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    async def _handshake(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+        if self._transport is None:
+            raise Gone
+        # Reading stops before the go-ahead is sent: whatever is here by now came in the clear and is forgotten, and
+        # what comes after belongs to the handshake, which fails on anything else (RFC 3207 4.2).
+        self._transport.pause_reading()
+        self._unread = []
+        await self.flush()
+        try:
+            transport = await self._pool.loop.start_tls(
+                self._transport,
+                self,
+                context,
+                server_side=server_hostname is None,
+                server_hostname=server_hostname,
+                ssl_handshake_timeout=_HANDSHAKE_S,
+            )
+        except (OSError, ssl.CertificateError) as error:
+            log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
+            self._lost = True
+            raise Gone
+        if transport is None:
+            raise Gone
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._reading = True
+        self.tls = Facts(transport.get_extra_info("ssl_object"))
+

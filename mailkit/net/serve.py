@@ -1,0 +1,174 @@
+"""Serving: which driver runs the sessions is for the kernel to say, not for an option.
+
+    LISTEN_FDS with listening sockets    worker processes with uvloop share them (systemd's Accept=no, mailkit-up)
+    LISTEN_FDS with a connection         one session on it (systemd's Accept=yes)
+    descriptor 0 is a listening socket   the workers, on it (inetd's "wait")
+    otherwise                            one session on descriptors 0 and 1 (inetd's "nowait", tcpserver, ssh, a terminal)
+
+Each socket's name (FileDescriptorName=, LISTEN_FDNAMES) says which service it is for; nameless ones get `default`.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from mailkit import log
+from mailkit.exits import OK, PERM, Trouble
+from mailkit.net.conn import Closing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from mailkit.control import Home
+    from mailkit.net.conn import Conn
+    from mailkit.net.tls import Certificates
+
+_FIRST_FD = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
+_SO_ACCEPTCONN = 30  # socket(7)
+_NAMELESS = ("", "unknown", "connection", "stored")  # sd_listen_fds_with_names(3)
+
+
+class Service:
+    """What is served on a socket.
+
+    session: the coroutine function that serves one connection. implicit_tls: the handshake comes first (RFC 8314).
+    total_s: how long a session may last in all, 0 for ever. busy: what to say in the clear to a connection above the
+    limits, before it is closed.
+    """
+
+    __slots__ = ("busy", "implicit_tls", "name", "session", "total_s")
+
+    def __init__(
+        self,
+        name: str,
+        session: Callable[[Conn], Coroutine[Any, Any, None]],
+        implicit_tls: bool = False,
+        total_s: float = 0,
+        busy: bytes = b"",
+    ) -> None:
+        self.name = name
+        self.session = session
+        self.implicit_tls = implicit_tls
+        self.total_s = total_s
+        self.busy = busy
+
+
+def run(
+    program: str,
+    home: Home,
+    services: dict[str, Service],
+    default: str,
+    preload: Callable[[], None] | None = None,
+) -> int:
+    """Serve whatever sockets we were started with; the exit status.
+
+    preload: imports what sessions will need, called once before the workers are forked, so that they share it.
+    """
+    try:
+        sockets = inherited(services, default)
+        if len(sockets) == 1 and not is_listening(sockets[0][0]):
+            return _one(home, sockets[0][0], sockets[0][1])
+        from mailkit.net.workers import serve
+
+        if preload is not None:
+            preload()
+        return serve(program, home, sockets)
+    except Trouble as trouble:
+        log.event("fatal", program=program, error=str(trouble))
+        return PERM
+
+
+def inherited(services: dict[str, Service], default: str) -> list[tuple[int, Service]]:
+    """The descriptors we were given and the service of each. Perm for a name that is no service."""
+    count = os.environ.pop("LISTEN_FDS", "")
+    names = os.environ.pop("LISTEN_FDNAMES", "").split(":")
+    if not count.isdigit() or os.environ.pop("LISTEN_PID", "") != str(os.getpid()):
+        return [(0, services[default])]
+    found = []
+    for i in range(int(count)):
+        name = names[i] if i < len(names) else ""
+        fd = _FIRST_FD + i
+        os.set_inheritable(fd, False)
+        # mx-v6.socket and such: what follows a dot or the end of the name is the admin's.
+        service = services.get(default if name in _NAMELESS else name.partition(".")[0].partition("@")[0])
+        if service is None:
+            from mailkit.exits import Perm
+
+            raise Perm(f"socket {name!r} is for none of the services {', '.join(services)}", code="5.3.5")
+        found.append((fd, service))
+    return found
+
+
+def is_listening(fd: int) -> bool:
+    """Does the descriptor accept connections?"""
+    try:
+        end = _socket.socket(fileno=os.dup(fd))
+    except OSError:
+        return False
+    try:
+        return bool(end.getsockopt(_socket.SOL_SOCKET, _SO_ACCEPTCONN))
+    finally:
+        end.close()
+
+
+def _one(home: Home, fd: int, service: Service) -> int:
+    from mailkit.net.blocking import BlockingConn, handle_sigterm
+
+    kept: list[Certificates] = []
+
+    def certificates() -> Certificates:
+        if not kept:
+            from mailkit.net.tls import Certificates
+
+            kept.append(Certificates(home))
+        return kept[0]
+
+    conn = BlockingConn(
+        fd,
+        1 if fd == 0 else fd,
+        service=service.name,
+        certificates=certificates if _has_certificates(home) else None,
+        total_s=service.total_s,
+        poll_s=home.control.seconds("pollseconds"),
+    )
+    handle_sigterm(conn)
+    from mailkit.net.blocking import run as run_blocking
+
+    run_blocking(attend(conn, service))
+    return OK
+
+
+def _has_certificates(home: Home) -> bool:
+    """Is there anything in tls/? Asked before the TLS library is imported, which costs more than all the rest."""
+    try:
+        return any(os.scandir(home.tls))
+    except OSError:
+        return False
+
+
+async def attend(conn: Conn, service: Service) -> None:
+    """One session from its first octet to its end, whatever happens in it; two lines in the log."""
+    from mailkit import clock
+
+    begun = clock.monotonic()
+    log.event("connect", c=conn.id, service=service.name, peer=conn.peer or None)
+    try:
+        if service.implicit_tls:
+            await conn.starttls()
+        await service.session(conn)
+    except Closing:
+        pass
+    except Trouble as trouble:
+        log.event("trouble", c=conn.id, error=str(trouble))
+    except Exception as error:
+        log.trace("broken", error, c=conn.id, service=service.name)
+    finally:
+        tls = conn.tls.version if conn.tls is not None else None
+        log.event("close", c=conn.id, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
+        try:
+            conn.close()  # type: ignore[attr-defined]  # the driver's, not the session's
+        except Closing:
+            pass

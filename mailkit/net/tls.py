@@ -1,0 +1,161 @@
+"""Certificates and handshakes: one SSLContext per certificate name, chosen by SNI, renewed files picked up by mtime.
+
+    HOME/tls/NAME/cert.pem  key.pem          a certificate with its chain, and its key
+    HOME/tls/NAME/fullchain.pem privkey.pem  the same as certbot names them (NAME may be a link into its live/)
+    HOME/tls/clients.pem                     CAs whose client certificates are asked for (SASL EXTERNAL)
+
+The name `control/me` is the default certificate; where it is missing, the first name there is. The files are looked at
+on each handshake (one stat), so a renewed certificate needs no restart; one that cannot be loaded is named in the log
+and the old one goes on serving.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import ssl
+
+from mailkit import log
+from mailkit.exits import Temp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+
+_PAIRS = (("cert.pem", "key.pem"), ("fullchain.pem", "privkey.pem"))
+_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
+
+
+class Context(ssl.SSLContext):
+    """An SSLContext that knows its name and its certificate."""
+
+    name: str = ""
+    certificate: bytes = b""  # DER of the leaf, for tls-server-end-point
+
+
+class Certificates:
+    """The certificates of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self._home = home
+        self._kept: dict[str, tuple[tuple[int, ...], Context]] = {}
+        self._front: Context | None = None
+
+    def default(self) -> str | None:
+        """The name of the certificate for clients that name none; None when there is no certificate at all."""
+        me = self._home.control.text("me")
+        if self._pair(me) is not None:
+            return me
+        try:
+            names = sorted(os.listdir(self._home.tls))
+        except OSError:
+            return None
+        return next((name for name in names if self._pair(name) is not None), None)
+
+    def server(self) -> ssl.SSLContext:
+        """A context to start any handshake with; the callback puts the right one in its place. Temp when there is
+        no certificate."""
+        name = self.default()
+        if name is None:
+            raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate in {self._home.tls}")
+        context = self._context(name)
+        if self._front is not context:
+            context.sni_callback = self._choose
+            self._front = context
+        return context
+
+    def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, asked: str | None, context: ssl.SSLContext) -> int | None:
+        """The callback of RFC 6066 3: a name we have no certificate for gets the default one."""
+        name = (asked or "").lower().rstrip(".")
+        tls.sni = name  # type: ignore[union-attr]  # kept on the object for `facts`
+        if name and set(name) <= _NAME and name[0] != "." and self._pair(name) is not None:
+            chosen = self._context(name)
+            if chosen is not context:
+                tls.context = chosen
+        return None
+
+    def _pair(self, name: str) -> tuple[str, str] | None:
+        for cert, key in _PAIRS:
+            paths = self._home.join("tls", name, cert), self._home.join("tls", name, key)
+            if os.path.exists(paths[0]) and os.path.exists(paths[1]):
+                return paths
+        return None
+
+    def _context(self, name: str) -> Context:
+        pair = self._pair(name)
+        kept = self._kept.get(name)
+        if pair is None:
+            if kept is not None:
+                return kept[1]
+            raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate in {self._home.tls}/{name}")
+        mark = (*_mark(pair[0]), *_mark(pair[1]))
+        if kept is not None and kept[0] == mark:
+            return kept[1]
+        try:
+            context = self._loaded(name, *pair)
+        except (OSError, ValueError) as error:
+            log.event("tls", certificate=name, file=pair[0], error=str(error))
+            if kept is None:
+                raise Temp("TLS is not available", code="4.7.0", detail=f"load {pair[0]}: {error}")
+            self._kept[name] = (mark, kept[1])
+            return kept[1]
+        self._kept[name] = (mark, context)
+        return context
+
+    def _loaded(self, name: str, cert: str, key: str) -> Context:
+        context = Context(ssl.PROTOCOL_TLS_SERVER)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        context.load_cert_chain(cert, key)
+        with open(cert, encoding="ascii", errors="replace") as file:
+            pem = file.read()
+        end = pem.index("-----END CERTIFICATE-----") + 26
+        context.certificate = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE-----") : end])
+        context.name = name
+        clients = self._home.join("tls", "clients.pem")
+        if os.path.exists(clients):
+            context.load_verify_locations(clients)
+            context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
+
+def _mark(path: str) -> tuple[int, int, int]:
+    stat = os.stat(path)
+    return stat.st_mtime_ns, stat.st_size, stat.st_ino
+
+
+class Facts:
+    """What a finished handshake agreed on (mailkit.net.conn.Tls)."""
+
+    __slots__ = ("_certificate", "cipher", "client_cert", "sni", "version")
+
+    def __init__(self, tls: ssl.SSLObject) -> None:
+        cipher = tls.cipher()
+        self.version = tls.version() or ""
+        self.cipher = cipher[0] if cipher else ""
+        self.sni: str = getattr(tls, "sni", "")
+        self.client_cert = tls.getpeercert(binary_form=True) if tls.context.verify_mode else None
+        self._certificate: bytes = getattr(tls.context, "certificate", b"")
+
+    def binding(self, kind: str) -> bytes | None:
+        """tls-server-end-point (RFC 5929 4.1) for certificates signed with SHA-256, 384 or 512. tls-exporter
+        (RFC 9266) needs what Python's ssl module does not offer."""
+        if kind != "tls-server-end-point" or not self._certificate:
+            return None
+        return end_point(self._certificate)
+
+
+def end_point(certificate: bytes) -> bytes | None:
+    """The tls-server-end-point binding of a DER certificate: its hash by the hash of its signature, and SHA-256
+    for the old ones (RFC 5929 4.1)."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        algorithm = x509.load_der_x509_certificate(certificate).signature_hash_algorithm
+    except (ValueError, UnsupportedAlgorithm):
+        return None
+    if algorithm is None:  # Ed25519 and its kind: the binding is not defined
+        return None
+    name = "sha256" if algorithm.name in ("md5", "sha1") else algorithm.name
+    return hashlib.new(name, certificate).digest()
