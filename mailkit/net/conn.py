@@ -36,9 +36,15 @@ if TYPE_CHECKING:
         peer_port: int
         local: str
         local_port: int
-        tls: Tls | None
-        can_starttls: bool  # there is a certificate and no TLS yet
         idle_s: float  # how long one `more` may wait
+
+        @property
+        def tls(self) -> Tls | None:
+            """The facts of the handshake; None in the clear."""
+
+        @property
+        def can_starttls(self) -> bool:
+            """There is a certificate and no TLS yet."""
 
         async def more(self, wake: bool = False) -> bytes | None:
             """The next octets as they came, b"" at the end. None only with `wake`: a watch fired.

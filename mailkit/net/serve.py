@@ -3,7 +3,7 @@
     LISTEN_FDS with listening sockets    worker processes with uvloop share them (systemd's Accept=no, mailkit-up)
     LISTEN_FDS with a connection         one session on it (systemd's Accept=yes)
     descriptor 0 is a listening socket   the workers, on it (inetd's "wait")
-    otherwise                            one session on descriptors 0 and 1 (inetd's "nowait", tcpserver, ssh, a terminal)
+    otherwise                            one session on 0 and 1 (inetd's "nowait", tcpserver, ssh, a terminal)
 
 Each socket's name (FileDescriptorName=, LISTEN_FDNAMES) says which service it is for; nameless ones get `default`.
 """
@@ -20,11 +20,17 @@ from mailkit.net.conn import Closing
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-    from typing import Any
+    from typing import Any, Protocol
 
     from mailkit.control import Home
     from mailkit.net.conn import Conn
     from mailkit.net.tls import Certificates
+
+    class DriverConn(Conn, Protocol):
+        """A connection with what only its driver does with it."""
+
+        def close(self) -> None: ...
+
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 _SO_ACCEPTCONN = 30  # socket(7)
@@ -149,7 +155,7 @@ def _has_certificates(home: Home) -> bool:
         return False
 
 
-async def attend(conn: Conn, service: Service) -> None:
+async def attend(conn: DriverConn, service: Service) -> None:
     """One session from its first octet to its end, whatever happens in it; two lines in the log."""
     from mailkit import clock
 
@@ -169,6 +175,6 @@ async def attend(conn: Conn, service: Service) -> None:
         tls = conn.tls.version if conn.tls is not None else None
         log.event("close", c=conn.id, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
         try:
-            conn.close()  # type: ignore[attr-defined]  # the driver's, not the session's
+            conn.close()
         except Closing:
             pass
