@@ -36,6 +36,28 @@ ROWS = (
           "smtpd imapd pop3d runq"),
     Value("pollseconds", "seconds", "30", "how often to look at directories that inotify may not see",
           "imapd runq"),
+    # The way out
+    Value("dnsservers", "list", "", "name servers to ask, ADDRESS[:PORT]; none: those of /etc/resolv.conf",
+          "runq remote smtpd"),
+    Value("dnstimeout", "seconds", "10", "how long one question to the name servers may take",
+          "runq remote smtpd"),
+    Value("dnstrust", "flag", "no", "believe DNSSEC results (the AD bit) of name servers on other machines",
+          "runq remote smtpd", safe=False),
+    Value("routes", "list", "", "where mail for other domains goes, see mailkit-routes(5)", "runq remote"),
+    Value("routelogins", "list", "", "NAME USER PASSWORD a line, for routes with login=NAME", "runq remote"),
+    Value("remotetls", "text", "may", "TLS to other servers: off, may, require or verify", "runq remote",
+          safe=False),
+    Value("helohost", "text", "", "name we give in EHLO to other servers; none: control/me", "runq remote"),
+    Value("sourceaddresses", "list", "", "addresses to connect from, one of each family", "runq remote"),
+    Value("connecttimeout", "seconds", "30", "how long a server may take to accept a connection", "runq remote"),
+    Value("remotetimeout", "seconds", "5m", "how long a server may take to answer a command", "runq remote"),
+    Value("datatimeout", "seconds", "10m", "how long a server may take to answer after the end of a message",
+          "runq remote"),
+    Value("remotelimit", "seconds", "1h", "how long one message may take on one connection, in all",
+          "runq remote"),
+    Value("bouncesize", "octets", "50K", "how much of a message goes back in a report; 0: its header only",
+          "runq"),
+    Value("doublebounceto", "text", "", "who gets reports that cannot be delivered; none: postmaster@me", "runq"),
 )  # fmt: skip
 
 TABLE = {row.name: row for row in ROWS}
