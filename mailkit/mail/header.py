@@ -1,0 +1,192 @@
+"""Header blocks: find the end, read, keep, drop and write fields (RFC 5322 2.2).
+
+A header block is the octets of the fields with their line ends (LF, CRLF or mixed), without the empty line.
+A field goes on through lines that begin with a blank. Lines that are no field (no colon) are kept by what
+copies and not seen by what reads. Fields come back in the order they stand.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailkit.mail import word
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_FOLD_AT = 78      # octets of a line before its end, RFC 5322 2.1.1
+_LINE_LONGEST = 998
+
+
+def body_start(data: bytes, start: int = 0, end: int | None = None) -> int:
+    """Offset just past the empty line that ends the header at `start`; `end` where there is none."""
+    stop = len(data) if end is None else end
+    if data.startswith(b"\n", start, stop):
+        return start + 1
+    if data.startswith(b"\r\n", start, stop):
+        return start + 2
+    first = data.find(b"\n", start, stop)
+    if first > start and data[first - 1] == 13:
+        crlf = data.find(b"\n\r\n", first, stop)
+        bare = data.find(b"\n\n", first, stop if crlf < 0 else crlf)
+    else:
+        bare = data.find(b"\n\n", start, stop)
+        crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare)
+    if bare >= 0 and (crlf < 0 or bare < crlf):
+        return bare + 2
+    return crlf + 3 if crlf >= 0 else stop
+
+
+def split(data: bytes) -> tuple[bytes, bytes]:
+    """(header block, body) of a message."""
+    start = body_start(data)
+    block = data[:start]
+    if block.endswith(b"\n\r\n") or block == b"\r\n":
+        return block[:-2], data[start:]
+    if block.endswith(b"\n\n") or block == b"\n":
+        return block[:-1], data[start:]
+    return block, data[start:]
+
+
+def fields(block: bytes) -> list[tuple[bytes, bytes]]:
+    """(name as written, unfolded value without blanks around it) of each field."""
+    found = []
+    for line in _unfolded(block).split(b"\n"):
+        name, colon, value = line.partition(b":")
+        if colon:
+            found.append((name.strip(), value.strip()))
+    return found
+
+
+def _unfolded(block: bytes) -> bytes:
+    # RFC 5322 2.2.3: a line end followed by a blank is taken out, the blank stays.
+    return block.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t")
+
+
+def raw_fields(block: bytes) -> list[bytes]:
+    """Each field as it stands, with folds and line ends; joined they are the block."""
+    starts = [0]
+    at = block.find(b"\n") + 1
+    while 0 < at < len(block):
+        if block[at] not in b" \t":
+            starts.append(at)
+        at = block.find(b"\n", at) + 1
+    return [block[start:end] for start, end in zip(starts, [*starts[1:], len(block)], strict=True) if start < end]
+
+
+def _name(raw: bytes) -> bytes:
+    """Lower-case name of a raw field; b"" when it is none."""
+    name, colon, _ = raw.partition(b":")
+    return name.strip().lower() if colon else b""
+
+
+def values(block: bytes, name: bytes) -> list[bytes]:
+    """Unfolded values of every field of that name."""
+    wanted = name.lower()
+    return [value for field_name, value in fields(block) if field_name.lower() == wanted]
+
+
+def value(block: bytes, name: bytes) -> bytes | None:
+    """The value of the first field of that name."""
+    found = values(block, name)
+    return found[0] if found else None
+
+
+def count(block: bytes, name: bytes) -> int:
+    return len(values(block, name))
+
+
+def hops(block: bytes) -> int:
+    """How many servers have handled the message: its Received fields (RFC 5321 6.3)."""
+    return count(block, b"Received")
+
+
+def delivered_to(block: bytes) -> list[str]:
+    """Addresses this message was delivered to before, lower case, to see a forwarding loop."""
+    return [text(found).strip("<> ").lower() for found in values(block, b"Delivered-To")]
+
+
+def only(block: bytes, names: Collection[bytes]) -> bytes:
+    """The fields of these names as they are written (IMAP HEADER.FIELDS)."""
+    wanted = {name.lower() for name in names}
+    return b"".join(raw for raw in raw_fields(block) if _name(raw) in wanted)
+
+
+def without(block: bytes, names: Collection[bytes]) -> bytes:
+    """Everything but the fields of these names."""
+    unwanted = {name.lower() for name in names}
+    return b"".join(raw for raw in raw_fields(block) if _name(raw) not in unwanted)
+
+
+def prepended(block: bytes, new: bytes) -> bytes:
+    """The block with a field (or several) on top: trace fields belong there (RFC 5321 4.4)."""
+    return _like(block, new) + block
+
+
+def appended(block: bytes, new: bytes) -> bytes:
+    """The block with a field (or several) at its end."""
+    return _ended(block) + _like(block, new)
+
+
+def replaced(block: bytes, new: bytes) -> bytes:
+    """The block with a field in place of all of its name, where the first stood; else at the end."""
+    name = _name(new)
+    kept: list[bytes] = []
+    done = False
+    for raw in raw_fields(block):
+        if _name(raw) != name:
+            kept.append(raw)
+        elif not done:
+            kept.append(_like(block, new))
+            done = True
+    return b"".join(kept) if done else appended(block, new)
+
+
+def _like(block: bytes, new: bytes) -> bytes:
+    """A field with the line ends of the block it goes into."""
+    bare = new.replace(b"\r\n", b"\n")
+    if not bare.endswith(b"\n"):
+        bare += b"\n"
+    return bare.replace(b"\n", b"\r\n") if b"\r\n" in block else bare
+
+
+def _ended(block: bytes) -> bytes:
+    if not block or block.endswith(b"\n"):
+        return block
+    return block + (b"\r\n" if b"\r\n" in block else b"\n")
+
+
+def text(raw_value: bytes) -> str:
+    """A value as text in one line: folds undone, encoded words and raw 8-bit decoded. Never fails."""
+    return word.decode(_unfolded(raw_value).strip())
+
+
+def field(name: str, content: str, line_end: bytes = b"\n") -> bytes:
+    """A new unstructured field: encoded words where needed, folded, with its line end.
+
+    Line ends in `content` become blanks, so that nobody can smuggle a field in.
+    """
+    content = " ".join(content.split("\n")).replace("\r", " ").strip()
+    if word.needed(content):
+        coded = word.encode(content, len(name) + 2)
+    elif max(map(len, content.split(" "))) > _LINE_LONGEST - len(name) - 2:
+        coded = word.words(content, len(name) + 2)
+    else:
+        coded = _folded(content, len(name) + 2).encode("ascii")
+    return (name.encode("ascii") + b": " + coded).replace(b"\n", line_end) + line_end
+
+
+def _folded(content: str, first: int) -> str:
+    """Lines of at most 78 octets where blanks allow it, the first shorter by `first`.
+
+    Folded before single words, so that no line is of blanks only (RFC 5322 3.2.2).
+    """
+    lines: list[str] = []
+    line, room = "", _FOLD_AT - first
+    for piece in content.split(" "):
+        if line.strip() and piece and len(line) + 1 + len(piece) > room:
+            lines.append(line)
+            line, room = " " + piece, _FOLD_AT
+        else:
+            line = line + " " + piece if line or lines else piece
+    return "\n".join([*lines, line])
