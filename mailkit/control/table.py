@@ -58,6 +58,11 @@ ROWS = (
     Value("bouncesize", "octets", "50K", "how much of a message goes back in a report; 0: its header only",
           "runq"),
     Value("doublebounceto", "text", "", "who gets reports that cannot be delivered; none: postmaster@me", "runq"),
+    # POP3
+    Value("apop", "flag", "no", "offer APOP, for users whose password is stored in {PLAIN}", "pop3d"),
+    Value("pop3delay", "seconds", "0", "least time between two POP3 logins of a user (LOGIN-DELAY)", "pop3d"),
+    Value("pop3expire", "number", "0",
+          "days after which the site removes messages, told to POP3 clients (EXPIRE); 0: never", "pop3d"),
 )  # fmt: skip
 
 TABLE = {row.name: row for row in ROWS}

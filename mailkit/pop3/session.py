@@ -1,0 +1,176 @@
+"""One POP3 connection, from greeting to end.
+
+What lives here: the state of a session and the loop that takes one command after another to its verb. What does
+not: what a verb does (pop3.verbs), octets (pop3.wire), files (pop3.maildrop).
+
+Invariants. Responses go out in the order of commands, and are sent when no command is waiting, so that a client
+that pipelines (RFC 2449 6.6) is answered in few large writes. Messages are deleted only by QUIT (RFC 1939 6): a
+connection that ends in any other way changes nothing.
+"""
+
+from __future__ import annotations
+
+from mailkit import clock, log
+from mailkit.exits import Temp, Trouble
+from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.pop3 import verbs, wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+    from mailkit.net.conn import Conn
+    from mailkit.pop3.maildrop import Maildrop
+
+IDLE_S = 600
+"""A server waits for a command at least ten minutes (RFC 1939 3)."""
+
+LOGIN_IDLE_S = 120
+"""Before the login there is no such promise, and strangers should not hold connections."""
+
+QUEUED_OCTETS = 262144
+"""So much is queued before it must be on its way: bounds the memory of a session whose peer reads slowly."""
+
+_MOST_ERRORS = 20
+"""Commands in a row that fail before we hang up."""
+
+
+class Session:
+    """What one connection has come to."""
+
+    __slots__ = (
+        "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "stamp", "state",
+        "wire",
+    )  # fmt: skip
+
+    def __init__(self, conn: Conn, home: Home) -> None:
+        self.conn = conn
+        self.home = home
+        self.wire = wire.Wire()
+        self.state = verbs.AUTHORIZATION
+        self.over = False
+        self.name: str | None = None  # what USER said
+        self.stamp = b""  # what APOP hashes; empty: no APOP
+        self.drop: Maildrop | None = None
+        self.errors = 0
+        self.queued = 0
+        self.fetched = 0
+        self.fetched_octets = 0
+
+    def ok(self, text: str = "") -> None:
+        """Queue a positive status line."""
+        self.say(f"+OK {text}\r\n".encode() if text else b"+OK\r\n")
+        self.errors = 0
+
+    def err(self, text: str) -> None:
+        """Queue a negative status line; `text` may begin with a response code (RFC 2449 8)."""
+        self.say(f"-ERR {text}\r\n".encode())
+        self.errors += 1
+
+    def say(self, octets: bytes) -> None:
+        """Queue octets as they are."""
+        self.conn.write(octets)
+        self.queued += len(octets)
+
+    def enter(self, drop: Maildrop) -> None:
+        """From AUTHORIZATION to TRANSACTION (RFC 1939 4)."""
+        self.drop = drop
+        self.state = verbs.TRANSACTION
+        self.conn.idle_s = IDLE_S
+
+    async def drain(self) -> None:
+        """Send what is queued."""
+        self.queued = 0
+        await self.conn.flush()
+
+    async def more(self) -> bool:
+        """Send what is queued and wait for octets; False at the end of input."""
+        await self.drain()
+        data = await self.conn.more()
+        if not data:
+            return False
+        self.wire.feed(data)
+        return True
+
+
+async def session(conn: Conn, home: Home) -> None:
+    """Serve one connection on which any implicit TLS is already there."""
+    state = Session(conn, home)
+    conn.idle_s = LOGIN_IDLE_S
+    why = "error"
+    try:
+        _greet(state)
+        why = await _commands(state)
+        await state.drain()
+    except Closing as closing:
+        why = await _closed(state, closing)
+    finally:
+        if state.drop is not None:
+            state.drop.close()
+            log.event("pop3", c=conn.id, end=why, fetched=state.fetched, octets=state.fetched_octets)
+
+
+def _greet(state: Session) -> None:
+    me = state.home.control.text("me")
+    if state.home.control.flag("apop"):
+        # RFC 1939 7: different each time, in the syntax of a Message-ID.
+        state.stamp = f"<{clock.pid()}.{clock.now_ns()}.{clock.token(4)}@{me}>".encode()
+    state.ok(f"{me} POP3 ready {state.stamp.decode()}".rstrip())
+
+
+async def _commands(state: Session) -> str:
+    """Take commands until the session is over; says why it is."""
+    while not state.over:
+        try:
+            command = state.wire.command()
+        except wire.Malformed as error:
+            state.err(str(error))
+            command = None
+        else:
+            if command is None:
+                if not await state.more():
+                    return "gone"
+            else:
+                await _obey(state, *command)
+        if state.errors >= _MOST_ERRORS:
+            state.err("too many errors")
+            return "errors"
+        if state.queued >= QUEUED_OCTETS:
+            await state.drain()
+    return "quit"
+
+
+async def _obey(state: Session, keyword: bytes, argument: bytes) -> None:
+    verb = verbs.TABLE.get(keyword)
+    if verb is None:
+        return state.err("unknown command")
+    if not verb.states & state.state:
+        return state.err("not now: log in first" if verb.states == verbs.TRANSACTION else "not now: logged in")
+    try:
+        await verb.function()(state, argument)
+    except Trouble as trouble:
+        # RFC 3206: the client shows the text and does not ask for another password.
+        state.err(f"[SYS/{'TEMP' if isinstance(trouble, Temp) else 'PERM'}] {trouble.text}")
+        log.event("trouble", c=state.conn.id, verb=keyword, error=trouble)
+    except Closing:
+        raise
+    except Exception as error:
+        # Nothing is known about what was done: no further command on this connection.
+        state.err("[SYS/TEMP] internal error")
+        state.over = True
+        log.trace("error", error, c=state.conn.id, verb=keyword)
+    return None
+
+
+async def _closed(state: Session, closing: Closing) -> str:
+    """Say goodbye where somebody may still listen; returns the word for the log."""
+    if isinstance(closing, Gone):
+        return "gone"
+    if isinstance(closing, Timeout):
+        return "timeout"
+    if isinstance(closing, Stopping):
+        try:
+            state.err("[SYS/TEMP] server is stopping, try again in a minute")
+            await state.drain()
+        except Closing:
+            pass  # it left before us
+    return "stopping"

@@ -1,0 +1,76 @@
+"""RETR and TOP: messages out of the maildrop (RFC 1939 5 and 7)."""
+
+from __future__ import annotations
+
+import os
+
+from mailkit.pop3 import wire
+from mailkit.pop3.verbs import numbered
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.pop3.session import Session
+
+_PIECE_OCTETS = 262144  # most messages are one piece; a larger one never is in memory whole
+
+
+async def retr(session: Session, argument: bytes) -> None:
+    """RETR message: all of it."""
+    number = numbered.one(session, argument)
+    if number is None:
+        return
+    drop = numbered.drop(session)
+    fd = drop.open(number)
+    if fd is None:
+        return session.err("[SYS/TEMP] message was removed by another program")
+    try:
+        piece = os.read(fd, _PIECE_OCTETS)
+        session.ok(f"{drop.sizes[number - 1]} octets")
+        stuffer = wire.Stuffer()
+        while len(piece) == _PIECE_OCTETS:
+            session.say(stuffer.feed(piece))
+            await session.drain()
+            session.fetched_octets += len(piece)
+            piece = os.read(fd, _PIECE_OCTETS)
+        session.say(stuffer.feed(piece) + stuffer.end())
+    finally:
+        os.close(fd)
+    session.fetched += 1
+    session.fetched_octets += len(piece)
+    drop.fetched.add(number)
+
+
+async def top(session: Session, argument: bytes) -> None:
+    """TOP message lines: the header, the blank line and so many lines of the body."""
+    first, _, second = argument.strip(b" ").partition(b" ")
+    lines = numbered.count(second)
+    if lines is None:
+        return session.err("TOP takes a message number and a number of lines")
+    number = numbered.one(session, first)
+    if number is None:
+        return
+    fd = numbered.drop(session).open(number)
+    if fd is None:
+        return session.err("[SYS/TEMP] message was removed by another program")
+    try:
+        stored = _top(fd, lines)
+    finally:
+        os.close(fd)
+    session.ok("top of message follows")
+    stuffer = wire.Stuffer()
+    session.say(stuffer.feed(stored) + stuffer.end())
+
+
+def _top(fd: int, lines: int) -> bytes:
+    """The first lines of an open message. Looked for in ever larger pieces: TOP n 0 reads little."""
+    stored = b""
+    want = 16384
+    while True:
+        piece = os.read(fd, want)
+        stored += piece
+        end = wire.top(stored, lines)
+        if end is not None:
+            return stored[:end]
+        if not piece:
+            return stored
+        want = len(stored)
