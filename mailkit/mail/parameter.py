@@ -74,16 +74,16 @@ def joined(found: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
     """
     if not any(b"*" in name for name, _ in found):
         return found
-    whole: dict[bytes, bytes | dict[int, tuple[bool, bytes]]] = {}
+    whole: dict[bytes, bytes] = {}
+    pieces: dict[bytes, dict[int, tuple[bool, bytes]]] = {}
     for name, content in found:
         base, number, coded = _numbered(name)
         if number is None:
             whole.setdefault(name, content)
-            continue
-        pieces = whole.setdefault(base + b"*0", {})
-        if isinstance(pieces, dict):
-            pieces.setdefault(number, (coded, content))
-    return [(name, content) if isinstance(content, bytes) else _assembled(name[:-2], content)
+        else:
+            whole.setdefault(base + b"*0", b"")  # keeps the place
+            pieces.setdefault(base + b"*0", {}).setdefault(number, (coded, content))
+    return [_assembled(name[:-2], pieces[name]) if name in pieces else (name, content)
             for name, content in whole.items()]
 
 

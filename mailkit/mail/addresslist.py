@@ -1,0 +1,213 @@
+"""Lists of addresses in From, To and their like (RFC 5322 3.4 and 4.4): read whatever people's programs write.
+
+An entry is the four fields of an address in an IMAP ENVELOPE (RFC 9051 7.5.2): (name, route, local, domain), octets
+without quotes, encoded words as they stand, or None. A group begins with (None, None, its name, None) and ends with
+(None, None, None, None). What is no address at all has an empty local part or domain, never None.
+"""
+
+from __future__ import annotations
+
+from mailkit.mail import address, charset, word
+
+Entry = tuple["bytes | None", "bytes | None", "bytes | None", "bytes | None"]
+
+GROUP_END: Entry = (None, None, None, None)
+# With none of these a list is split at its commas.
+_INTRICATE = b'"(\\:;['
+_SPECIAL = b'"()\\<>@,;:[]'
+_BLANKS = b" \t\r\n"
+# Every octet that ends an atom becomes a blank, so that its end is found in one step. Dots stay in the atom.
+_ATOM_ENDS = bytes(32 if octet in _SPECIAL + _BLANKS else octet for octet in range(256))
+_PHRASE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~ ")
+
+
+def entries(value: bytes) -> list[Entry]:
+    """The entries of an unfolded field value; never fails."""
+    if len(value.translate(None, _INTRICATE)) == len(value):
+        return [_simple(item) for item in value.split(b",") if item and not item.isspace()]
+    reader = _Reader()
+    for kind, text in _tokens(value):
+        reader.take(kind, text)
+    reader.end_entry()
+    reader.end_group()
+    return reader.found
+
+
+def _simple(item: bytes) -> Entry:
+    """`Name <local@domain>` or `local@domain` without quotes, comments, routes and groups."""
+    name, bracket, spec = item.partition(b"<")
+    if not bracket:
+        return _bare(item.split())
+    local, _, domain = _parted(spec.partition(b">")[0].strip())
+    return b" ".join(name.split()) or None, None, local, domain
+
+
+def _bare(words: list[bytes]) -> Entry:
+    """An entry without angle brackets: an address, or else only a name."""
+    if len(words) == 1:
+        local, _, domain = _parted(words[0])
+        return None, None, local, domain
+    joined = b" ".join(words)
+    if b"@" in joined:
+        local, _, domain = _parted(b"".join(words))
+        return None, None, local, domain
+    return joined or None, None, b"", b""
+
+
+def _parted(spec: bytes) -> tuple[bytes, bytes, bytes]:
+    local, at, domain = spec.rpartition(b"@")
+    return (local, at, domain) if at else (spec, b"", b"")
+
+
+def _tokens(value: bytes) -> list[tuple[int, bytes]]:
+    """(kind, octets): kind is the special octet itself, or 34 for a quoted string, 40 for a comment,
+    0 for an atom or a domain literal."""
+    flat = value.translate(_ATOM_ENDS) + b" "
+    found: list[tuple[int, bytes]] = []
+    at = 0
+    while at < len(value):
+        octet = value[at]
+        if octet in _BLANKS:
+            at += 1
+        elif octet == 34:
+            text, at = _quoted(value, at)
+            found.append((34, text))
+        elif octet == 40:
+            text, at = _comment(value, at)
+            found.append((40, text))
+        elif octet == 91:
+            end = value.find(b"]", at)
+            end = len(value) if end < 0 else end + 1
+            found.append((0, value[at:end]))
+            at = end
+        elif octet in _SPECIAL:
+            found.append((octet, value[at:at + 1]))
+            at += 1
+        else:
+            end = flat.find(b" ", at)
+            found.append((0, value[at:end]))
+            at = end
+    return found
+
+
+def _quoted(value: bytes, at: int) -> tuple[bytes, int]:
+    """(text, offset past the closing quote) of the quoted string at `at`; the end of the value closes too."""
+    end = value.find(b'"', at + 1)
+    end = len(value) if end < 0 else end
+    if value.find(b"\\", at + 1, end) < 0:
+        return value[at + 1:end], end + 1
+    text = bytearray()
+    at += 1
+    while at < len(value) and value[at] != 34:
+        at += value[at] == 92
+        text += value[at:at + 1]
+        at += 1
+    return bytes(text), at + 1
+
+
+def _comment(value: bytes, at: int) -> tuple[bytes, int]:
+    """(text, offset past it) of the comment at `at`, comments inside included."""
+    end = value.find(b")", at + 1)
+    end = len(value) if end < 0 else end
+    if value.find(b"(", at + 1, end) < 0 and value.find(b"\\", at + 1, end) < 0:
+        return value[at + 1:end], end + 1
+    text = bytearray()
+    depth = 0
+    while at < len(value):
+        octet = value[at]
+        depth += (octet == 40) - (octet == 41)
+        if depth == 0:
+            break
+        at += octet == 92
+        text += value[at:at + 1]
+        at += 1
+    return bytes(text[1:]), at + 1
+
+
+class _Reader:
+    """Collects tokens into entries.
+
+    words    tokens since the last comma or bracket: a phrase, or an address where no bracket comes
+    phrase   the name before an angle bracket; None outside of brackets
+    """
+
+    def __init__(self) -> None:
+        self.found: list[Entry] = []
+        self._words: list[tuple[int, bytes]] = []
+        self._phrase: bytes | None = None
+        self._comment = b""
+        self._in_group = False
+
+    def take(self, kind: int, text: bytes) -> None:
+        if kind == 44:  # a comma inside brackets belongs to a source route
+            if self._phrase is None or not self._words or self._words[0][0] != 64:
+                self.end_entry()
+        elif kind == 60:
+            self._phrase = b" ".join(text for _, text in self._words)
+            self._words = []
+        elif kind == 62:
+            self.end_entry()
+        elif kind == 58:
+            self._colon()
+        elif kind == 59:
+            self.end_entry()
+            self.end_group()
+        elif kind == 40:
+            self._comment = text
+        else:
+            self._words.append((kind, text))
+
+    def _colon(self) -> None:
+        if self._phrase is not None:  # the end of a source route, which RFC 5322 4.4 has ignored
+            self._words = []
+            return
+        self.end_group()
+        self.found.append((None, None, b" ".join(text for _, text in self._words), None))
+        self._words = []
+        self._in_group = True
+
+    def end_group(self) -> None:
+        if self._in_group:
+            self.found.append(GROUP_END)
+            self._in_group = False
+
+    def end_entry(self) -> None:
+        words, phrase, remark = self._words, self._phrase, self._comment.strip()
+        self._words, self._phrase, self._comment = [], None, b""
+        if not words and phrase is None:
+            return
+        if phrase is None and not any(kind == 64 for kind, _ in words) and len(words) > 1:
+            self.found.append((b" ".join(text for _, text in words), None, b"", b""))
+            return
+        local, domain = _spec(words)
+        self.found.append((phrase or remark or None, None, local, domain))
+
+
+def _spec(words: list[tuple[int, bytes]]) -> tuple[bytes, bytes]:
+    """(local, domain), parted at the last at sign that is not quoted."""
+    last = max((at for at, (kind, _) in enumerate(words) if kind == 64), default=len(words))
+    return b"".join(text for _, text in words[:last]), b"".join(text for _, text in words[last + 1:])
+
+
+def mailboxes(value: bytes) -> list[tuple[str, str]]:
+    """(display name, `local@domain`) of each mailbox, decoded, groups flattened; "" for a missing name."""
+    found = []
+    for name, _, local, domain in entries(value):
+        if domain is None or local is None:
+            continue
+        mailbox = address.Mailbox(charset.decode(local), charset.decode(domain))
+        found.append((word.decode(name) if name else "", str(mailbox) if local or domain else ""))
+    return found
+
+
+def formatted(display: str, mailbox: str) -> bytes:
+    """`Display <mailbox>` for a field of ours: quoted or encoded as the display name needs it."""
+    if not display:
+        return mailbox.encode()
+    if word.needed(display):
+        name = word.encode(display, first=len("Reply-To: "))
+    elif _PHRASE.issuperset(display.encode("ascii")) and display == display.strip():
+        name = display.encode("ascii")
+    else:
+        name = b'"' + display.replace("\\", "\\\\").replace('"', '\\"').encode("ascii") + b'"'
+    return name + b" <" + mailbox.encode() + b">"

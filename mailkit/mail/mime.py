@@ -1,0 +1,244 @@
+"""The tree of parts of a message, found in time proportional to its octets (RFC 2045, 2046).
+
+The tree holds offsets into the message and what ENVELOPE, BODYSTRUCTURE and section fetches need; nothing of a
+body is copied. Offsets are into the octets as they are (LF or CRLF); sizes are what they would be with every
+line end as CRLF, so a message has the same answers however it is kept.
+
+Any octets are a message. What breaks a rule is read as the nearest thing that keeps it: a multipart without a
+delimiter line has one plain text part, its whole body; what is nested or numerous beyond the limits is not taken apart.
+
+Outer delimiters win over inner ones (RFC 2046 5.1.2), so each multipart is searched for its own delimiter only,
+within the bounds of the part that holds it. Octets are searched once a level; `_WORK` bounds the levels of large
+messages. Lines are counted once, between all offsets found, and added up.
+"""
+
+from __future__ import annotations
+
+from mailkit.mail import comment, header, parameter
+
+_DEPTH_MOST = 100
+_PARTS_MOST = 10_000
+_WORK = 32                    # octets searched for each octet of the message ...
+_WORK_SMALL_OCTETS = 1 << 23  # ... and so many more, so that a small one may nest to the depth limit
+_HEADER_READ_OCTETS = 1 << 20  # fields beyond are not seen; the sizes count them
+_BOUNDARY_LONGEST = 1000      # RFC 2046 says 70
+_CUT_OCTETS = 1 << 16
+
+# Several fields of one of these are read as one list, so that nobody can hide an address behind another.
+_ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
+_FIELDS = _ADDRESS_FIELDS | {
+    b"date", b"subject", b"in-reply-to", b"message-id", b"references", b"content-type", b"content-id",
+    b"content-description", b"content-transfer-encoding", b"content-md5", b"content-disposition",
+    b"content-language", b"content-location",
+}
+
+
+class Part:
+    """A message or a body part.
+
+    start, body, end      offsets: header, body (past the empty line), past the body
+    header_octets         size of the header with its empty line, as if CRLF
+    octets, lines         size of the body as if CRLF; LFs in it
+    fields                {lower-case name: unfolded value} of the fields in `_FIELDS`
+    type, subtype         lower case: b"text", b"plain"
+    params                [(lower-case name, value)] of the content type, continuations joined
+    encoding              lower case: b"base64"; b"7bit" where none is given
+    parts                 of a multipart, never empty there; else empty
+    message               the message inside a message/rfc822 or message/global; else None
+    """
+
+    __slots__ = ("body", "encoding", "end", "fields", "header_octets", "lines", "message", "octets", "params",
+                 "parts", "start", "subtype", "type")
+
+    def __init__(self, start: int, body: int, end: int, fields: dict[bytes, bytes], in_digest: bool) -> None:
+        self.start = start
+        self.body = body
+        self.end = end
+        self.header_octets = self.octets = self.lines = 0
+        self.fields = fields
+        self.type, self.subtype, self.params = _type(fields.get(b"content-type"), in_digest)
+        self.encoding = _encoding(fields.get(b"content-transfer-encoding"))
+        self.parts: list[Part] = []
+        self.message: Part | None = None
+
+    @property
+    def size(self) -> int:
+        """Header and body as if CRLF: RFC822.SIZE of a message."""
+        return self.header_octets + self.octets
+
+    def param(self, name: bytes) -> bytes | None:
+        """A content type parameter; name in lower case."""
+        return next((value for key, value in self.params if key == name), None)
+
+    def inner(self) -> list[Part]:
+        """The parts directly inside."""
+        return [self.message] if self.message else self.parts
+
+
+def scan(data: bytes) -> Part:
+    """The tree of the message in `data`."""
+    root = _part(data, 0, len(data), False)
+    found = [root]
+    if root.type == b"multipart" or root.type == b"message":
+        _descend(data, root, found)
+    _count(data, found)
+    return root
+
+
+def _part(data: bytes, start: int, end: int, in_digest: bool) -> Part:
+    body = header.body_start(data, start, end)
+    return Part(start, body, end, _fields(data[start:min(body, start + _HEADER_READ_OCTETS)]), in_digest)
+
+
+def _fields(block: bytes) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    lists: dict[bytes, list[bytes]] = {}
+    for name, value in header.fields(block):
+        key = name.lower()
+        if key not in _FIELDS:
+            continue
+        if key not in found:
+            found[key] = value
+        elif key in _ADDRESS_FIELDS:
+            lists.setdefault(key, [found[key]]).append(value)
+    for key, values in lists.items():
+        found[key] = b", ".join(values)
+    return found
+
+
+_PLAIN = (b"text", b"plain", [(b"charset", b"us-ascii")])
+
+
+def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+    """RFC 2045 5.2 and RFC 2046 5.1.5 say what stands for a missing type, and for one that is none."""
+    if value is None:
+        return (b"message", b"rfc822", []) if in_digest else _PLAIN
+    main, params = parameter.parse(value)
+    kind, slash, subtype = main.lower().partition(b"/")
+    kind, subtype = kind.strip(), subtype.strip()
+    if not slash or not kind or not subtype:
+        return _PLAIN
+    return kind, subtype, parameter.joined(params)
+
+
+def _encoding(value: bytes | None) -> bytes:
+    if not value:
+        return b"7bit"
+    return comment.removed(value).strip(b' \t";').lower() or b"7bit"
+
+
+def _descend(data: bytes, root: Part, found: list[Part]) -> None:
+    """Take apart everything below `root`; `found` gets each part."""
+    work = _WORK * len(data) + _WORK_SMALL_OCTETS
+    pending = [(root, 0)]
+    while pending:
+        part, depth = pending.pop()
+        if part.type == b"multipart":
+            work -= part.end - part.body
+            room = _PARTS_MOST - len(found) if depth < _DEPTH_MOST and work > 0 else 0
+            part.parts = _children(data, part, room)
+        elif part.type == b"message" and part.subtype in (b"rfc822", b"global"):
+            deeper = depth < _DEPTH_MOST and len(found) < _PARTS_MOST
+            part.message = _part(data, part.body, part.end, False) if deeper else _opaque(part)
+        inner = part.inner()
+        found += inner
+        pending += [(child, depth + 1) for child in inner if child.type in (b"multipart", b"message")]
+
+
+def _children(data: bytes, part: Part, room: int) -> list[Part]:
+    """The parts of a multipart; with no room or no delimiter line, one plain text part: all of it."""
+    boundary = part.param(b"boundary")
+    if room <= 0 or not boundary or len(boundary) > _BOUNDARY_LONGEST:
+        return [_opaque(part)]
+    in_digest = part.subtype == b"digest"
+    spans = _spans(data, part.body, part.end, b"--" + boundary.rstrip(), room)
+    return [_part(data, start, end, in_digest) for start, end in spans] or [_opaque(part)]
+
+
+def _opaque(part: Part) -> Part:
+    return Part(part.body, part.body, part.end, {}, False)
+
+
+def _spans(data: bytes, start: int, end: int, delimiter: bytes, room: int) -> list[tuple[int, int]]:
+    """(start, end) of what stands between the delimiter lines; the line end before one belongs to it."""
+    spans: list[tuple[int, int]] = []
+    opened = -1
+    at = start if data.startswith(delimiter, start, end) else _next(data, delimiter, start, end)
+    while at >= 0:
+        after = at + len(delimiter)
+        line_end = data.find(b"\n", after, end)
+        line_end = end if line_end < 0 else line_end
+        rest = data[after:line_end].strip()
+        if rest in (b"", b"--"):
+            if opened >= 0:
+                spans.append((opened, _before_line_end(data, opened, at)))
+            if rest or len(spans) == room:
+                return spans
+            opened = min(line_end + 1, end)
+        at = _next(data, delimiter, line_end, end)
+    if opened >= 0:
+        spans.append((opened, end))
+    return spans
+
+
+def _next(data: bytes, delimiter: bytes, start: int, end: int) -> int:
+    return data.find(b"\n" + delimiter, start, end) + 1 or -1
+
+
+def _before_line_end(data: bytes, start: int, at: int) -> int:
+    """`at` less the LF or CRLF before it, not before `start`: a part may have no octets at all."""
+    if at <= start:
+        return start
+    return max(start, at - 2 if data[at - 2] == 13 else at - 1)
+
+
+def _count(data: bytes, found: list[Part]) -> None:
+    """Fill in sizes and lines: count once between neighbouring offsets, then add up."""
+    offsets = sorted({offset for part in found for offset in (part.start, part.body, part.end)})
+    bare_only = b"\r" not in data
+    line_ends, crlfs = {}, {}
+    lines = crlf = previous = 0
+    for offset in offsets:
+        lines += data.count(b"\n", previous, offset)
+        if not bare_only:
+            crlf += data.count(b"\r\n", previous, offset)
+        line_ends[offset], crlfs[offset] = lines, crlf
+        previous = offset
+    for part in found:
+        start, body, end = part.start, part.body, part.end
+        part.lines = line_ends[end] - line_ends[body]
+        part.octets = end - body + part.lines - (crlfs[end] - crlfs[body])
+        part.header_octets = (body - start + line_ends[body] - line_ends[start] - (crlfs[body] - crlfs[start]))
+
+
+def size(data: bytes) -> int:
+    """Octets of `data` with every line end as CRLF."""
+    if b"\r" not in data:
+        return len(data) + data.count(b"\n")
+    return len(data) + data.count(b"\n") - data.count(b"\r\n")
+
+
+def crlf(data: bytes) -> bytes:
+    """`data` with every line end as CRLF; a CR that ends no line stays."""
+    if b"\r" in data:
+        data = data.replace(b"\r\n", b"\n")
+    return data.replace(b"\n", b"\r\n")
+
+
+def partial(data: bytes, start: int, end: int, origin: int, octets: int) -> bytes:
+    """`crlf(data[start:end])[origin:origin + octets]`, without making more of it than is asked for."""
+    at, passed = start, 0
+    while at < end:
+        stop = _cut(data, min(at + _CUT_OCTETS, end), end)
+        grown = passed + size(data[at:stop])
+        if grown > origin:
+            break
+        at, passed = stop, grown
+    skip = origin - passed
+    # An octet becomes two at most, and never fewer than one: so many octets are enough.
+    return crlf(data[at:_cut(data, min(at + skip + octets, end), end)])[skip:skip + octets]
+
+
+def _cut(data: bytes, at: int, end: int) -> int:
+    """`at`, or one further where it would part CR and LF."""
+    return at + 1 if 0 < at < end and data[at - 1] == 13 and data[at] == 10 else at

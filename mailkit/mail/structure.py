@@ -1,0 +1,117 @@
+"""ENVELOPE, BODY and BODYSTRUCTURE of a scanned message, in the octets IMAP sends (RFC 9051 7.5.2 and 9).
+
+Strings are quoted where that is allowed without any extension, else literals: the answers are right for every
+client, whatever it has enabled, so they can be kept. Header values stand as they are written, unfolded.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mailkit.mail import addresslist, comment, parameter
+
+if TYPE_CHECKING:
+    from mailkit.mail.mime import Part
+
+_QUOTED_LONGEST = 2000  # beyond, a literal: some clients read lines into small buffers
+_QUOTABLE = bytes(range(0x20, 0x7F))
+_PLAIN = bytes(octet for octet in _QUOTABLE if octet not in b'"\\')
+
+
+def string(value: bytes) -> bytes:
+    """A quoted string, or a literal for 8-bit, controls and great length (RFC 9051 4.3).
+
+    A literal cannot hold NUL; 0x80 stands for it.
+    """
+    odd = value.translate(None, _PLAIN)
+    if len(value) > _QUOTED_LONGEST or odd.translate(None, b'"\\'):
+        return b"{%d}\r\n%b" % (len(value), value.replace(b"\0", b"\x80"))
+    if odd:
+        value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    return b'"%b"' % value
+
+
+def nstring(value: bytes | None) -> bytes:
+    return b"NIL" if value is None else string(value)
+
+
+def envelope(part: Part) -> bytes:
+    """ENVELOPE of a message: the root, or `part.message`."""
+    fields = part.fields
+    sent_from = _addresses(fields.get(b"from"))
+    return b"(%b %b %b %b %b %b %b %b %b %b)" % (
+        nstring(fields.get(b"date")),
+        nstring(fields.get(b"subject")),
+        sent_from,
+        _addresses(fields.get(b"sender"), sent_from),  # RFC 9051 7.5.2: these two default to From
+        _addresses(fields.get(b"reply-to"), sent_from),
+        _addresses(fields.get(b"to")),
+        _addresses(fields.get(b"cc")),
+        _addresses(fields.get(b"bcc")),
+        nstring(fields.get(b"in-reply-to")),
+        nstring(fields.get(b"message-id")),
+    )
+
+
+def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
+    found = addresslist.entries(value) if value else None
+    if not found:
+        return default
+    return b"(%b)" % b"".join(
+        [b"(%b %b %b %b)" % (nstring(name), nstring(route), nstring(local), nstring(domain))
+         for name, route, local, domain in found])
+
+
+def bodystructure(part: Part) -> bytes:
+    """BODYSTRUCTURE: with the extension data."""
+    return _structure(part, True)
+
+
+def body(part: Part) -> bytes:
+    """BODY: without the extension data."""
+    return _structure(part, False)
+
+
+def _structure(part: Part, extended: bool) -> bytes:
+    if part.parts:
+        inner = b"".join([_structure(child, extended) for child in part.parts])
+        extension = b" %b %b" % (_params(part.params), _extension(part)) if extended else b""
+        return b"(%b %b%b)" % (inner, string(part.subtype), extension)
+    own = b"%b %b %b %b %b %b %d" % (
+        string(part.type), string(part.subtype), _params(part.params), nstring(part.fields.get(b"content-id")),
+        nstring(part.fields.get(b"content-description")), string(part.encoding), part.octets)
+    if part.message:
+        own += b" %b %b %d" % (envelope(part.message), _structure(part.message, extended), part.lines)
+    elif part.type == b"text":
+        own += b" %d" % part.lines
+    if extended:
+        own += b" %b %b" % (nstring(part.fields.get(b"content-md5")), _extension(part))
+    return b"(%b)" % own
+
+
+def _params(params: list[tuple[bytes, bytes]]) -> bytes:
+    if not params:
+        return b"NIL"
+    return b"(%b)" % b" ".join([b"%b %b" % (string(name), string(value)) for name, value in params])
+
+
+def _extension(part: Part) -> bytes:
+    """body-fld-dsp, body-fld-lang and body-fld-loc."""
+    fields = part.fields
+    return b"%b %b %b" % (_disposition(fields.get(b"content-disposition")),
+                          _languages(fields.get(b"content-language")),
+                          nstring(fields.get(b"content-location")))
+
+
+def _disposition(value: bytes | None) -> bytes:
+    kind, params = parameter.parse(value) if value else (b"", [])
+    if not kind:
+        return b"NIL"
+    return b"(%b %b)" % (string(kind.lower()), _params(parameter.joined(params)))
+
+
+def _languages(value: bytes | None) -> bytes:
+    tags = [tag.strip() for tag in comment.removed(value).split(b",") if tag.strip()] if value else []
+    if not tags:
+        return b"NIL"
+    return string(tags[0]) if len(tags) == 1 else b"(%b)" % b" ".join([string(tag) for tag in tags])
