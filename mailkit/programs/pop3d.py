@@ -2,55 +2,35 @@
 
 from __future__ import annotations
 
-import os
-import sys
-
-from mailkit import VERSION
-from mailkit.control import DEFAULT_HOME, Home
 from mailkit.net.serve import Service, run
 from mailkit.pop3.session import session
+from mailkit.programs import lean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from mailkit.net.conn import Conn
 
+_ABOUT = "Serve POP3 on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
+_EXAMPLE = "systemd-socket-activate -l 110 --fdname=pop3 mailkit-pop3d --home /var/lib/mailkit"
 _BUSY = b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
-_SERVICES = ("pop3", "pop3s")
 
-
-def parser() -> argparse.ArgumentParser:
-    """The command line. argparse is as dear as half an interpreter: it comes only when there are arguments."""
-    import argparse
-
-    parser = argparse.ArgumentParser(
-        prog="mailkit-pop3d",
-        description="Serve POP3 on listening sockets (LISTEN_FDS) or on one connection (inetd).",
-        epilog="example: systemd-socket-activate -l 110 --fdname=pop3 mailkit-pop3d --home /var/lib/mailkit",
-    )
-    parser.add_argument("--home", metavar="DIR", default=os.environ.get("MAILKIT_HOME", DEFAULT_HOME))
-    parser.add_argument(
-        "--service", choices=_SERVICES, default=_SERVICES[0], help="what a socket without a name is for (pop3)"
-    )
-    parser.add_argument("--version", action="version", version=f"mailkit-pop3d {VERSION}")
-    return parser
+SERVICES = ("pop3", "pop3s")
+OPTIONS = (
+    lean.HOME,
+    lean.Option("service", "NAME", "what a socket without a name is for: pop3 (default) or pop3s", choices=SERVICES),
+)
 
 
 def main(argv: list[str] | None = None) -> int:
     """Serve; the exit status."""
-    argv = sys.argv[1:] if argv is None else argv
-    where, service = os.environ.get("MAILKIT_HOME", DEFAULT_HOME), _SERVICES[0]
-    if argv:
-        options = parser().parse_args(argv)
-        where, service = options.home, options.service
-    home = Home(where)
+    options = lean.parse("mailkit-pop3d", _ABOUT, OPTIONS, _EXAMPLE, argv)
+    home = options.home()
 
     async def serve(conn: Conn) -> None:
         await session(conn, home)
 
-    services = {name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY) for name in _SERVICES}
-    return run("pop3d", home, services, service, preload)
+    services = {name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY) for name in SERVICES}
+    return run("pop3d", home, services, options.one("service", SERVICES[0]), preload)
 
 
 def preload() -> None:

@@ -1,0 +1,197 @@
+"""The INBOX of one user as one POP3 session sees it: numbered, fixed, and changed only at the end.
+
+What lives here: numbers to UIDs, sizes, unique names; the lock that keeps a second POP3 session out; the removal at
+QUIT. What does not: how messages are stored (mailkit.maildir), what is said to the client.
+
+Files, in the Maildir itself:
+
+    mailkit-pop3.lock       flock(2)ed while a session has the maildrop (RFC 1939 4); IMAP and deliveries do not look at
+                            it. Its mtime is the time of the last login (LOGIN-DELAY).
+    mailkit-pop3.expunge    what a QUIT is removing, durable before the first message goes:
+
+                            V1700000000
+                            12
+                            15
+
+Invariant: of the messages marked at QUIT either all go or none (RFC 1939 6). No file system removes two files at once,
+so a removal that a crash cut short is finished by the next login: the list is there or it is not.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from array import array
+
+from mailkit import clock, files, log
+from mailkit.maildir import folder
+from mailkit.maildir.marks import SEEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.users.passwd import User
+
+_LOCK = "mailkit-pop3.lock"
+_LIST = "mailkit-pop3.expunge"
+
+
+class Busy(Exception):
+    """Another session has this maildrop."""
+
+
+class TooSoon(Exception):
+    """The last login was too short a time ago; `seconds` are left."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+class Maildrop:
+    """An open maildrop. Messages are numbered from 1 in UID order.
+
+    count, octets, sizes: of all messages, as the wire has them, marks left out. deleted, fetched: numbers.
+    Everything here blocks for as long as a disk does: conn.offload it, but for `open`, which is for one message.
+    """
+
+    __slots__ = ("_folder", "_lock", "_path", "_uids", "count", "deleted", "fetched", "octets", "sizes", "user")
+
+    def __init__(self, user: User, delay_s: int = 0) -> None:
+        """Busy, TooSoon, OSError; Temp when the store cannot be locked."""
+        self.user = user
+        self._path = user.maildir
+        self._lock = _locked(self._path, delay_s)
+        try:
+            self._folder = folder.open(self._path)
+        except BaseException:
+            os.close(self._lock)
+            raise
+        try:
+            self._folder.sync()
+            self._finish_removal()
+            # Other sessions add rows to the table behind our last one; ours are copied.
+            self._uids = self._folder.table.uids[:]
+            self.count = len(self._uids)
+            self.sizes = self._sizes()
+        except BaseException:
+            self.close()
+            raise
+        self.octets = sum(self.sizes)
+        self.deleted: set[int] = set()
+        self.fetched: set[int] = set()
+
+    def close(self) -> None:
+        """Let the next session in. What is marked stays."""
+        self._folder.close()
+        os.close(self._lock)
+
+    def open(self, number: int) -> int | None:
+        """A descriptor of a message; None when another program has removed it."""
+        try:
+            return self._folder.open_file(self._uids[number - 1])
+        except FileNotFoundError:
+            return None
+
+    def uidl(self, number: int) -> str:
+        """The unique name of a message (RFC 1939 7)."""
+        uid = self._uids[number - 1]
+        return self._folder.pop3_names().get(uid) or f"{uid:08x}{self._folder.uidvalidity:08x}"
+
+    def uidls(self) -> list[str]:
+        """All of them. Dovecot's default %08Xu%08Xv, unless uidlist has another name for a message."""
+        if not self.count:
+            return []
+        both = array("I", [self._folder.uidvalidity]) * (2 * self.count)
+        both[::2] = self._uids
+        if sys.byteorder == "little":
+            both.byteswap()
+        names = both.tobytes().hex(" ", 8).split(" ")
+        for uid, name in self._folder.pop3_names().items():
+            row = self._row(uid)
+            if row is not None:
+                names[row] = name
+        return names
+
+    def remove(self) -> int:
+        """Remove what is marked; how many messages that were. OSError when some could not be removed.
+
+        A crash here leaves all, or a list from which the next login removes the rest.
+        """
+        if not self.deleted:
+            return 0
+        uids = [self._uids[number - 1] for number in sorted(self.deleted)]
+        if len(uids) > 1:
+            lines = [f"V{self._folder.uidvalidity}", *map(str, uids)]
+            files.replace(os.path.join(self._path, _LIST), "\n".join(lines).encode() + b"\n")
+        self._expunge(uids)
+        return len(uids)
+
+    def mark_fetched(self) -> None:
+        """Messages that were retrieved have been seen. OSError."""
+        uids = [self._uids[number - 1] for number in self.fetched - self.deleted]
+        if uids:
+            self._folder.store(uids, add=SEEN)
+
+    def _expunge(self, uids: list[int]) -> None:
+        """Remove these, durably, and then the list."""
+        self._folder.expunge(uids)
+        for name in ("cur", "new"):
+            files.sync_dir(os.path.join(self._path, name))
+        left = [uid for uid in uids if self._folder.row(uid) is not None]
+        files.unlink(os.path.join(self._path, _LIST), missing_ok=True)
+        if left:
+            raise OSError(None, f"{len(left)} messages could not be removed", self._path)
+
+    def _finish_removal(self) -> None:
+        """Do the rest of a removal that was cut short."""
+        try:
+            with open(os.path.join(self._path, _LIST), encoding="ascii") as file:
+                first, *numbers = file.read().split()
+        except FileNotFoundError:
+            return
+        # Numbers of an older life of this folder mean nothing now.
+        uids = [int(number) for number in numbers] if first == f"V{self._folder.uidvalidity}" else []
+        log.event("resume", what=_LIST, user=self.user.address, messages=len(uids))
+        self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
+
+    def _sizes(self) -> array[int]:
+        """Octets of each message with CRLF for every line end."""
+        sizes = self._folder.table.detail.sizes[: self.count]
+        if 0 in sizes:
+            for row, size in enumerate(sizes):
+                if not size:
+                    sizes[row] = self._size(self._uids[row])
+        return sizes
+
+    def _size(self, uid: int) -> int:
+        try:
+            return self._folder.size(uid)
+        except FileNotFoundError:
+            return 0  # removed a moment ago: RETR will say so
+
+    def _row(self, uid: int) -> int | None:
+        from bisect import bisect_left
+
+        row = bisect_left(self._uids, uid)
+        return row if row < self.count and self._uids[row] == uid else None
+
+
+def _locked(maildir: str, delay_s: int) -> int:
+    """A descriptor that holds the lock. Busy, TooSoon."""
+    path = os.path.join(maildir, _LOCK)
+    try:
+        last = os.stat(path).st_mtime
+    except FileNotFoundError:
+        last = 0.0
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if not files.lock(fd):
+            raise Busy
+        now = clock.now()
+        if last <= now < last + delay_s:
+            raise TooSoon(int(last + delay_s - now) + 1)
+        files.utime(path, now)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
