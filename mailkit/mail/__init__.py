@@ -6,61 +6,66 @@ date, xtext) raises ValueError with a sentence fit for a reply. Importing any of
 of the standard library that a bare interpreter has not loaded, but `binascii`. "Octets" are `bytes`; an mmap or a
 memoryview is turned into bytes by its owner. Line ends are LF (on disk) or CRLF (on the wire), also mixed.
 
-header       split(data) -> (block, body)            block: the fields with their line ends, without the empty line
-             body_start(data, start=0, end=None) -> int          just past the empty line; `end` where there is none
-             fields(block) -> [(name, value)]        name as written, value unfolded and stripped, both bytes
-             raw_fields(block) -> [bytes]            whole fields, folds and line ends included; joined they are the block
-             values(block, name) -> [bytes]          unfolded; name is bytes in any case: b"Subject"
-             value(block, name) -> bytes | None      the first
+header       split(data) -> (block, body)        block: the fields with their line ends, without the empty line
+             body_start(data, start=0, end=None) -> int      just past the empty line; `end` where there is none
+             fields(block) -> [(name, value)]    name as written, value unfolded and stripped, both bytes
+             raw_fields(block) -> [bytes]        whole fields with folds and line ends; joined they are the block
+             values(block, name) -> [bytes]      unfolded; name is bytes in any case: b"Subject"
+             value(block, name) -> bytes | None  the first
              count(block, name) -> int
-             hops(block) -> int                      Received fields (RFC 5321 6.3)
-             delivered_to(block) -> [str]            addresses of Delivered-To fields, lower case
-             only(block, names) -> bytes, without(block, names) -> bytes       fields kept as they are written
-             prepended(block, field) -> bytes, replaced(block, field) -> bytes, appended(block, field) -> bytes
-                                                     field: b"Name: value\\n" in one or more lines, see `field`
-             field(name, text, line_end=b"\\n") -> bytes            a new unstructured field: encoded words, folded
-             text(value) -> str                      encoded words and raw 8-bit decoded, one line, never fails
-word         decode(value) -> str                    RFC 2047 (what header.text uses), never fails
-             encode(text, first=0) -> bytes          ASCII as it is, else encoded words joined by "\\n "
-charset      decode(data, name) -> str               never fails; wrong, unknown or dangerous names are dealt with
-parameter    parse(value) -> (bytes, [(bytes, bytes)])         b"text/plain", parameters as written, names lower case
-             decoded(value) -> (str, {str: str})     RFC 2231 continuations and charsets, encoded words too; lower case keys
-address      Mailbox(local, domain)                  str(mailbox) is the wire form, .local unquoted, .domain as given
-             path(argument, utf8=False) -> (Mailbox | None, rest)      b"<a@b> SIZE=1": None is the null path <>;
-                                                     a Mailbox with domain "" is <postmaster>; ValueError
-             mailbox(text) -> Mailbox                "a@b", '"a b"@[192.0.2.1]'; ValueError
-             canonical(text) -> str                  to compare and look up: lower case, no needless quotes, A-labels; ValueError
-             domain_name(text) -> str                a checked domain (no literal), as given; ValueError
-addresslist  entries(value) -> [(name, route, local, domain)]    the four of an IMAP address, bytes | None each; groups
-                                                     as RFC 9051 7.5.2 marks them: (None, None, b"group", None) ... 4 x None
-             mailboxes(value) -> [(display name, "local@domain")]       decoded str, groups flattened, never fails
-             formatted(display, address) -> bytes    for a From or To of ours
-idn          ascii(domain) -> str, display(domain) -> str        A-labels / U-labels; ValueError / never fails
-date         parse(value) -> (seconds, zone minutes) | None      RFC 5322 and what people write instead
-             text(seconds, zone=0) -> str            "Fri, 21 Nov 1997 09:55:06 -0600"
-             internal(seconds, zone=0) -> str        "21-Nov-1997 09:55:06 -0600" (IMAP, without the quotes)
-             parse_internal(text) -> (seconds, zone), parse_day(text) -> int          "1-Feb-1994"; ValueError
-             sent_day(value) -> int | None           the day a Date field says, for SEARCH SENTON; days since 1970-01-01
-             day(seconds, zone=0) -> int             the same number for an internal date
-mutf7        encode(name) -> bytes, decode(octets) -> str        RFC 3501 5.1.3; encode(decode(x)) == x for any octets
-             broken(name) -> bool                    the name holds octets that are not modified UTF-7: refuse to create it
-mime         scan(data) -> Part                      tree of parts, see the class: offsets, sizes as if CRLF, types
-             size(data) -> int                       octets as if CRLF: RFC822.SIZE
-             crlf(data) -> bytes                     every line end as CRLF
-             partial(data, start, end, origin, octets) -> bytes          a cut of crlf(data[start:end]) without making it whole
-structure    envelope(part) -> bytes, bodystructure(part) -> bytes, body(part) -> bytes      IMAP wire form
-             string(value) -> bytes, nstring(value) -> bytes             quoted, or a literal where it must be
-section      fetch(data, root, path, what, names=()) -> bytes | None     path [1, 2]; what "", "MIME", "HEADER", "TEXT",
-                                                     "HEADER.FIELDS", "HEADER.FIELDS.NOT"; CRLF; None: no such part
-             span(root, path, what) -> (start, end) | None               the same as offsets, for `mime.partial`
+             hops(block) -> int                  Received fields (RFC 5321 6.3)
+             delivered_to(block) -> [str]        addresses of Delivered-To fields, lower case
+             only(block, names), without(block, names) -> bytes      fields kept as they are written
+             prepended(block, field), replaced(block, field), appended(block, field) -> bytes
+                                                 field: b"Name: value\\n" in one or more lines, see `field`
+             field(name, text, line_end=b"\\n") -> bytes      a new unstructured field: encoded words, folded
+             structured(name, content) -> bytes  a new field, folded, nothing encoded
+             text(value) -> str                  encoded words and raw 8-bit decoded, one line, never fails
+word         decode(value) -> str                RFC 2047 (what header.text uses), never fails
+             encode(text, first=0) -> bytes      ASCII as it is, else encoded words joined by "\\n "
+charset      decode(data, name) -> str           never fails; wrong, unknown or dangerous names are dealt with
+comment      removed(value) -> bytes             each comment of a structured value becomes a blank
+parameter    parse(value) -> (bytes, [(bytes, bytes)])       b"text/plain"; values as written, names lower case
+             joined(parameters) -> the same      continuations put together: b"filename*"
+             decoded(value) -> (str, {str: str}) RFC 2231 and encoded words decoded; lower case keys
+address      Mailbox(local, domain)              str(mailbox) is the wire form, .local unquoted, .domain as given
+             path(argument, utf8=False) -> (Mailbox | None, rest)    b"<a@b> SIZE=1": None is the null path <>;
+                                                 domain "" is <postmaster>; ValueError
+             mailbox(text) -> Mailbox            "a@b", '"a b"@[192.0.2.1]'; ValueError
+             canonical(text) -> str              to compare and look up: lower case, no needless quotes, A-labels;
+                                                 ValueError
+             domain_name(text) -> str            a checked domain (no literal), as given; ValueError
+addresslist  entries(value) -> [(name, route, local, domain)]        the four of an IMAP address, bytes | None;
+                                                 groups as RFC 9051 7.5.2 marks them
+             mailboxes(value) -> [(display name, "local@domain")]    decoded, groups flattened, never fails
+             formatted(display, address) -> bytes        for a From or To of ours
+idn          ascii(domain), display(domain) -> str       A-labels (ValueError) / U-labels (never fails)
+date         parse(value) -> (seconds, zone minutes) | None          RFC 5322 and what people write instead
+             text(seconds, zone=0) -> str        "Fri, 21 Nov 1997 09:55:06 -0600"
+             internal(seconds, zone=0) -> str    "21-Nov-1997 09:55:06 -0600" (IMAP, without the quotes)
+             parse_internal(text) -> (seconds, zone); parse_day(text) -> int     "1-Feb-1994"; ValueError
+             sent_day(value) -> int | None       the day a Date field says, for SENTON; days since 1970-01-01
+             day(seconds, zone=0) -> int         the same number for an internal date
+mutf7        encode(name) -> bytes, decode(octets) -> str    RFC 3501 5.1.3; loses nothing for any octets
+             broken(name) -> bool                holds octets that are not modified UTF-7: refuse to create it
+mime         scan(data) -> Part                  tree of parts, see the class: offsets, sizes as if CRLF, types
+             size(data) -> int                   octets as if CRLF: RFC822.SIZE
+             crlf(data) -> bytes                 every line end as CRLF
+             partial(data, start, end, origin, octets) -> bytes      a cut of crlf(data[start:end])
+structure    envelope(part), bodystructure(part), body(part) -> bytes      IMAP wire form
+             string(value), nstring(value) -> bytes      quoted, or a literal where it must be
+section      fetch(data, root, path, what, names=()) -> bytes | None      path [1, 2]; what "", "MIME", "HEADER",
+                                                 "TEXT", "HEADER.FIELDS", "HEADER.FIELDS.NOT"; CRLF
+             span(root, path, what) -> (start, end) | None       the same as offsets, for `mime.partial`
              find(root, path) -> Part | None
-content      decoded(data, part) -> bytes            transfer encoding undone (BINARY), CRLF line ends, never fails
-             known(part) -> bool                     the transfer encoding is one of RFC 2045 (else UNKNOWN-CTE)
-             text(data, part) -> str                 the same as text, never fails
-             texts(data, root) -> iterator of str    every text part, for SEARCH BODY
-dsn          xtext(text) -> str, unxtext(text) -> str, notify(text) -> tuple, ret(text) -> str, envid(text) -> str,
-             orcpt(text) -> (type, address)          SMTP parameters (RFC 3461, 6533); ValueError
-             per_message(...) -> bytes, per_recipient(...) -> bytes      the fields of RFC 3464, LF
-             status(text) -> (class, subject, detail) | None, meaning(text) -> str         RFC 3463
-             from_reply(code, text) -> str           "5.1.1" out of 550 and "5.1.1 no such user"; "5.0.0" where it says none
+content      decoded(data, part) -> bytes        transfer encoding undone (BINARY), never fails
+             known(part) -> bool                 the encoding is one of RFC 2045 (else UNKNOWN-CTE)
+             text(data, part) -> str             the same as text, never fails
+             texts(data, root) -> iterator of str        every text part, for SEARCH BODY
+dsn          xtext(text), unxtext(text) -> str; notify(text) -> tuple; ret(text), envid(text) -> str;
+             orcpt(text) -> (type, address); recipient(type, address, utf8=False) -> str
+                                                 SMTP parameters (RFC 3461, 6533); ValueError
+             per_message(...), per_recipient(...) -> bytes       the fields of RFC 3464, LF
+             status(text) -> (class, subject, detail) | None; meaning(text) -> str       RFC 3463
+             from_reply(code, text) -> str       "5.1.1" out of 550 and "5.1.1 no such user", else "5.0.0"
 """

@@ -10,6 +10,7 @@ _LOCAL_LONGEST = 64     # octets, RFC 5321 4.5.3.1.1
 _DOMAIN_LONGEST = 255   # octets, RFC 5321 4.5.3.1.2
 _PATH_LONGEST = 1024    # RFC 5321 4.5.3.1.3 asks for 256; source routes may be longer
 _ATEXT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~")
+_CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)))
 _LET_DIG_HYP = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
 
 
@@ -124,7 +125,7 @@ def mailbox(text: str) -> Mailbox:
     if not at:
         raise ValueError("address has no domain")
     local = _unquoted(local) if local.startswith('"') else _dot_string(local)
-    if len(local.encode("utf-8", "replace")) > _LOCAL_LONGEST:
+    if len(local.encode()) > _LOCAL_LONGEST:
         raise ValueError("local part is longer than 64 octets")
     _check_domain(domain)
     return Mailbox(local, domain)
@@ -166,8 +167,7 @@ def _unquoted(local: str) -> str:
 
 
 def _refuse_controls(text: str) -> None:
-    if not text.isprintable() and any(character < " " or "\x7f" <= character < "\xa0" or "\ud800" <= character <= "\udfff"
-                                      or character in "\u2028\u2029" for character in text):
+    if not _CONTROLS.isdisjoint(text):
         raise ValueError("address has a control character")
 
 
@@ -190,7 +190,7 @@ def _check_domain(domain: str) -> None:
     if len(domain) > _DOMAIN_LONGEST:
         raise ValueError("domain is longer than 255 octets")
     for label in domain.split("."):
-        if not label or len(label) > 63 or label[0] == "-" or label[-1] == "-" or not _LET_DIG_HYP.issuperset(label):
+        if not 0 < len(label) <= 63 or "-" in (label[0], label[-1]) or not _LET_DIG_HYP.issuperset(label):
             raise ValueError("domain is not well-formed")
 
 

@@ -176,6 +176,15 @@ def field(name: str, content: str, line_end: bytes = b"\n") -> bytes:
     return (name.encode("ascii") + b": " + coded).replace(b"\n", line_end) + line_end
 
 
+def structured(name: str, content: str) -> bytes:
+    """A new field whose content is not to be encoded: `Name: content`, folded, with LF line ends.
+
+    Line ends in `content` become blanks.
+    """
+    content = " ".join(content.replace("\r", " ").split("\n")).strip()
+    return f"{name}: {_folded(content, len(name) + 2)}\n".encode("utf-8", "replace")
+
+
 def _folded(content: str, first: int) -> str:
     """Lines of at most 78 octets where blanks allow it, the first shorter by `first`.
 

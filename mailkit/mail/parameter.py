@@ -31,7 +31,7 @@ def _split(value: bytes) -> list[bytes]:
     that is not closed is taken for text.
     """
     hidden = value.replace(b"\\\\", b"\0\0").replace(b'\\"', b"\0\0") if b"\\" in value else value
-    pieces = []
+    pieces: list[bytes] = []
     start = at = 0
     cut = hidden.find(b";")
     while cut >= 0:
