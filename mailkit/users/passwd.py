@@ -147,7 +147,8 @@ def parse(line: bytes, domains: str = "") -> User:
     for word in columns[7].split():
         key, _, value = word.partition("=")
         fields[key] = value
-    user = User(address, *columns[1:7], fields=fields, domains=domains)
+    hash, uid, gid, gecos, home, shell = columns[1:7]
+    user = User(address, hash, uid, gid, gecos, home, shell, fields, domains)
     user.uid, user.gid  # noqa: B018  a uid that means nobody is damage: the mail must not go to the wrong one
     return user
 

@@ -1,0 +1,144 @@
+"""SASL mechanisms (RFC 4422), server side: one file each, one row each in the table below.
+
+A mechanism is an object with one method, `step(response) -> Step`. It sees octets and answers with what to do next;
+base64, "*", initial responses, waiting and logging are `users.login`'s business. Mechanisms that carry a password end
+with `Password`, which the caller checks where that may take its time; the others prove it themselves and end with
+`Success`.
+
+OAUTHBEARER (RFC 7628) will be such a file and row.
+"""
+
+from __future__ import annotations
+
+from mailkit.users.names import canonical
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from mailkit.net.conn import Tls
+    from mailkit.users.keys import Keys
+    from mailkit.users.passwd import User
+
+    class Mechanism(Protocol):
+        """One exchange."""
+
+        def step(self, response: bytes | None) -> Step:
+            """What the client's response leads to; None at the start, when it sent no initial response."""
+
+
+class Row:
+    """One mechanism: "module:class", and what it needs of the connection to be offered."""
+
+    __slots__ = ("needs_certificate", "needs_tls", "place")
+
+    def __init__(self, place: str, needs_tls: bool = False, needs_certificate: bool = False) -> None:
+        self.place = place
+        self.needs_tls = needs_tls
+        self.needs_certificate = needs_certificate
+
+
+# In the order they are advertised: the first that a client knows is usually the one it takes.
+MECHANISMS = {
+    "EXTERNAL": Row("external:External", needs_certificate=True),
+    "SCRAM-SHA-256-PLUS": Row("scram:Sha256Plus", needs_tls=True),
+    "SCRAM-SHA-256": Row("scram:Sha256"),
+    "SCRAM-SHA-1-PLUS": Row("scram:Sha1Plus", needs_tls=True),
+    "SCRAM-SHA-1": Row("scram:Sha1"),
+    "PLAIN": Row("plain:Plain"),
+    "LOGIN": Row("login:Login"),
+}
+
+
+class Context:
+    """What a mechanism may know: the connection's TLS facts, which mechanisms this client was offered, and two
+    functions: lookup(name) -> User | None, and pretended(name, digest) -> Keys for those who have none."""
+
+    __slots__ = ("lookup", "offered", "pretended", "tls")
+
+    def __init__(
+        self,
+        tls: Tls | None,
+        offered: list[str],
+        lookup: Callable[[str], User | None],
+        pretended: Callable[[str, str], Keys],
+    ) -> None:
+        self.tls = tls
+        self.offered = offered
+        self.lookup = lookup
+        self.pretended = pretended
+
+
+def offered(tls: Tls | None, wanted: list[str]) -> list[str]:
+    """The mechanisms for a connection, best first; `wanted` (upper case) limits them unless it is empty."""
+    return [
+        name
+        for name, row in MECHANISMS.items()
+        if (not wanted or name in wanted)
+        and (tls is not None or not (row.needs_tls or row.needs_certificate))
+        and (not row.needs_certificate or (tls is not None and tls.client_cert is not None))
+    ]
+
+
+def start(name: str, context: Context) -> Mechanism:
+    """A new exchange of an offered mechanism."""
+    import importlib
+
+    module, _, attribute = MECHANISMS[name].place.partition(":")
+    mechanism: Mechanism = getattr(importlib.import_module(f"mailkit.users.sasl.{module}"), attribute)(context)
+    return mechanism
+
+
+def same_name(one: str, other: str) -> bool:
+    """Do these name the same account? For an authorization identity, which may only repeat who logs in."""
+    try:
+        return canonical(one) == canonical(other)
+    except ValueError:
+        return one == other
+
+
+class Step:
+    """What follows from a response."""
+
+    __slots__ = ()
+
+
+class Challenge(Step):
+    """Send these octets and come back with the answer."""
+
+    __slots__ = ("data",)
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+
+class Password(Step):
+    """The client says it is `name` and gives this password: check it."""
+
+    __slots__ = ("name", "password")
+
+    def __init__(self, name: str, password: str) -> None:
+        self.name = name
+        self.password = password
+
+
+class Success(Step):
+    """It is this user. `data`: the server's last word, which the client answers with nothing."""
+
+    __slots__ = ("data", "user")
+
+    def __init__(self, user: User, data: bytes = b"") -> None:
+        self.user = user
+        self.data = data
+
+
+class Failure(Step):
+    """No. `reason` is for the log, `name` who it was said to be; is_syntax: the client broke the grammar."""
+
+    __slots__ = ("is_syntax", "name", "reason")
+
+    def __init__(self, reason: str, name: str = "", is_syntax: bool = False) -> None:
+        self.reason = reason
+        self.name = name
+        self.is_syntax = is_syntax
