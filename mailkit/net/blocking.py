@@ -13,7 +13,7 @@ import os
 import select
 
 from mailkit import clock, log
-from mailkit.net.conn import Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Gone, Stopping, Timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ class BlockingConn:
         certificates: Callable[[], Certificates] | None = None,
         total_s: float = 0,
         poll_s: float = 30,
+        owned: bool = False,
     ) -> None:
         self.id = clock.token(3)
         self.service = service
@@ -63,6 +64,7 @@ class BlockingConn:
         self._certificates = certificates
         self._until = clock.monotonic() + total_s if total_s else 0.0
         self._poll_s = poll_s
+        self._owned = owned  # the descriptor is ours to close
         self._out: list[bytes] = []
         self._tls: _Layer | None = None
         self._watcher: Watcher | None = None
@@ -137,10 +139,16 @@ class BlockingConn:
 
     def close(self) -> None:
         """End the connection; what is queued is tried once."""
-        if self._out:
-            run(self.flush())
+        try:
+            if self._out:
+                run(self.flush())
+        except Closing:
+            pass
         if self._watcher is not None:
             self._watcher.close()
+        if self._owned and self._read_fd >= 0:
+            os.close(self._read_fd)
+            self._read_fd = self._write_fd = -1
 
     def on_sigterm(self, *_: object) -> None:
         """SIGTERM: end the wait of `more` with Stopping, now or when it is next reached."""

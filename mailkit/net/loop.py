@@ -11,7 +11,7 @@ import asyncio
 import functools
 import ssl
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from mailkit import clock, files, log
 from mailkit.net.blocking import host_and_port
@@ -139,8 +139,7 @@ class LoopConn(asyncio.Protocol):
     # What the event loop calls.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
         self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
         self._pool.conns.add(self)
@@ -311,7 +310,6 @@ class LoopConn(asyncio.Protocol):
             raise Gone
         if transport is None:
             raise Gone
-        assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._reading = True
         self.tls = Facts(transport.get_extra_info("ssl_object"))

@@ -1,0 +1,67 @@
+"""What every program with click has alike: --home, --version, -n, an example, exit statuses.
+
+The servers and the programs that run once per message do not use this: click costs them too much (see lean.py).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mailkit import VERSION
+from mailkit.control import DEFAULT_HOME, Home
+from mailkit.exits import OK, PERM, TEMP, Temp, Trouble
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def common(function: F) -> F:
+    """--home DIR (given to the function as a Home named `home`) and --version."""
+
+    def as_home(context: click.Context, parameter: click.Parameter, value: str) -> Home:
+        return Home(value)
+
+    home = click.option(
+        "--home",
+        metavar="DIR",
+        default=lambda: os.environ.get("MAILKIT_HOME", DEFAULT_HOME),
+        show_default=f"$MAILKIT_HOME or {DEFAULT_HOME}",
+        callback=as_home,
+        help="The mail system's home.",
+    )
+    version = click.version_option(VERSION, message="%(prog)s %(version)s")
+    return home(version(function))
+
+
+def dry_run(function: F) -> F:
+    """-n, given to the function as `dry_run`."""
+    return click.option("-n", "--dry-run", is_flag=True, help="Say what would be done, and do nothing.")(function)
+
+
+def run(command: click.Command, argv: list[str] | None, name: str = "") -> int:
+    """Run a click command; the exit status: 0, 100 for wrong use and permanent trouble, 111 for temporary trouble."""
+    name = name or os.path.basename(sys.argv[0])
+    if command.epilog and "\b" not in command.epilog:
+        # Click would fill the example to one paragraph; \b keeps its lines.
+        command.epilog = "\b\n" + command.epilog.strip().replace("\n\n", "\n\n\b\n")
+    try:
+        command.main(argv, prog_name=name, standalone_mode=False)
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return PERM
+    except (click.Abort, KeyboardInterrupt):
+        print(f"{name}: stopped", file=sys.stderr)
+        return PERM
+    except Trouble as trouble:
+        print(f"{name}: {trouble}", file=sys.stderr)
+        return TEMP if isinstance(trouble, Temp) else PERM
+    except OSError as error:
+        print(f"{name}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        return TEMP
+    return OK

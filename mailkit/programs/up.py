@@ -1,0 +1,263 @@
+"""mailkit-up: opens the sockets and runs the servers where there is no systemd.
+
+Each server is started as systemd would start it: its listening sockets from descriptor 3 on, LISTEN_FDS, LISTEN_FDNAMES
+and LISTEN_PID in the environment. What dies is started again, with a growing pause. Log lines of all are stamped and
+passed to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import signal
+import socket
+import ssl
+import sys
+import time
+
+import click
+
+from mailkit import clock, log
+from mailkit.control import Home
+from mailkit.exits import OK, PERM, TEMP, Perm, Temp, Trouble
+from mailkit.net import sockets
+from mailkit.programs import options
+
+_FIRST_FD = 3
+_PATIENT_S = 60.0  # the longest pause before a program that keeps dying is tried again
+_HEALTHY_S = 60.0  # a program that ran this long had a good start: the pause is short again
+_READY_S = 30.0
+_EXAMPLE = """
+Example:
+
+    mailkit-setup --home ./demo --domain example.test --ports 10000 --yes
+    mailkit-up --home ./demo
+"""
+
+
+class Child:
+    """One program that is kept running."""
+
+    def __init__(self, program: str, ends: list[tuple[str, socket.socket]]) -> None:
+        self.program = program
+        self.ends = ends
+        self.pid = 0
+        self.started = 0.0
+        self.pause_s = 0.0
+        self.again = 0.0  # when to start it next
+        self.tail = b""  # a log line that is not whole yet
+
+
+class Up:
+    """The servers of one home."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.children = [Child(program, ends) for program, ends in _opened(home).items()]
+        self.children.append(Child("runq", []))
+        self.selector = selectors.DefaultSelector()
+        self.stopping = False
+        self.wake_r, self.wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def run(self) -> int:
+        """Keep everything running until SIGTERM or SIGINT; the exit status."""
+        self.selector.register(self.wake_r, selectors.EVENT_READ)
+        signal.set_wakeup_fd(self.wake_w)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, self._on_signal)
+        for child in self.children:
+            self._start(child)
+        announced = False
+        until = clock.monotonic() + _READY_S
+        while not self.stopping or any(child.pid for child in self.children):
+            self._turn()
+            if not announced and not self.stopping:
+                announced = self._announced(until)
+        for child in self.children:
+            self._log(child, b"", at_end=True)
+        return OK
+
+    def _turn(self) -> None:
+        for key, _ in self.selector.select(timeout=0.2):
+            if key.fd == self.wake_r:
+                os.read(self.wake_r, 4096)
+                continue
+            data = os.read(key.fd, 65536)
+            self._log(key.data, data, at_end=not data)
+            if not data:
+                self.selector.unregister(key.fd)
+                os.close(key.fd)
+        self._reap()
+        for child in self.children:
+            if not child.pid and not self.stopping and clock.monotonic() >= child.again:
+                self._start(child)
+
+    def _announced(self, until: float) -> bool:
+        """Say `ready` once every socket answers."""
+        if all(_answers(name, end) for child in self.children for name, end in child.ends):
+            print("ready", flush=True)
+            return True
+        if clock.monotonic() > until:
+            raise Temp("the servers do not answer; see the log above", detail=f"waited {_READY_S:g} s")
+        return False
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        if number == signal.SIGCHLD:
+            return
+        self.stopping = True
+        for child in self.children:
+            if child.pid:
+                os.kill(child.pid, signal.SIGTERM)
+
+    def _start(self, child: Child) -> None:
+        reader, writer = os.pipe2(os.O_CLOEXEC)
+        pid = os.fork()
+        if not pid:
+            _become(child, self.home, writer)
+        os.close(writer)
+        child.pid, child.started = pid, clock.monotonic()
+        self.selector.register(reader, selectors.EVENT_READ, child)
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            child = next((child for child in self.children if child.pid == pid), None)
+            if child is None:
+                continue
+            child.pid = 0
+            if self.stopping:
+                continue
+            healthy = clock.monotonic() - child.started > _HEALTHY_S
+            child.pause_s = 1.0 if healthy or not child.pause_s else min(2 * child.pause_s, _PATIENT_S)
+            child.again = clock.monotonic() + child.pause_s
+            code = os.waitstatus_to_exitcode(status)
+            log.event("died", program=child.program, status=code, again_s=child.pause_s)
+
+    def _log(self, child: Child, data: bytes, at_end: bool = False) -> None:
+        """Pass on whole lines, each with its time and program."""
+        *lines, child.tail = (child.tail + data).split(b"\n")
+        if at_end and child.tail:
+            lines.append(child.tail)
+            child.tail = b""
+        if lines:
+            stamp = _stamp() + child.program.encode() + b": "
+            _write(b"".join(stamp + line + b"\n" for line in lines))
+
+
+def _stamp() -> bytes:
+    now = clock.now()
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)).encode() + b".%03dZ " % int(now % 1 * 1000)
+
+
+def _write(data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(2, view) :]
+
+
+def _own_line(line: str) -> None:
+    _write(_stamp() + b"up: " + line.encode("utf-8", "backslashreplace") + b"\n")
+
+
+def _opened(home: Home) -> dict[str, list[tuple[str, socket.socket]]]:
+    """The listening sockets of control/listen, by program. Perm when one cannot be had."""
+    programs: dict[str, list[tuple[str, socket.socket]]] = {}
+    for line in home.control.lines("listen"):
+        try:
+            name, address, port = sockets.parse(line)
+        except ValueError as error:
+            raise Perm(f"control/listen: {error}", code="5.3.5")
+        programs.setdefault(sockets.program(name), []).append((name, _listening(address, port)))
+    if not programs:
+        raise Perm("control/listen names no socket; mailkit-setup writes one", code="5.3.5", detail=home.path)
+    return programs
+
+
+def _listening(address: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    end = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    end.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        end.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    try:
+        end.bind((address, port))
+        end.listen(1024)
+    except OSError as error:
+        end.close()
+        raise Perm(f"cannot listen on {address} port {port}: {error.strerror}", code="5.3.5")
+    return end
+
+
+def _become(child: Child, home: Home, stderr: int) -> None:
+    """In the forked process: turn into the program, with its sockets where systemd would put them."""
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        os.setpgid(0, 0)  # Ctrl-C at the terminal is for mailkit-up, which ends the others in order
+        os.dup2(stderr, 2)
+        high = [os.dup(end.fileno()) for _, end in child.ends]
+        high = [_above(fd, _FIRST_FD + len(high)) for fd in high]
+        for i, fd in enumerate(high):
+            os.dup2(fd, _FIRST_FD + i)
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(("LISTEN_", "NOTIFY_"))}
+        if high:
+            environment["LISTEN_FDS"] = str(len(high))
+            environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in child.ends)
+            environment["LISTEN_PID"] = str(os.getpid())
+        path = program_path(child.program)
+        os.execve(path, [path, "--home", home.path], environment)
+    except BaseException as error:
+        os.write(2, f"cannot be started: {error}\n".encode())
+    os._exit(TEMP)
+
+
+def _above(fd: int, least: int) -> int:
+    """The same open file at a descriptor that is not below `least`."""
+    import fcntl
+
+    return fcntl.fcntl(fd, fcntl.F_DUPFD, least) if fd < least else fd
+
+
+def program_path(name: str) -> str:
+    """Where mailkit-NAME is: beside the program that runs now."""
+    return os.path.join(os.path.dirname(os.path.realpath(sys.argv[0])), f"mailkit-{name}")
+
+
+def _answers(name: str, end: socket.socket) -> bool:
+    """Does a server greet on this socket (or shake hands, where TLS comes first)?"""
+    try:
+        with socket.create_connection(end.getsockname()[:2], timeout=5) as probe:
+            if name in sockets.IMPLICIT_TLS:
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+                context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+                with context.wrap_socket(probe) as tls:
+                    return bool(tls.recv(1))
+            return name == "lmtp" or bool(probe.recv(1))
+    except OSError:
+        return False
+
+
+@click.command(epilog=_EXAMPLE)
+@options.common
+def command(home: Home) -> None:
+    """Open the sockets of control/listen and keep smtpd, imapd, pop3d and runq running on them.
+
+    Prints `ready` on standard output when every socket answers. SIGTERM and Ctrl-C let sessions finish their command.
+    """
+    log.sink = _own_line
+    try:
+        sys.exit(Up(home).run())
+    except Trouble as trouble:
+        log.event("fatal", error=str(trouble))
+        sys.exit(TEMP if isinstance(trouble, Temp) else PERM)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program."""
+    return options.run(command, argv)
