@@ -1,0 +1,125 @@
+r"""The message in a file, and its octets as the wire wants them.
+
+In the file lines end in LF; on the wire in CRLF, always, and a line that starts with a dot gets a second
+one in DATA (RFC 5321 4.5.2). A CR that does not belong to a line end becomes a blank: sent as it is, it
+could end the message early at a server that takes it for one (RFC 5321 2.3.8), and what follows would be
+commands of whoever wrote the message.
+"""
+
+from __future__ import annotations
+
+import os
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+BLOCK = 256 * 1024
+_HEADER_MOST = 1 << 20  # a header that is longer is no header
+
+
+class Body:
+    """The message at `offset` of descriptor `fd`, through its end. Reading moves no file position, so several
+    deliveries may read one descriptor at once.
+
+    size: octets as they are sent, before dots. eight_bit: an octet above 127 is in it. eight_bit_header:
+    in its header. tls_optional: it says "TLS-Required: no" (RFC 8689 5). OSError when the file cannot be
+    read.
+    """
+
+    __slots__ = ("_fd", "_offset", "eight_bit", "eight_bit_header", "size", "tls_optional")
+
+    def __init__(self, fd: int, offset: int = 0) -> None:
+        self._fd = fd
+        self._offset = offset
+        self.size = 0
+        self.eight_bit = False
+        self.eight_bit_header = False
+        self.tls_optional = False
+        self._survey()
+
+    def blocks(self, dotted: bool) -> Iterator[bytes]:
+        """The message in blocks of about BLOCK octets; the last one ends in CRLF. dotted: as DATA wants it."""
+        wire = Wire(dotted)
+        for data in self._raw():
+            yield wire.put(data)
+        yield wire.end()
+
+    def _raw(self) -> Iterator[bytes]:
+        at = self._offset
+        while data := os.pread(self._fd, BLOCK, at):
+            at += len(data)
+            yield data
+
+    def _survey(self) -> None:
+        header = b""
+        in_header = True
+        last = b"\n"
+        for data in self._raw():
+            self.size += len(data) + data.count(b"\n")
+            self.eight_bit = self.eight_bit or not data.isascii()
+            last = data[-1:]
+            if in_header:
+                header += data
+                in_header = header.find(b"\n\n") < 0 and len(header) < _HEADER_MOST
+        if last != b"\n":
+            self.size += 2
+        header = header.partition(b"\n\n")[0]
+        self.eight_bit_header = not header.isascii()
+        self.tls_optional = _says_tls_optional(header)
+
+
+class Wire:
+    """Turns lines that end in LF into lines that end in CRLF, however they are cut."""
+
+    __slots__ = ("_dotted", "_fresh", "_held")
+
+    def __init__(self, dotted: bool) -> None:
+        self._dotted = dotted
+        self._fresh = True  # at the start of a line
+        self._held = b""  # a CR whose LF may follow
+
+    def put(self, data: bytes) -> bytes:
+        """The octets to send for some octets of the file."""
+        if self._held:
+            data, self._held = self._held + data, b""
+        if b"\r" in data:
+            data = self._without_cr(data)
+        if not data:
+            return b""
+        start = b"." if self._dotted and self._fresh and data.startswith(b".") else b""
+        self._fresh = data.endswith(b"\n")
+        data = data.replace(b"\n", b"\r\n")
+        if self._dotted:
+            data = data.replace(b"\r\n.", b"\r\n..")
+        return start + data
+
+    def end(self) -> bytes:
+        """The last octets: a last line without end gets one."""
+        rest = b" " if self._held else b""
+        unfinished = rest or not self._fresh
+        self._held, self._fresh = b"", True
+        return rest + b"\r\n" if unfinished else b""
+
+    def _without_cr(self, data: bytes) -> bytes:
+        if data.endswith(b"\r"):
+            data, self._held = data[:-1], b"\r"
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+
+
+def converted(body: Body, convert: Callable[[Iterator[bytes]], Iterator[bytes]]) -> tuple[Body, int]:
+    """A Body of what `convert` makes of the message, and the descriptor of the nameless file that holds it, which
+    the caller closes. OSError when there is no room."""
+    import tempfile
+
+    with tempfile.TemporaryFile(prefix="mailkit-") as file:
+        for data in convert(body._raw()):
+            file.write(data)
+        file.flush()
+        fd = os.dup(file.fileno())
+    return Body(fd), fd
+
+
+def _says_tls_optional(header: bytes) -> bool:
+    _, found, rest = (b"\n" + header.lower()).partition(b"\ntls-required:")
+    return bool(found) and rest.partition(b"\n")[0].strip() == b"no"
