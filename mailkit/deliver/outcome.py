@@ -8,19 +8,23 @@ from mailkit.exits import Temp, Trouble
 class Outcome:
     """status: "ok" delivered (or handed on), "temp" try again, "perm" never.
 
-    code: enhanced status code of RFC 3463. text: one line for reports; where a remote server said something, its words.
-    remote: the name of that server, "" when the trouble (or the success) is ours. action: the RFC 3464 word for reports when it is
-    not the status's usual one: "relayed" or "expanded".
+    code: enhanced status code of RFC 3463. text: one line for reports; where a remote server said something, its
+    words. remote: the name of that server, "" when the trouble (or the success) is ours. action: the RFC 3464 word
+    for reports when it is not the status's usual one: "relayed" or "expanded". path: the file it was saved in, if
+    any.
     """
 
-    __slots__ = ("action", "code", "remote", "status", "text")
+    __slots__ = ("action", "code", "path", "remote", "status", "text")
 
-    def __init__(self, status: str, code: str = "2.0.0", text: str = "", remote: str = "", action: str = "") -> None:
+    def __init__(
+        self, status: str, code: str = "2.0.0", text: str = "", remote: str = "", action: str = "", path: str = ""
+    ) -> None:
         self.status = status
         self.code = code
         self.text = text
         self.remote = remote
         self.action = action
+        self.path = path
 
     @property
     def ok(self) -> bool:

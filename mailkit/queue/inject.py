@@ -1,7 +1,7 @@
 """A new queue entry: streamed in, durable when commit returns.
 
-What is on disk if we die: before commit, nothing or a file in tmp/ that the runner removes after 36 hours; after commit
-the entry in new/. The message was not accepted until commit returned, so nothing is ever lost here.
+What is on disk if we die: before commit, nothing or a file in tmp/ that the runner removes after 36 hours; after
+commit the entry in new/. The message was not accepted until commit returned, so nothing is ever lost here.
 """
 
 from __future__ import annotations

@@ -1,0 +1,223 @@
+"""One attempt at one queue entry: everybody who can be delivered to now, then the entry's next state.
+
+    recipients --judge--> users here        delivered at once, side by side
+                          aliases           sent on as a new entry
+                          elsewhere         by domain, where the destination has a place; else they wait ("parked")
+                          refused           failed
+
+A recipient is marked as soon as its delivery is durable, so that a crash repeats at most what was in flight. Failures
+are reported before they are marked: a crash in between repeats a report, and loses none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from mailkit import clock, log
+from mailkit.control import Home
+from mailkit.deliver import local, notice, outcome, route
+from mailkit.deliver.destinations import Destination, Destinations
+from mailkit.deliver.message import Message
+from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.route import Verdict
+from mailkit.deliver.schedule import Schedule
+from mailkit.exits import Trouble
+from mailkit.queue import entry
+from mailkit.queue.claim import Claim
+from mailkit.queue.entry import Recipient
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any, TypeVar
+
+    R = TypeVar("R")
+
+DISK_WAIT_S = 60.0
+AT_ONCE = 50  # local deliveries of one entry side by side: descriptors are not endless
+
+
+class Attempt:
+    """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`."""
+
+    __slots__ = (
+        "_destinations",
+        "_due",
+        "_home",
+        "_results",
+        "_schedule",
+        "_tried",
+        "claim",
+        "deferred",
+        "message",
+        "parked",
+    )
+
+    def __init__(self, home: Home, claim: Claim, destinations: Destinations, schedule: Schedule) -> None:
+        self._home = home
+        self._destinations = destinations
+        self._schedule = schedule
+        self._results: list[tuple[Recipient, Outcome]] = []  # of those that are not simply delivered
+        self._tried = False  # somebody was really tried, or refused
+        self.claim = claim
+        self.message = Message(claim.fd, claim.offset, claim.name.size, claim.head)
+        self.deferred = False
+        self.parked = ""
+        self._due = 0.0  # Unix time before which nothing need be tried
+
+    async def run(self) -> None:
+        """Deliver what can be delivered now and leave the entry finished, deferred or parked."""
+        jobs = self._jobs()
+        if len(jobs) == 1:
+            await jobs[0]
+        else:
+            for first in range(0, len(jobs), AT_ONCE):
+                await asyncio.gather(*jobs[first : first + AT_ONCE])
+        await self._settle()
+
+    def _jobs(self) -> list[Coroutine[Any, Any, None]]:
+        jobs = []
+        elsewhere: dict[str, list[Recipient]] = {}
+        for recipient in self.claim.envelope.pending:
+            try:
+                verdict = route.judge(self._home, recipient.address)
+            except Trouble as trouble:
+                self._tried = True
+                self._failed(recipient, outcome.of(trouble))
+                continue
+            if verdict.kind == "remote":
+                elsewhere.setdefault(verdict.domain, []).append(recipient)
+            elif verdict.kind == "local":
+                jobs.append(self._local(recipient, verdict))
+            else:
+                self._tried = True
+                self._failed(recipient, refusal(verdict))
+        for domain, recipients in elsewhere.items():
+            destination = self._destinations[domain]
+            if destination.dead():
+                self._leave_alone(recipients, destination)
+            elif self._destinations.take(domain):
+                jobs.append(self._remote(domain, recipients))
+            else:
+                self.parked = domain
+        return jobs
+
+    async def _local(self, recipient: Recipient, verdict: Verdict) -> None:
+        """One recipient here: a mailbox, or the addresses it stands for."""
+        self._tried = True
+        started = clock.monotonic()
+        envelope = self.claim.envelope
+        result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
+        self._record(recipient, result, started, "local")
+
+    async def _remote(self, domain: str, recipients: list[Recipient]) -> None:
+        """The recipients of one domain elsewhere, over one connection; the place there is taken already."""
+        from mailkit.deliver import remote  # DNS and TLS: not before the first message leaves
+
+        self._tried = True
+        started = clock.monotonic()
+        envelope = self.claim.envelope
+        try:
+            results = await remote.attempt(
+                self._home, domain, envelope.sender, recipients, self.claim.fd, self.claim.offset, envelope.params
+            )
+        finally:
+            self._destinations.give(domain)
+        learn(self._destinations[domain], results)
+        for recipient, result in zip(recipients, results, strict=True):
+            self._record(recipient, result, started, "remote")
+
+    def _leave_alone(self, recipients: list[Recipient], destination: Destination) -> None:
+        self._due = max(self._due, clock.now() + destination.dead_until - clock.monotonic())
+        for recipient in recipients:
+            self._results.append((recipient, Outcome("temp", "4.4.1", destination.text)))
+
+    def _record(self, recipient: Recipient, result: Outcome, started: float, by: str) -> None:
+        log.event(
+            "deliver",
+            q=self.claim.name.id,
+            to=recipient.address,
+            by=by,
+            verdict=result.status,
+            code=result.code,
+            said=result.text,
+            remote=result.remote or None,
+            ms=int((clock.monotonic() - started) * 1000),
+        )
+        if result.ok:
+            self.claim.mark([recipient], entry.DONE)
+            if "SUCCESS" in recipient.params.get("notify", ""):
+                self._results.append((recipient, result))
+        else:
+            self._results.append((recipient, result))
+
+    def _failed(self, recipient: Recipient, result: Outcome) -> None:
+        self._record(recipient, result, clock.monotonic(), "route")
+
+    async def _settle(self) -> None:
+        """Tell whom it concerns, mark, and decide what becomes of the entry."""
+        claim, now = self.claim, clock.now()
+        arrived = arrival(claim)
+        if self._results:
+            await self._tell(arrived, now)
+        if not claim.envelope.pending:
+            await self._persist(claim.finish)
+        elif self.parked:
+            claim.release()
+        else:
+            await self._defer(arrived, now)
+
+    async def _tell(self, arrived: float, now: float) -> None:
+        last = self._schedule.overdue(arrived, now)
+        done = [pair for pair in self._results if pair[1].ok]
+        failed = [pair for pair in self._results if pair[1].status == "perm" or (last and not pair[1].ok)]
+        waiting = [pair for pair in self._results if pair[1].status == "temp" and not last]
+        unwarned = [pair for pair in waiting if pair[0].status == entry.TODO]
+        if done:
+            await notice.tell(self._home, self.claim, self.message, notice.DELIVERED, done)
+        if failed:
+            await notice.tell(self._home, self.claim, self.message, notice.FAILED, failed)
+            self.claim.mark([recipient for recipient, _ in failed], entry.FAILED)
+        if unwarned and self._schedule.notice_due(arrived, now):
+            await notice.tell(self._home, self.claim, self.message, notice.DELAYED, unwarned)
+            self.claim.mark([recipient for recipient, _ in unwarned], entry.WARNED)
+        if waiting:
+            recipient, result = waiting[0]
+            self.claim.note(f"{recipient.address}: {result.code} {result.text}")
+
+    async def _defer(self, arrived: float, now: float) -> None:
+        claim = self.claim
+        attempts = claim.name.attempts + 1 if self._tried else claim.name.attempts
+        due = max(self._due, self._schedule.next(max(attempts, 1), arrived, now))
+        if self._results and len(claim.envelope.pending) < len(claim.envelope.recipients):
+            await self._persist(claim.sync)
+        log.event("defer", q=claim.name.id, attempts=attempts, due=int(due), left=len(claim.envelope.pending))
+        self.deferred = bool(await self._persist(lambda: claim.defer(due, attempts)))
+
+    async def _persist(self, step: Callable[[], R]) -> R:
+        """Do `step`, however long the disk refuses: until then we hold the entry, so that nothing repeats."""
+        while True:
+            try:
+                return step()
+            except OSError as error:
+                log.event("queue", q=self.claim.name.id, error=error.strerror, verdict="waits")
+                await asyncio.sleep(DISK_WAIT_S)
+
+
+def refusal(verdict: Verdict) -> Outcome:
+    """The outcome for an address that is not delivered to."""
+    return Outcome("temp" if verdict.code.startswith("4") else "perm", verdict.code, verdict.text)
+
+
+def learn(destination: Destination, results: list[Outcome]) -> None:
+    """What the outcomes say about the destination: any answer of its own means that it lives."""
+    if any(result.ok or result.remote for result in results):
+        destination.worked()
+    elif any(result.status == "temp" for result in results):
+        destination.failed(results[0].text)
+
+
+def arrival(claim: Claim) -> float:
+    """When the message was accepted, Unix seconds."""
+    text = claim.envelope.params.get("arrived", "")
+    return float(text) if text.isdigit() else clock.now()

@@ -1,0 +1,124 @@
+"""How many deliveries one destination gets at once, and how long it is left alone after a failure.
+
+A destination is a recipient domain. It starts with FIRST at once. A window of successes adds one to the window, up to
+the limit; a failure of the connection itself halves it. A destination whose window is one, or to which nobody else is
+talking, is dead when it fails: nobody tries it for PAUSE_S, and that pause doubles with each failure up to
+PAUSE_MOST_S. After the pause a single delivery tries, and its success opens the window again.
+
+Entries that find no place are parked: their ids wait at the destination and come back, oldest first, when there is
+room, or all at once when it is found dead, to be deferred. So a slow destination costs the others nothing but its
+places.
+"""
+
+from __future__ import annotations
+
+from mailkit import clock
+
+FIRST = 2
+PAUSE_S = 60.0
+PAUSE_MOST_S = 3600.0
+
+
+class Destination:
+    """One destination's window and pause."""
+
+    __slots__ = ("busy", "dead_until", "failures", "limit", "parked", "text", "used", "window")
+
+    def __init__(self, limit: int) -> None:
+        self.limit = max(limit, 1)
+        self.window = float(min(FIRST, self.limit))
+        self.busy = 0
+        self.failures = 0  # in a row
+        self.dead_until = 0.0  # monotonic seconds
+        self.text = ""  # what the last failure was
+        self.used = clock.monotonic()
+        self.parked: dict[str, None] = {}  # ids of entries, in order of arrival
+
+    def dead(self) -> bool:
+        """Is it left alone at the moment?"""
+        return clock.monotonic() < self.dead_until
+
+    def places(self) -> int:
+        """How many more deliveries it may get now."""
+        if self.dead():
+            return 0
+        return max(0, (1 if self.failures else int(self.window)) - self.busy)
+
+    def worked(self) -> None:
+        """It answered."""
+        self.failures = 0
+        self.dead_until = 0.0
+        self.text = ""
+        self.window = min(self.window + 1 / self.window, float(self.limit))
+
+    def failed(self, text: str) -> None:
+        """It did not answer, or threw us out. `text` says how. Call after its place was given back."""
+        self.text = text
+        alone = self.window < 2 or not self.busy
+        self.window = max(1.0, self.window / 2)
+        if not alone:
+            return  # others are talking to it: what they find decides
+        self.failures += 1
+        self.dead_until = clock.monotonic() + min(PAUSE_S * 2.0 ** min(self.failures - 1, 10), PAUSE_MOST_S)
+
+
+class Destinations:
+    """All destinations in use. limit: deliveries at once to one of them; total: to all together."""
+
+    def __init__(self, limit: int, total: int) -> None:
+        self.limit = limit
+        self.total = total
+        self.busy = 0
+        self._all: dict[str, Destination] = {}
+        self._parking: dict[str, Destination] = {}  # those where entries wait, in turn
+
+    def __getitem__(self, name: str) -> Destination:
+        found = self._all.get(name)
+        if found is None:
+            found = self._all[name] = Destination(self.limit)
+        return found
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def take(self, name: str) -> bool:
+        """A place at this destination; False when there is none."""
+        destination = self[name]
+        if self.busy >= self.total or not destination.places():
+            return False
+        destination.busy += 1
+        destination.used = clock.monotonic()
+        self.busy += 1
+        return True
+
+    def give(self, name: str) -> None:
+        """The place is free again."""
+        self[name].busy -= 1
+        self.busy -= 1
+
+    def park(self, name: str, id: str) -> None:
+        """The entry `id` waits for a place."""
+        self[name].parked[id] = None
+        self._parking[name] = self[name]
+
+    def ready(self) -> list[str]:
+        """Ids of parked entries that may go on now. Each destination in turn, so that none takes all places."""
+        ids: list[str] = []
+        for name, destination in list(self._parking.items()):
+            most = len(destination.parked) if destination.dead() else destination.places()
+            room = len(destination.parked) if destination.dead() else self.total - self.busy - len(ids)
+            for _ in range(min(most, room, len(destination.parked))):
+                id = next(iter(destination.parked))
+                del destination.parked[id]
+                ids.append(id)
+            del self._parking[name]
+            if destination.parked:
+                self._parking[name] = destination  # at the end: it was its turn
+        return ids
+
+    def forget(self, idle_s: float = 600) -> None:
+        """Drop what nobody needs to remember."""
+        before = clock.monotonic() - idle_s
+        for name, one in list(self._all.items()):
+            if not one.busy and not one.parked and one.dead_until + idle_s < clock.monotonic() and one.used < before:
+                del self._all[name]

@@ -1,0 +1,53 @@
+"""Sending a message on: a new queue entry with the same message for other addresses.
+
+Aliases and dot files end here. The copy starts with a Delivered-To line of the address it was sent on from, so that
+it is recognised when it comes back (qmail's way of finding loops between systems).
+"""
+
+from __future__ import annotations
+
+from mailkit.control import Home
+from mailkit.deliver.message import Message
+from mailkit.queue.entry import Envelope, Recipient
+from mailkit.queue.inject import Spool
+
+KEPT = ("envid", "ret", "body", "smtputf8", "requiretls")  # what the sender asked of whoever carries the message
+
+
+async def forward(
+    home: Home,
+    message: Message,
+    sender: str,
+    targets: list[str],
+    passed: str,
+    recipient: Recipient | None = None,
+    params: dict[str, str] | None = None,
+) -> str:
+    """Queue `message` for the addresses `targets`; returns the queue id. Temp when that failed: nothing was queued.
+
+    passed: the address it came to. recipient, params: what the sender asked for in the entry it came in; what
+    concerns the next hop is kept.
+    """
+    asked = {key: value for key, value in (params or {}).items() if key in KEPT}
+    each = _each(recipient, passed, len(targets))
+    spool = Spool(home)
+    id = spool.begin(Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked))
+    try:
+        spool.write(f"Delivered-To: {passed}\n".encode("utf-8", "surrogateescape"))
+        for chunk in message.chunks():
+            spool.write(chunk)
+        await spool.commit()
+    except BaseException:
+        spool.abort()
+        raise
+    return id
+
+
+def _each(recipient: Recipient | None, passed: str, count: int) -> dict[str, str]:
+    """The params of every new recipient. With several of them success is told for the expansion (RFC 3461 5.2.7)."""
+    params = dict(recipient.params) if recipient is not None else {}
+    if count > 1 and "notify" in params:
+        words = [word for word in params["notify"].split(",") if word != "SUCCESS"]
+        params["notify"] = ",".join(words) or "NEVER"
+    params["via"] = ",".join(filter(None, [params.get("via", ""), passed]))
+    return params

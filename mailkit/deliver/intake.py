@@ -1,0 +1,105 @@
+"""A message from a pipe, as programs hand mail to a local delivery agent.
+
+Taken off: a "From " line in front (Postfix's mailbox_command, procmail and mbox readers put one there), and carriage
+returns when the first line ends in CRLF. Small messages stay in memory; large ones go to an unnamed file in $TMPDIR.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit.deliver.message import Message
+from mailkit.exits import Perm
+from mailkit.mail import header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+
+_CHUNK = 256 << 10
+_MEMORY_MOST = 4 << 20  # octets
+
+
+class Received:
+    """`with Received(0) as received`: .message, and .sender as its From or Return-Path line has it ("" when neither).
+
+    Perm 5.6.0 when there is no message at all; OSError.
+    """
+
+    __slots__ = ("_crlf", "_fd", "_held", "_size", "message", "sender")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = -1
+        self._held = bytearray()
+        self._size = 0
+        self._crlf = False
+        self.sender = ""
+        try:
+            self._read(fd)
+            self.message = Message(self._fd, 0, self._size, bytes(self._held) if self._fd < 0 else b"")
+            self._sender_of_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Forget it."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __enter__(self) -> Received:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _read(self, fd: int) -> None:
+        data = self._first(fd)
+        if not data:
+            raise Perm("there is no message on standard input", code="5.6.0")
+        carry = b""
+        while data:
+            data = carry + data
+            carry = b""
+            if self._crlf:
+                if data.endswith(b"\r"):
+                    data, carry = data[:-1], b"\r"
+                data = data.replace(b"\r\n", b"\n")
+            self._keep(data)
+            data = os.read(fd, _CHUNK)
+        self._keep(carry)
+
+    def _first(self, fd: int) -> bytes:
+        """The first octets, with the first line whole and without a From line."""
+        data = b""
+        while b"\n" not in data and len(data) < _CHUNK:
+            more = os.read(fd, _CHUNK)
+            if not more:
+                break
+            data += more
+        line, _, rest = data.partition(b"\n")
+        self._crlf = line.endswith(b"\r")
+        if line.startswith(b"From "):
+            self.sender = line.split()[1].decode("utf-8", "surrogateescape") if len(line.split()) > 1 else ""
+            self.sender = "" if self.sender in ("MAILER-DAEMON", "<>") else self.sender
+            return rest or os.read(fd, _CHUNK)
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        self._size += len(data)
+        self._held += data
+        if self._fd < 0 and self._size > _MEMORY_MOST:
+            place = os.environ.get("TMPDIR", "/tmp")
+            self._fd = os.open(place, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        if self._fd >= 0:
+            done = 0
+            while done < len(self._held):
+                done += os.write(self._fd, self._held[done:])
+            self._held.clear()
+
+    def _sender_of_header(self) -> None:
+        block = self.message.header
+        if not self.sender and b"return-path" in block[:4096].lower():
+            value = header.value(block, b"Return-Path") or b""
+            self.sender = value.strip(b" <>").decode("utf-8", "surrogateescape")

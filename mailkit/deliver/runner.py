@@ -1,0 +1,212 @@
+"""The runner: what is due is worked on, as much at once as is sensible; the rest costs nothing.
+
+It knows every waiting entry by name only. inotify tells of new names at once; a look at the directories every
+`pollseconds` finds what inotify does not see (another machine's entries). An entry is in one of three places:
+
+    waiting     in `_waiting`, its time in the heap
+    parked      due, but its destination has no place: in `_waiting` with the time NEVER, its id with the destination
+    active      claimed by a task of ours
+
+Several runners may share a queue: the lock of queue.claim decides, and who does not get it looks again later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import os
+
+from mailkit import clock, log
+from mailkit.control import Home
+from mailkit.deliver import schedule
+from mailkit.deliver.attempt import Attempt
+from mailkit.deliver.destinations import Destinations
+from mailkit.queue import claim, listing
+from mailkit.queue.name import Name
+from mailkit.queue.watch import Arrivals
+
+NEVER = float("inf")
+_TROUBLE_WAIT_S = 60  # an entry that made us stumble, or that somebody else works on, is left alone that long
+_CLEAN_EVERY_S = 3600
+
+
+class Runner:
+    """The work on one home's queue. once: end when nothing is due any more."""
+
+    def __init__(self, home: Home, once: bool = False) -> None:
+        self.home = home
+        self.once = once
+        self.active: dict[str, asyncio.Task[None]] = {}  # by entry id
+        control = home.control
+        remote = control.number("concurrencyremote")
+        self.destinations = Destinations(control.number("concurrencydestination"), remote)
+        self._most = control.number("concurrencylocal") + remote
+        self._waiting: dict[str, tuple[str, Name, float]] = {}  # by entry id: directory, name, when to work on it
+        self._heap: list[tuple[float, str]] = []  # when, entry id; pairs that are no longer true are skipped
+        self._wake = asyncio.Event()
+        self._arrivals: Arrivals | None = None
+        self._stopping = False
+        self._listed: dict[str, int] = {}  # directory -> its mtime before it was listed
+        self._look_at = 0.0  # monotonic
+        self._clean_at = 0.0
+
+    async def run(self) -> None:
+        """Work until `stop`, or until nothing is due (`once`)."""
+        if not self.once:
+            self._watch()
+        try:
+            while not self._stopping:
+                self._look()
+                self._start_due()
+                if self.once and not self.active:
+                    break
+                await self._pause()
+        finally:
+            self._unwatch()
+            await self._end()
+
+    def stop(self) -> None:
+        """Start nothing new; what is in flight gets control/stopgrace to finish."""
+        self._stopping = True
+        self._wake.set()
+
+    def learn(self, directory: str, found: Name) -> None:
+        """There is an entry of this name."""
+        known = self._waiting.get(found.id)
+        if known is not None and known[0] == directory and known[1].due == found.due:
+            return
+        self._wait(directory, found, found.due)
+
+    def _wait(self, directory: str, found: Name, when: float) -> None:
+        self._waiting[found.id] = (directory, found, when)
+        if when < NEVER:
+            heapq.heappush(self._heap, (when, found.id))
+
+    # Finding entries.
+
+    def _watch(self) -> None:
+        try:
+            self._arrivals = Arrivals(self.home)
+        except OSError as error:
+            log.event("watch", directory=self.home.queue, error=error.strerror, instead="polling")
+            return
+        asyncio.get_running_loop().add_reader(self._arrivals.fileno(), self._arrived)
+
+    def _unwatch(self) -> None:
+        if self._arrivals is not None:
+            asyncio.get_running_loop().remove_reader(self._arrivals.fileno())
+            self._arrivals.close()
+            self._arrivals = None
+
+    def _arrived(self) -> None:
+        assert self._arrivals is not None
+        found = self._arrivals.read()
+        if found is None:
+            self._look_at = 0.0
+            self._listed.clear()
+        else:
+            for directory, entry in found:
+                self.learn(directory, entry)
+        self._wake.set()
+
+    def _look(self) -> None:
+        """From time to time: list the directories that changed since they were listed, and clear tmp/."""
+        now = clock.monotonic()
+        if now >= self._clean_at:
+            self._clean_at = now + _CLEAN_EVERY_S
+            claim.clean(self.home)
+            self.destinations.forget()
+        if now < self._look_at and not (self.once and not self.active):
+            return
+        for directory in listing.WAITING:
+            mark = _changed_at(os.path.join(self.home.queue, directory))
+            if self._listed.get(directory) != mark:
+                self._listed[directory] = mark
+                for found in listing.entries(self.home, directory):
+                    self.learn(directory, found)
+        took = clock.monotonic() - now
+        self._look_at = now + max(self.home.control.seconds("pollseconds"), 20 * took)
+
+    # Working on them.
+
+    def _start_due(self) -> None:
+        now = clock.now()
+        while self._heap and self._heap[0][0] <= now and len(self.active) < self._most:
+            _, id = heapq.heappop(self._heap)
+            directory, found, when = self._waiting.get(id, _NOBODY)
+            if when > now or id in self.active:
+                continue  # its later time is in the heap too, or will be when it ends
+            del self._waiting[id]
+            task = asyncio.get_running_loop().create_task(self._work(directory, found))
+            self.active[id] = task
+            task.add_done_callback(lambda done, id=id: self._ended(id, done))  # type: ignore[misc]
+
+    async def _work(self, directory: str, found: Name) -> None:
+        """One entry, from claim to its next state."""
+        try:
+            claimed = claim.claim(self.home, directory, str(found))
+        except claim.Busy:
+            self._wait(directory, found, clock.now() + _TROUBLE_WAIT_S)
+            return
+        if claimed is None:
+            return
+        attempt = Attempt(self.home, claimed, self.destinations, schedule.of(self.home.control))
+        try:
+            await attempt.run()
+        except Exception as error:
+            log.trace("runq", error, q=found.id, verdict="retried")
+            self._wait(directory, found, clock.now() + _TROUBLE_WAIT_S)
+        else:
+            if attempt.deferred:
+                self.learn("cur", claimed.name)
+            elif attempt.parked:
+                self._wait(directory, found, NEVER)
+                self.destinations.park(attempt.parked, found.id)
+        finally:
+            claimed.release()
+
+    def _ended(self, id: str, task: asyncio.Task[None]) -> None:
+        del self.active[id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.trace("runq", error, q=id)
+        if id in self._waiting and self._waiting[id][2] < NEVER:
+            heapq.heappush(self._heap, (self._waiting[id][2], id))  # it got another name while we worked on it
+        for ready in self.destinations.ready():
+            if ready in self._waiting:
+                self._wait(*self._waiting[ready][:2], 0)
+        self._wake.set()
+
+    # Waiting and ending.
+
+    async def _pause(self) -> None:
+        """Until something arrives or ends, the next entry is due, or it is time to look."""
+        self._wake.clear()
+        until = self._look_at - clock.monotonic()
+        if self._heap and len(self.active) < self._most:
+            until = min(until, self._heap[0][0] - clock.now())
+        if until <= 0 and not self.once:
+            return
+        try:
+            async with asyncio.timeout(until if not self.once else None):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _end(self) -> None:
+        """Let what is in flight finish for a while, then let go of it: the entries stay as they are."""
+        if self.active:
+            await asyncio.wait(self.active.values(), timeout=self.home.control.seconds("stopgrace"))
+        for task in list(self.active.values()):
+            task.cancel()
+        if self.active:
+            await asyncio.wait(self.active.values())
+
+
+_NOBODY = ("", Name(0, 0, "", 0), NEVER)
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,99 @@
+"""mailkit-local: deliver one message from standard input to one user.
+
+Started by hand, by scripts, by fetchmail and getmail, and by other mail systems as their local delivery agent; so its
+exit statuses are those of sysexits(3), which all of them understand.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from mailkit import log
+from mailkit.deliver import local, route
+from mailkit.deliver.intake import Received
+from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Temp, Trouble
+from mailkit.net import blocking
+from mailkit.programs.lean import HOME, Option, parse
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+    from mailkit.deliver.outcome import Outcome
+    from mailkit.deliver.route import Verdict
+
+_ABOUT = "Deliver the message on standard input to USER, an address or a local part of a domain here."
+_EXAMPLE = "mailkit-local --home ./demo -f alice@example.net bob@example.test < message"
+_OPTIONS = (
+    HOME,
+    Option("user", "USER", "who gets it, as maildrop and dovecot-lda are told", short="d"),
+    Option("sender", "ADDRESS", "envelope sender, for Return-Path and bounces", short="f"),
+    Option("folder", "NAME", "deliver into this folder if there is one", short="m"),
+    Option("explain", "", "say which way the address goes, and which file decided; deliver nothing"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program."""
+    options = parse("mailkit-local", _ABOUT, _OPTIONS, _EXAMPLE, argv, operands="[USER]", misuse=EX_USAGE)
+    users = options.all("user") + options.operands
+    if len(users) != 1:
+        print("mailkit-local: name one user; mailkit-local --help shows how", file=sys.stderr)
+        return EX_USAGE
+    home = options.home()
+    try:
+        address = full_address(home, users[0])
+        verdict = route.judge(home, address)
+        if options.flag("explain"):
+            return _explain(verdict)
+        if verdict.kind != "local":
+            print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
+            return EX_NOUSER
+        with Received(0) as received:
+            sender = options.one("sender") or received.sender
+            return _told(blocking.run(local.handle(home, verdict, sender, received.message)))
+    except Trouble as trouble:
+        print(f"mailkit-local: {trouble}", file=sys.stderr)
+        return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE
+    except OSError as error:
+        print(f"mailkit-local: {error.filename or 'message'}: {error.strerror}", file=sys.stderr)
+        return EX_TEMPFAIL
+    except Exception as error:
+        log.trace("local", error)
+        return EX_TEMPFAIL
+
+
+def full_address(home: Home, user: str) -> str:
+    """USER as an address: a bare name is looked for in each hosted domain, in the order of control/domains."""
+    if "@" in user:
+        return user
+    domains = [*home.control.lines("domains"), home.control.text("me")]
+    for domain in domains:
+        if route.judge(home, f"{user}@{domain}").kind == "local":
+            return f"{user}@{domain}"
+    return f"{user}@{domains[0]}"
+
+
+def _explain(verdict: Verdict) -> int:
+    for step in verdict.steps:
+        print(step)
+    if verdict.kind == "remote":
+        print(f"deliver {verdict.address} by SMTP to {verdict.domain}")
+        return OK
+    if verdict.kind != "local":
+        print(f"refuse {verdict.address}: {verdict.code} {verdict.text}")
+        return EX_NOUSER
+    for target in verdict.targets:
+        print(f"send on to {target}")
+    if verdict.user is not None:
+        print(f"deliver to {verdict.user.maildir}")
+    return OK
+
+
+def _told(result: Outcome) -> int:
+    """The exit status for an outcome; its text goes to standard error, where MTAs take the words of a bounce from."""
+    if result.ok:
+        return OK
+    print(f"{result.code} {result.text}", file=sys.stderr)
+    if result.status == "temp":
+        return EX_TEMPFAIL
+    return EX_NOUSER if result.code.startswith("5.1.") else EX_UNAVAILABLE

@@ -1,0 +1,47 @@
+"""mailkit-runq: deliver what is in the queue, as it comes and when it is due."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+import click
+
+from mailkit import log
+from mailkit.control import Home
+from mailkit.deliver.runner import Runner
+from mailkit.net import loop
+from mailkit.programs import options
+from mailkit.queue import inject
+
+_EXAMPLE = """
+Example:
+
+    mailkit-runq --home ./demo --once
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@options.common
+@click.option("--once", is_flag=True, help="Deliver what is due now, then end.")
+def command(home: Home, once: bool) -> None:
+    """Deliver what is in the queue: to users here, and to other servers.
+
+    Runs until it gets SIGTERM; deliveries in flight are then finished. Several may run at once.
+    """
+    inject.prepare(home)
+    loop.run(lambda: _run(Runner(home, once)))
+
+
+async def _run(runner: Runner) -> None:
+    running = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        running.add_signal_handler(number, runner.stop)
+    log.event("runq", home=runner.home.path, state="started")
+    await runner.run()
+    log.event("runq", home=runner.home.path, state="ended")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program."""
+    return options.run(command, argv)
