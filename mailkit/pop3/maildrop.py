@@ -20,15 +20,16 @@ so a removal that a crash cut short is finished by the next login: the list is t
 from __future__ import annotations
 
 import os
-import sys
-from array import array
 
 from mailkit import clock, files, log
 from mailkit.maildir import folder
 from mailkit.maildir.marks import SEEN
+from mailkit.pop3 import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
+
     from mailkit.users.passwd import User
 
 _LOCK = "mailkit-pop3.lock"
@@ -54,7 +55,9 @@ class Maildrop:
     Everything here blocks for as long as a disk does: conn.offload it, but for `open`, which is for one message.
     """
 
-    __slots__ = ("_folder", "_lock", "_path", "_uids", "count", "deleted", "fetched", "octets", "sizes", "user")
+    __slots__ = (
+        "_folder", "_lock", "_names", "_path", "_uids", "count", "deleted", "fetched", "octets", "sizes", "user",
+    )  # fmt: skip
 
     def __init__(self, user: User, delay_s: int = 0) -> None:
         """Busy, TooSoon, OSError; Temp when the store cannot be locked."""
@@ -77,6 +80,7 @@ class Maildrop:
             self.close()
             raise
         self.octets = sum(self.sizes)
+        self._names: list[str] | None = None
         self.deleted: set[int] = set()
         self.fetched: set[int] = set()
 
@@ -92,25 +96,11 @@ class Maildrop:
         except FileNotFoundError:
             return None
 
-    def uidl(self, number: int) -> str:
-        """The unique name of a message (RFC 1939 7)."""
-        uid = self._uids[number - 1]
-        return self._folder.pop3_names().get(uid) or f"{uid:08x}{self._folder.uidvalidity:08x}"
-
     def uidls(self) -> list[str]:
-        """All of them. Dovecot's default %08Xu%08Xv, unless uidlist has another name for a message."""
-        if not self.count:
-            return []
-        both = array("I", [self._folder.uidvalidity]) * (2 * self.count)
-        both[::2] = self._uids
-        if sys.byteorder == "little":
-            both.byteswap()
-        names = both.tobytes().hex(" ", 8).split(" ")
-        for uid, name in self._folder.pop3_names().items():
-            row = self._row(uid)
-            if row is not None:
-                names[row] = name
-        return names
+        """The unique name of each message (RFC 1939 7)."""
+        if self._names is None:
+            self._names = names.of_messages(self._path, self._folder.uidvalidity, self._uids, self._bases)
+        return self._names
 
     def remove(self) -> int:
         """Remove what is marked; how many messages that were. OSError when some could not be removed.
@@ -169,11 +159,12 @@ class Maildrop:
         except FileNotFoundError:
             return 0  # removed a moment ago: RETR will say so
 
-    def _row(self, uid: int) -> int | None:
-        from bisect import bisect_left
-
-        row = bisect_left(self._uids, uid)
-        return row if row < self.count and self._uids[row] == uid else None
+    def _bases(self) -> list[bytes]:
+        table = self._folder.table
+        if table.uids[: self.count] != self._uids:  # some were removed since
+            known = dict(zip(table.uids, table.detail.bases(), strict=False))
+            return [known.get(uid, b"") for uid in self._uids]
+        return table.detail.bases()[: self.count]
 
 
 def _locked(maildir: str, delay_s: int) -> int:

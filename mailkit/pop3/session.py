@@ -49,7 +49,7 @@ class Session:
         self.state = verbs.AUTHORIZATION
         self.over = False
         self.name: str | None = None  # what USER said
-        self.stamp = b""  # what APOP hashes; empty: no APOP
+        self.stamp = ""  # what APOP hashes; empty: no APOP
         self.drop: Maildrop | None = None
         self.errors = 0
         self.queued = 0
@@ -113,8 +113,8 @@ def _greet(state: Session) -> None:
     me = state.home.control.text("me")
     if state.home.control.flag("apop"):
         # RFC 1939 7: different each time, in the syntax of a Message-ID.
-        state.stamp = f"<{clock.pid()}.{clock.now_ns()}.{clock.token(4)}@{me}>".encode()
-    state.ok(f"{me} POP3 ready {state.stamp.decode()}".rstrip())
+        state.stamp = f"<{clock.pid()}.{clock.now_ns()}.{clock.token(4)}@{me}>"
+    state.ok(f"{me} POP3 ready {state.stamp}".rstrip())
 
 
 async def _commands(state: Session) -> str:

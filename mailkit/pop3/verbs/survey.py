@@ -33,7 +33,7 @@ async def uidl(session: Session, argument: bytes) -> None:
     drop = numbered.drop(session)
     if argument:
         number = numbered.one(session, argument)
-        return None if number is None else session.ok(f"{number} {drop.uidl(number)}")
+        return None if number is None else session.ok(f"{number} {drop.uidls()[number - 1]}")
     session.ok(f"{drop.count - len(drop.deleted)} messages")
     return session.say(wire.listing(_left(drop.deleted, drop.uidls())))
 
