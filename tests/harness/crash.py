@@ -35,7 +35,7 @@ class Crash:
         self.result = result
 
     def __repr__(self) -> str:
-        return f"<{self.variant} at call {self.n}: {self.operation}>" if not self.done else f"<{self.variant}: whole run>"
+        return f"<{self.variant}: whole run>" if self.done else f"<{self.variant} at call {self.n}: {self.operation}>"
 
 
 def crashes(

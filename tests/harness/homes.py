@@ -27,8 +27,10 @@ def make_home(
     """A complete home: directories, control values, users of the first domain with Maildirs, a certificate if asked."""
     home = Home(str(path))
     domains = list(domains)
-    for name in ("control", "users", "tls", "run", *(f"queue/{part}" for part in ("tmp", "new", "cur", "hold", "failed"))):
+    for name in ("control", "users", "tls", "run", "queue"):
         files.mkdir(home.join(name))
+    for name in ("tmp", "new", "cur", "hold", "failed"):
+        files.mkdir(home.join("queue", name))
     set_control(home, "me", "mail.example.test")
     set_control(home, "domains", *domains)
     lines = [f"{user}@{domains[0]}:{{PLAIN}}{password}::::::\n" for user in users]
