@@ -9,12 +9,18 @@
     User: .address .local .domain .hash .uid .gid (int | None) .gecos .home .fields (dict) .maildir (absolute path)
           .directory (holds Maildir) .may_log_in .may_receive .quota -> (octets | None, messages | None)
 
-    aliases.Aliases(home).expand(address) -> list[str]      final addresses, [] when no line concerns it;
-                                                            Temp 4.4.6 on a loop; .steps(address) explains
+    aliases.Aliases(home).expand(address, known=None) -> list[str]      final addresses, [] when no line concerns it;
+                                                    Temp 4.4.6 on a circle
+        .exact(address) -> list[str] | None         the line of exactly this address, one step
+        .pattern(address) -> list[str] | None       patterns, then the domain's catch-all, one step
+        .steps(address, known) -> iterator of (address, targets or None, depth)     to explain
 
     verify.check(user | None, password) -> bool     blocking and slow: conn.offload it; None costs the same time
     verify.hashed(password) -> str                  "{ARGON2ID}$argon2id$..."
-    edit.add(home, user) / change(home, address, changes...) / remove(home, address)    under the lock, durable
+    verify.set_password(user, password, iterations)                 hash and SCRAM keys of a User
+    edit.add(home, User(address, hash, fields={...}))               under the lock, durable; Perm when it exists
+    edit.change(home, address, update) -> User      update(user) changes it in place; Perm when there is none
+    edit.remove(home, address) -> User
 
 Logging in, for a session (see users/login.py). Either returns the User or raises `login.Refused`, which has
 .kind, .text, and the codes of each protocol: .smtp ("535 5.7.8"), .imap ("AUTHENTICATIONFAILED"), .pop3 ("AUTH").

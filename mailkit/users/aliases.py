@@ -5,9 +5,10 @@
     *@old.example: *@example.test                                            a domain that stands for another
     @example.test: postmaster                                                catch-all: what nothing else takes
 
-A target without "@" is in the domain of the address; a "*" in a target is what the * of the pattern matched. A target that is the
-address itself means the mailbox of that name, in addition to the others. Of two lines for one address the first
-counts; of patterns the first that fits; patterns go before catch-alls. A damaged line is named in the log and skipped.
+A target without "@" is in the domain of the address; a "*" in a target is what the * of the pattern matched. A target
+that is the address itself means the mailbox of that name, in addition to the others. Of two lines for one address the
+first counts; of patterns the first that fits; patterns go before catch-alls. A damaged line is named in the log and
+skipped.
 """
 
 from __future__ import annotations
@@ -62,10 +63,11 @@ def checked_key(text: str) -> str:
         raise ValueError(f"{text!r} has more than one *")
     if "*" not in text:
         return names.canonical(text)
-    # What a * stands for is an atom or a label, so with one in its place the rest can be judged.
-    local, domain = names.address(text.replace("*", "x0x") if "@" in text else text)
-    shape = f"{local}@{domain}"
-    return shape.replace("x0x", "*", 1)
+    # What a * stands for is part of an atom or a label: with such a part in its place the rest can be judged.
+    part = "x"
+    while part in text.lower():
+        part += "x"
+    return names.canonical(text.replace("*", part)).replace(part, "*")
 
 
 def checked_target(text: str, domain: str) -> str:
@@ -233,7 +235,7 @@ def add(home: Home, key: str, targets: list[str]) -> Alias:
 
 
 def remove(home: Home, key: str, targets: list[str]) -> Alias | None:
-    """Take these targets from an alias, or with none named the whole alias; what is left of it. Perm when it is not there."""
+    """Take these targets from an alias, or with none named all of it; what is left. Perm when it is not there."""
     key = checked_key(key)
     unwanted = {checked_target(target, key.rpartition("@")[2]).lower() for target in targets}
     left: list[Alias] = []

@@ -109,7 +109,8 @@ class _Version:
 
     def number(self, offset: int) -> int:
         """The line number of an offset, counted from 1."""
-        return 1 + sum(chunk[: max(0, offset - at)].count(b"\n") for at, chunk in self._chunks() if at < offset)
+        before = ((chunk + b"\n")[: offset - at] for at, chunk in self._chunks() if at < offset)
+        return 1 + sum(text.count(b"\n") for text in before)
 
     def holds(self, octet: bytes) -> Iterator[int]:
         """Offsets of the lines that hold an octet."""

@@ -179,7 +179,7 @@ class _Attempt:
             return await self.with_password(step.name, step.password)
         if isinstance(step, sasl.Success):
             await self.admit(step.user.address)
-            # None of our protocols carries data with success: it goes as a challenge, whose answer is empty (RFC 4422 5).
+            # None of our protocols carries data with success: it goes as a challenge, the answer is empty (RFC 4422 5).
             if step.data and self.decoded(await exchange(b2a_base64(step.data, newline=False))):
                 raise self.refused("syntax")
             return await self.passed(step.user)

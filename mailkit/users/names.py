@@ -32,10 +32,13 @@ def canonical(text: str) -> str:
 
 
 def key(text: str) -> bytes | None:
-    """What an address is looked up by in a file of `key:...` lines, None when no such file can hold it.
+    """What an address is looked up by in a file of `key:...` lines, None when no such file can hold it: "#" would
+    start a comment.
 
     Cheaper than `canonical` for plain ASCII, because a look-up needs no judgement: a bad address is in no file.
     """
+    if text.startswith("#"):
+        return None
     if text.isascii() and '"' not in text:
         if ":" in text or not text.isprintable() or " " in text or "@" not in text:
             return None

@@ -124,6 +124,8 @@ class User:
     def line(self) -> bytes:
         """The user as a line of the file, without line end. ValueError when a value cannot stand in one."""
         extra = " ".join(f"{key}={value}" if value else key for key, value in self.fields.items())
+        if self.address.startswith("#"):
+            raise ValueError(f"{self.address} cannot stand in a passwd line: it would be a comment")
         texts = [self.address, self.hash, self.uid_text, self.gid_text, self.gecos, self.home, self.shell]
         for text in texts:
             if ":" in text or "\n" in text or "\r" in text or "\0" in text:
@@ -141,6 +143,8 @@ def parse(line: bytes, domains: str = "") -> User:
     columns = line.decode("utf-8", "surrogateescape").split(":", 7)
     if len(columns) < 2:
         raise ValueError("has no colon")
+    if columns[0].startswith("#"):
+        raise ValueError("is a comment")
     address = names.canonical(columns[0])
     columns += [""] * (8 - len(columns))
     fields = {}
