@@ -26,6 +26,16 @@ class Malformed(Exception):
     """The peer sent something that is no SMTP reply; the text says what."""
 
 
+class Refused(Exception):
+    """The server says no to a command: `reply` for the peer; `by` and `detail` for the log."""
+
+    def __init__(self, code: int, status: str, text: str, *, by: str = "", detail: str = "") -> None:
+        super().__init__(text)
+        self.reply = Reply(code, status, text)
+        self.by = by
+        self.detail = detail
+
+
 class Reply:
     """One reply: `code` 200..599, `status` "2.1.5" or "" (no enhanced code), `lines` one text or more."""
 

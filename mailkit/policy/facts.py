@@ -1,0 +1,97 @@
+"""All that is known of a session so far: what a check is given."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mailkit.control import Home
+    from mailkit.net.conn import Tls
+    from mailkit.policy.message import Held
+    from mailkit.policy.verdict import Verdict
+
+
+
+class Facts:
+    """One session as checks see it. Texts are "" until they are known.
+
+    service: "mx", "submission", "submissions", "lmtp".   id: the c= of the log.
+    peer, peer_port, local, local_port: addresses as text, "" for a pipe.
+    peer_name: verified reverse name, "" when there is none; filled in by fcrdns.
+    helo: as the client said it.   extended: by EHLO.   tls: facts of the handshake, None in the clear.
+    account: address of the user who logged in.   trusted: the peer is in control/relayfrom.
+    spoke_early: octets came before the greeting.
+    sender: address, "" for the null sender; params: of MAIL.   recipient: the one judged now; remote: it is
+    not ours.   recipients: those accepted so far.   size: octets declared, then received.   message: at `data`.
+    fields: header fields "Name: value" that checks want on top.   junk: why it is junk, "" when it is not.
+    state: what checks keep from one moment to the next; `closers` are called when the session ends.
+    deadline: by clock.monotonic(), the time by which the checks of this moment have to be through.
+    """
+
+    __slots__ = (
+        "account",
+        "closers",
+        "deadline",
+        "extended",
+        "fields",
+        "helo",
+        "home",
+        "id",
+        "junk",
+        "local",
+        "local_port",
+        "message",
+        "notes",
+        "offload",
+        "params",
+        "peer",
+        "peer_name",
+        "peer_port",
+        "queue_id",
+        "recipient",
+        "recipients",
+        "remote",
+        "sender",
+        "service",
+        "size",
+        "spoke_early",
+        "state",
+        "tls",
+        "trusted",
+    )
+
+    def __init__(self, home: Home, service: str, offload: Callable[..., Awaitable[object]]) -> None:
+        self.home = home
+        self.service = service
+        self.offload = offload
+        self.id = ""
+        self.peer = self.local = self.helo = self.account = self.peer_name = ""
+        self.peer_port = self.local_port = 0
+        self.tls: Tls | None = None
+        self.extended = self.trusted = self.spoke_early = False
+        self.state: dict[str, object] = {}
+        self.closers: list[Callable[[], None]] = []
+        self.deadline = 0.0
+        self.notes: list[Verdict] = []
+        self.forget_message()
+
+    def forget_message(self) -> None:
+        """A new transaction begins, or the old one was given up."""
+        self.sender = self.recipient = self.queue_id = self.junk = ""
+        self.params: dict[str, str] = {}
+        self.recipients: list[str] = []
+        self.remote = False
+        self.size = 0
+        self.message: Held | None = None
+        self.fields: list[str] = []
+
+    @property
+    def stranger(self) -> bool:
+        """A mail server we know nothing of: not logged in, not trusted, not the mail server in front of us."""
+        return self.service == "mx" and not self.account and not self.trusted
+
+    def close(self) -> None:
+        """The session ends: let checks close what they opened."""
+        while self.closers:
+            self.closers.pop()()

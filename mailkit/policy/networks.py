@@ -1,0 +1,65 @@
+"""Lists of addresses and networks, as control files have them.
+
+    192.0.2.1
+    192.0.2.0/24
+    2001:db8::/32
+    loopback                the peer is on this machine (127.0.0.0/8, ::1, or no network at all: a pipe)
+"""
+
+from __future__ import annotations
+
+import socket
+
+LOOPBACK = "loopback"
+
+
+class Networks:
+    """A parsed list; `"192.0.2.7" in networks`. ValueError names the entry that is none."""
+
+    __slots__ = ("_nets", "_pipe")
+
+    def __init__(self, entries: list[str]) -> None:
+        self._pipe = LOOPBACK in entries
+        texts = [entry for entry in entries if entry != LOOPBACK]
+        if self._pipe:
+            texts += ["127.0.0.0/8", "::1"]
+        self._nets = [_network(text) for text in texts]
+
+    def __contains__(self, address: str) -> bool:
+        if not address:
+            return self._pipe
+        if not self._nets:
+            return False
+        number, bits = _number(address)
+        return any(bits == of and number >> shift == net for net, shift, of in self._nets)
+
+    def __bool__(self) -> bool:
+        return bool(self._nets)
+
+
+def is_loopback(address: str) -> bool:
+    """On this machine: loopback addresses and pipes."""
+    return not address or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
+
+
+def _number(address: str) -> tuple[int, int]:
+    """(address as a number, 32 or 128 bits); IPv4-mapped IPv6 counts as IPv4. ValueError."""
+    try:
+        if ":" not in address:
+            return int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big"), 32
+        octets = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except OSError:
+        raise ValueError(f"{address!r} is no IP address")
+    if octets[:12] == b"\0" * 10 + b"\xff\xff":
+        return int.from_bytes(octets[12:], "big"), 32
+    return int.from_bytes(octets, "big"), 128
+
+
+def _network(text: str) -> tuple[int, int, int]:
+    """(prefix, how far to shift an address to compare, bits of an address)."""
+    address, slash, length = text.partition("/")
+    number, bits = _number(address)
+    if slash and not (length.isascii() and length.isdigit() and int(length) <= bits):
+        raise ValueError(f"{text!r} is no network")
+    shift = bits - int(length) if slash else 0
+    return number >> shift, shift, bits

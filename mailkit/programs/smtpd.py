@@ -1,0 +1,49 @@
+"""mailkit-smtpd: the SMTP, submission and LMTP server."""
+
+from __future__ import annotations
+
+from mailkit.net.serve import Service, run
+from mailkit.programs import lean
+from mailkit.smtp.session import preload, session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.net.conn import Conn
+
+_ABOUT = "Serve SMTP, submission and LMTP on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
+_EXAMPLE = "systemd-socket-activate -l 25 --fdname=mx mailkit-smtpd --home /var/lib/mailkit"
+_BUSY = b"421 4.3.2 too many connections, try again later\r\n"
+# RFC 5321 4.5.3.2 lets a client take ten minutes for the end of one message alone; nobody needs a day.
+_TOTAL_S = 6 * 3600
+
+SERVICES = ("mx", "submission", "submissions", "lmtp")
+OPTIONS = (
+    lean.HOME,
+    lean.Option("service", "NAME", f"what a socket without a name is for: {', '.join(SERVICES)}", choices=SERVICES),
+    lean.Option("explain", "", "do not serve: tell what would be answered to a message, and why"),
+    lean.Option("peer", "IP", "explain: the address of the client"),
+    lean.Option("helo", "NAME", "explain: the client's name"),
+    lean.Option("from", "ADDRESS", "explain: the sender, empty for the null sender"),
+    lean.Option("to", "ADDRESS", "explain: a recipient; may be repeated"),
+    lean.Option("user", "ADDRESS", "explain: the user who logged in"),
+)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Serve, or explain; the exit status."""
+    options = lean.parse("mailkit-smtpd", _ABOUT, OPTIONS, _EXAMPLE, argv)
+    home = options.home()
+    default = options.one("service", SERVICES[0])
+    if options.flag("explain"):
+        from mailkit.smtp import explain
+
+        return explain.run(home, default, options)
+
+    async def serve(conn: Conn) -> None:
+        await session(conn, home)
+
+    services = {
+        name: Service(name, serve, implicit_tls=name == "submissions", total_s=_TOTAL_S, busy=_BUSY)
+        for name in SERVICES
+    }
+    return run("smtpd", home, services, default, preload)

@@ -1,0 +1,172 @@
+"""One SMTP, submission or LMTP connection from greeting to goodbye, and the table of verbs.
+
+A verb is a module in verbs/ with `async def run(session, argument) -> Reply | None`; None says that it wrote its own
+replies. It is imported when the first client uses it.
+"""
+
+from __future__ import annotations
+
+from mailkit import clock, log
+from mailkit.exits import Temp, Trouble
+from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.smtp import greeting, settings
+from mailkit.smtp.dialogue import AUTH_LIMIT, COMMAND_LIMIT, answer, next_line
+from mailkit.smtp.reply import Refused, Reply
+from mailkit.smtp.state import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mailkit.control import Home
+    from mailkit.net.conn import Conn
+
+    Run = Callable[[Session, bytes], Awaitable[Reply | None]]
+
+VERBS = {
+    b"HELO": "helo",
+    b"EHLO": "ehlo",
+    b"LHLO": "lhlo",
+    b"MAIL": "mail",
+    b"RCPT": "rcpt",
+    b"DATA": "data",
+    b"BDAT": "bdat",
+    b"RSET": "rset",
+    b"NOOP": "noop",
+    b"QUIT": "quit",
+    b"VRFY": "vrfy",
+    b"EXPN": "expn",
+    b"HELP": "help",
+    b"STARTTLS": "starttls",
+    b"AUTH": "auth",
+    b"XCLIENT": "xclient",
+    b"XFORWARD": "xforward",
+}
+# These bring a message nearer; more than control/maxcommands of the others in a row is nobody who sends mail.
+_USEFUL = (b"RCPT", b"DATA", b"BDAT")
+
+_UNKNOWN = Reply(500, "5.5.1", "unknown command")
+
+_runs: dict[bytes, Run] = {}
+
+
+async def session(conn: Conn, home: Home) -> None:
+    """Serve one connection of service conn.service to its end. Raises nothing but what ends the process."""
+    state: Session | None = None
+    ended = "gone"
+    try:
+        state = Session(conn, home, settings.of(home, conn.service), clock.monotonic())
+        conn.idle_s = state.settings.smtptimeout_s
+        await _converse(state)
+        ended = state.ended or "closed"
+    except Timeout:
+        ended = "timeout"
+        await _farewell(conn, "4.4.2", "you were silent too long, or the session has lasted too long")
+    except Stopping:
+        ended = "stopping"
+        await _farewell(conn, "4.3.2", "the server is stopping, please try again")
+    except Gone:
+        pass
+    except Trouble as trouble:
+        log.event("trouble", c=conn.id, text=trouble.text, detail=trouble.detail or None)
+        await _farewell(conn, "4" + trouble.code[1:], trouble.text)
+    except Exception as error:
+        ended = "failed"
+        log.trace("failed", error, c=conn.id, peer=conn.peer)
+        await _farewell(conn, "4.3.0", "an error of ours, please try again")
+    finally:
+        if state is not None:
+            _leave(state, ended)
+
+
+async def _converse(session: Session) -> None:
+    if session.conn.peer in session.settings.proxyfrom:
+        from mailkit.smtp import proxy
+
+        await proxy.receive(session)
+    await greeting.greet(session)
+    while not session.ended:
+        limit = AUTH_LIMIT if session.settings.submission else COMMAND_LIMIT
+        try:
+            line = await next_line(session, limit)
+        except Refused as refused:
+            await answer(session, refused.reply, "line", refused.by)
+            continue
+        await _obey(session, line)
+    await session.conn.flush()
+
+
+async def _obey(session: Session, line: bytes) -> None:
+    word, _, argument = line.partition(b" ")
+    word = word.upper()
+    if word not in _USEFUL:
+        session.idle += 1
+        if session.idle > session.settings.maxcommands:
+            await answer(session, Reply(421, "4.7.0", "too many commands without a message, goodbye"), word.decode())
+            session.ended = "refused"
+            return
+    run = _runs.get(word) or _loaded(word)
+    if run is None:
+        await answer(session, _UNKNOWN, line[:40].decode("ascii", "backslashreplace"))
+        return
+    verb = word.decode()
+    try:
+        reply = await run(session, argument)
+    except Refused as refused:
+        await answer(session, refused.reply, verb, refused.by, refused.detail)
+        return
+    except Trouble as trouble:
+        code = 451 if isinstance(trouble, Temp) else 554
+        await answer(session, Reply(code, trouble.code, trouble.text), verb, "", trouble.detail)
+        return
+    except (Closing, GeneratorExit):
+        raise
+    except Exception as error:
+        log.trace("failed", error, c=session.conn.id, verb=verb)
+        session.reset()
+        reply = Reply(451, "4.3.0", "an error of ours, please try again")
+    if reply is not None:
+        await answer(session, reply, verb)
+
+
+def _loaded(word: bytes) -> Run | None:
+    if word not in VERBS:
+        return None
+    from importlib import import_module
+
+    run: Run = import_module(f"mailkit.smtp.verbs.{VERBS[word]}").run
+    _runs[word] = run
+    return run
+
+
+def preload() -> None:
+    """Import every verb: once in a process that serves many connections."""
+    for word in VERBS:
+        _loaded(word)
+
+
+async def _farewell(conn: Conn, status: str, text: str) -> None:
+    """The last reply, if there is still somebody to hear it (RFC 5321 3.8)."""
+    try:
+        conn.write(Reply(421, status, f"{text} [{conn.id}]").wire())
+        await conn.flush()
+    except Closing:
+        pass
+
+
+def _leave(session: Session, ended: str) -> None:
+    session.reset()
+    session.facts.close()
+    log.event(
+        "session",
+        c=session.conn.id,
+        service=session.settings.service,
+        peer=session.conn.peer or None,
+        helo=session.helo or None,
+        tls=session.conn.tls.version if session.conn.tls is not None else None,
+        user=session.user.address if session.user is not None else None,
+        messages=session.messages,
+        refused=session.refusals or None,
+        ended=ended,
+        ms=int((clock.monotonic() - session.started) * 1000),
+    )

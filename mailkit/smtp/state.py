@@ -1,0 +1,124 @@
+"""What a session knows: the state behind the commands, and nothing that a command does.
+
+    not greeted -> greeted (HELO, EHLO, LHLO) -> transaction (MAIL) -> recipients (RCPT) -> message (DATA, BDAT)
+                   -> greeted
+
+`Session.transaction` is None outside of a transaction; RSET, a new EHLO, STARTTLS and the end of a message drop it.
+"""
+
+from __future__ import annotations
+
+from mailkit.policy.facts import Facts
+from mailkit.queue.entry import Recipient
+from mailkit.smtp.wire import Receiver
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+    from mailkit.net.conn import Conn
+    from mailkit.smtp.chunks import Chunks
+    from mailkit.smtp.intake import Intake
+    from mailkit.smtp.settings import Settings
+    from mailkit.users.passwd import User
+
+
+class Transaction:
+    """One message from MAIL to its end.
+
+    sender: reverse path as "local@domain", "" for the null sender.   params: of the queue entry's envelope.
+    body: "7BIT", "8BITMIME" or "BINARYMIME".   utf8: SMTPUTF8 was asked for.   due: Unix seconds, None for now.
+    recipients: those accepted.   intake: where the message goes, once DATA or BDAT has begun; chunks: of BDAT.
+    """
+
+    __slots__ = ("body", "chunks", "due", "intake", "params", "recipients", "sender", "utf8")
+
+    def __init__(self, sender: str) -> None:
+        self.sender = sender
+        self.params: dict[str, str] = {}
+        self.body = "7BIT"
+        self.utf8 = False
+        self.due: float | None = None
+        self.recipients: list[Recipient] = []
+        self.intake: Intake | None = None
+        self.chunks: Chunks | None = None
+
+    def abort(self) -> None:
+        """Remove what is stored of the message."""
+        if self.intake is not None:
+            self.intake.abort()
+        if self.chunks is not None:
+            self.chunks.close()
+
+
+class Session:
+    """One connection.
+
+    helo: the name after HELO, EHLO or LHLO, "" before.   extended: by EHLO or LHLO.   user: who logged in.
+    said: the exact reply counter for ids.   errors: commands refused; idle: commands since something was
+    achieved.   messages: accepted.   ended: why the session is over, "" while it goes on.
+    """
+
+    __slots__ = (
+        "conn",
+        "ended",
+        "errors",
+        "extended",
+        "facts",
+        "forwarded",
+        "helo",
+        "home",
+        "idle",
+        "messages",
+        "owned",
+        "receiver",
+        "refusals",
+        "rejected",
+        "settings",
+        "started",
+        "transaction",
+        "user",
+    )
+
+    def __init__(self, conn: Conn, home: Home, settings: Settings, started: float) -> None:
+        self.conn = conn
+        self.home = home
+        self.settings = settings
+        self.started = started
+        self.facts = Facts(home, settings.service, conn.offload)
+        self.helo = ""
+        self.extended = False
+        self.user: User | None = None
+        self.transaction: Transaction | None = None
+        self.refusals = self.errors = self.idle = self.messages = self.rejected = 0
+        self.ended = ""
+        self.owned: dict[str, bool] = {}
+        self.forwarded: dict[str, str] = {}
+        self.receiver = Receiver(self.repair)
+        self.meet()
+
+    def meet(self) -> None:
+        """Take over who the peer is from the connection: at the start, and when a front end told us."""
+        facts, conn = self.facts, self.conn
+        facts.id = conn.id
+        facts.peer, facts.peer_port = conn.peer, conn.peer_port
+        facts.local, facts.local_port = conn.local, conn.local_port
+        facts.tls = conn.tls
+        facts.trusted = conn.peer in self.settings.relayfrom
+
+    @property
+    def repair(self) -> bool:
+        """Bare CR and LF of this peer are repaired (control/barefrom)."""
+        return self.conn.peer in self.settings.barefrom
+
+    def reset(self) -> None:
+        """Drop the transaction (RFC 5321 4.1.1.5)."""
+        if self.transaction is not None:
+            self.transaction.abort()
+            self.transaction = None
+        self.facts.forget_message()
+
+    def forget_client(self) -> None:
+        """Everything the client said, HELO included: after STARTTLS (RFC 3207 4.2) and XCLIENT."""
+        self.reset()
+        self.helo = self.facts.helo = ""
+        self.extended = self.facts.extended = False

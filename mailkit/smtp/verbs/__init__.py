@@ -1,0 +1,1 @@
+"""SMTP verbs, one module each: `async def run(session, argument) -> Reply | None`. The table is `session.VERBS`."""

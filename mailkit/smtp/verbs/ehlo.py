@@ -1,0 +1,18 @@
+"""EHLO (RFC 5321 4.1.1.1): the greeting that is answered with what we can do."""
+
+from __future__ import annotations
+
+from mailkit.smtp import greeting
+from mailkit.smtp.reply import Refused, Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.smtp.state import Session
+
+
+async def run(session: Session, argument: bytes) -> Reply | None:
+    """Note who it is, list the extensions that hold now."""
+    if session.settings.lmtp:
+        raise Refused(500, "5.5.1", "this is LMTP: LHLO")
+    refused = await greeting.meet(session, argument, extended=True)
+    return refused or greeting.extended_reply(session)

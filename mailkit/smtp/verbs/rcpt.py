@@ -1,0 +1,62 @@
+"""RCPT (RFC 5321 4.1.1.3): a recipient, judged at once, so that nothing is accepted and then bounced."""
+
+from __future__ import annotations
+
+from mailkit.deliver import route
+from mailkit.queue.entry import Recipient
+from mailkit.smtp import params, path, refusal
+from mailkit.smtp.reply import Refused, Reply
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.smtp.state import Session, Transaction
+
+_OK = Reply(250, "2.1.5", "recipient ok")
+
+# Reply codes of the router's kinds; the enhanced code and the text are the router's.
+_CODES = {"unknown": 550, "disabled": 550, "overquota": 552}
+
+
+async def run(session: Session, argument: bytes) -> Reply:
+    """Read recipient and parameters, find its way, ask the policy, add it."""
+    transaction = session.transaction
+    if transaction is None:
+        raise Refused(503, "5.5.1", "MAIL first")
+    if transaction.intake is not None:
+        raise Refused(503, "5.5.1", "not after BDAT")
+    if len(transaction.recipients) >= session.settings.maxrcpt:
+        raise Refused(452, "4.5.3", "too many recipients, send the rest in another message")
+    if argument[:3].upper() != b"TO:":
+        raise Refused(501, "5.5.4", "RCPT TO:<address>")
+    address, words = path.read(argument[3:].lstrip(b" "), "5.1.3")
+    if not address:
+        raise Refused(501, "5.1.3", "a recipient is needed")
+    if "@" not in address:
+        address = f"{address}@{_own_domain(session)}"
+    recipient = Recipient(address)
+    if words:
+        if not session.extended:
+            raise Refused(555, "5.5.4", "parameters need EHLO")
+        params.apply(params.RCPT, session, recipient, words)
+    await _judge(session, transaction, address)
+    transaction.recipients.append(recipient)
+    session.facts.recipients.append(address)
+    return _OK
+
+
+def _own_domain(session: Session) -> str:
+    """The domain of <postmaster> (RFC 5321 4.1.1.3): this host's name if mail for it is ours, or our first domain."""
+    me = session.settings.me
+    domains = session.home.control.lines("domains")
+    return me if me.lower() in route.hosted(session.home) or not domains else domains[0]
+
+
+async def _judge(session: Session, transaction: Transaction, address: str) -> None:
+    if not transaction.utf8 and not address.isascii():
+        raise Refused(553, "5.6.7", "this address needs SMTPUTF8")
+    facts = session.facts
+    verdict = route.judge(session.home, address)
+    facts.recipient, facts.remote = address, verdict.kind == "remote"
+    await refusal.judge(session, "rcpt")
+    if verdict.kind in _CODES:
+        raise Refused(_CODES[verdict.kind], verdict.code, f"<{address}>: {verdict.text}", by=f"route-{verdict.kind}")
