@@ -80,7 +80,7 @@ class Attempt:
         elsewhere: dict[str, list[Recipient]] = {}
         for recipient in self.claim.envelope.pending:
             try:
-                verdict = route.judge(self._home, recipient.address)
+                verdict = route.judge(self._home, recipient.address, "expanded" in recipient.params)
             except Trouble as trouble:
                 self._tried = True
                 self._failed(recipient, outcome.of(trouble))

@@ -22,14 +22,17 @@ async def forward(
     passed: str,
     recipient: Recipient | None = None,
     params: dict[str, str] | None = None,
+    expanded: bool = False,
 ) -> str:
     """Queue `message` for the addresses `targets`; returns the queue id. Temp when that failed: nothing was queued.
 
     passed: the address it came to. recipient, params: what the sender asked for in the entry it came in; what
-    concerns the next hop is kept.
+    concerns the next hop is kept. expanded: the targets are final; no alias of just that address is looked up again.
     """
     asked = {key: value for key, value in (params or {}).items() if key in KEPT}
     each = _each(recipient, passed, len(targets))
+    if expanded:
+        each["expanded"] = "yes"
     spool = Spool(home)
     id = spool.begin(Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked))
     try:
@@ -46,6 +49,7 @@ async def forward(
 def _each(recipient: Recipient | None, passed: str, count: int) -> dict[str, str]:
     """The params of every new recipient. With several of them success is told for the expansion (RFC 3461 5.2.7)."""
     params = dict(recipient.params) if recipient is not None else {}
+    params.pop("expanded", None)
     if count > 1 and "notify" in params:
         words = [word for word in params["notify"].split(",") if word != "SUCCESS"]
         params["notify"] = ",".join(words) or "NEVER"

@@ -48,12 +48,15 @@ async def handle(
     try:
         if verdict.targets:
             refuse_loop(verdict.address, message)
-            id = await forward(home, message, sender, verdict.targets, verdict.address, recipient, params)
+            id = await forward(
+                home, message, sender, verdict.targets, verdict.address, recipient, params, expanded=True
+            )
             action = "expanded" if len(verdict.targets) > 1 else "relayed"
             return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
         user = verdict.user
         assert user is not None
-        refuse_loop(user.address, message)
+        if recipient is None or user.address not in recipient.params.get("via", "").split(","):
+            refuse_loop(user.address, message)  # an alias that names itself has looked, and left its line
         return await into_maildir(user, folder_of(user, verdict.extension), sender, message)
     except Trouble as trouble:
         log.event(

@@ -1,14 +1,13 @@
 """Which way an address goes. One table decides for RCPT, for the runner and for `mailkit-local --explain`:
 
-    1  the domain is an alias domain          go on with the domain it stands for        control/aliasdomains
-    2  the domain is not hosted here          out by SMTP                                control/domains
-    3  an alias of exactly this address       the addresses it stands for                users/aliases
-    4  a user of exactly this address         that mailbox                               users/passwd
-    5  3 and 4 with the extension cut off,    that alias, or that mailbox with the       control/separators
+    1  the domain is not hosted here          out by SMTP                                control/domains
+    2  an alias of exactly this address       the addresses it stands for                users/aliases
+    3  a user of exactly this address         that mailbox                               users/passwd
+    4  2 and 3 with the extension cut off,    that alias, or that mailbox with the       control/separators
        longest first                          extension
-    6  a pattern or catch-all of the domain   the addresses it stands for                users/aliases
-    7  postmaster, abuse                      the address that looks after this system   control/postmaster
-    8  none of these                          refused
+    5  a pattern or catch-all of the domain   the addresses it stands for                users/aliases
+    6  postmaster, abuse                      the address that looks after this system   control/postmaster
+    7  none of these                          refused
 
 mailkit-addresses(7) tells it to people.
 """
@@ -17,6 +16,7 @@ from __future__ import annotations
 
 from mailkit.control import Home
 from mailkit.users import names
+from mailkit.users.aliases import Aliases
 from mailkit.users.passwd import Passwd, User
 
 _ROLES = ("postmaster", "abuse")  # RFC 5321 4.5.1, RFC 2142
@@ -51,8 +51,11 @@ class Verdict:
         return self.kind in ("local", "remote")
 
 
-def judge(home: Home, address: str) -> Verdict:
-    """Which way `address` goes. Temp when the user data cannot be read, or aliases go round in circles."""
+def judge(home: Home, address: str, expanded: bool = False) -> Verdict:
+    """Which way `address` goes. Temp when the user data cannot be read, or aliases go round in circles.
+
+    expanded: it is what an alias stands for; an alias of exactly this address then means the mailbox.
+    """
     steps: list[str] = []
     local, at, name = address.rpartition("@")
     if not at:  # RFC 5321 4.1.1.3: <postmaster> is the only one that needs no domain
@@ -60,49 +63,80 @@ def judge(home: Home, address: str) -> Verdict:
     if name.startswith("["):
         return _remote(address, name.lower(), steps)
     try:
-        domain = _alias_domain(home, names.domain(name), steps)
+        domain = names.domain(name)
     except ValueError as error:
         return _refused(Verdict("unknown", address, name, steps), "5.1.2", str(error))
     if domain not in hosted(home):
         return _remote(f"{local}@{domain}", domain, steps)
     try:
-        return _here(home, names.local_part(local), domain, steps)
+        return _here(home, Verdict("local", f"{names.local_part(local)}@{domain}", domain, steps), expanded)
     except ValueError as error:
         return _refused(Verdict("unknown", address, domain, steps), "5.1.3", str(error))
 
 
 def hosted(home: Home) -> frozenset[str]:
     """The domains whose mail is delivered here, canonical."""
-    return _domains(home, "domains")
+    lines = home.control.lines("domains")
+    kept = _kept.get(home.path)
+    if kept is None or kept[0] is not lines:
+        kept = _kept[home.path] = (lines, frozenset(_canonical(line) for line in lines))
+    return kept[1]
 
 
-def _here(home: Home, local: str, domain: str, steps: list[str]) -> Verdict:
+_kept: dict[str, tuple[list[str], frozenset[str]]] = {}  # home -> the lines of control/domains and what they mean
+
+
+def _here(home: Home, verdict: Verdict, expanded: bool) -> Verdict:
     """An address in a hosted domain: exact lines before cut ones, those before what a domain catches."""
-    address = f"{local}@{domain}"
-    verdict = Verdict("local", address, domain, steps)
-    passwd = Passwd(home)
+    address = verdict.address
+    aliases, passwd = Aliases(home), Passwd(home)
     for base in names.bases(address, home.control.text("separators")):
-        verdict.extension = address[len(base) - len(domain) : -len(domain) - 1]
+        if not (expanded and base == address) and aliases.exact(base) is not None:
+            return _aliased(home, verdict, base, aliases)
         user = passwd.lookup(base)
         if user is not None:
-            steps.append(f"{base} is a user (users/passwd)")
+            verdict.steps.append(f"{base} is a user (users/passwd)")
+            verdict.extension = address[len(base) - len(verdict.domain) : -len(verdict.domain) - 1]
             return _to_user(verdict, user)
-    verdict.extension = ""
-    if _caretaker(home, verdict, local):
+    if not expanded and aliases.pattern(address) is not None:
+        return _aliased(home, verdict, address, aliases)
+    return _caretaker(home, verdict)
+
+
+def _aliased(home: Home, verdict: Verdict, base: str, aliases: Aliases) -> Verdict:
+    """Take what `base` stands for."""
+    passwd = Passwd(home)
+    separators = home.control.text("separators")
+
+    def known(name: str) -> bool:
+        return any(passwd.lookup(one) or aliases.exact(one) for one in names.bases(name, separators))
+
+    targets = aliases.expand(base, known) or [base]
+    verdict.steps.append(f"{base} stands for {', '.join(targets)} (users/aliases)")
+    return _standing_for(home, verdict, targets)
+
+
+def _standing_for(home: Home, verdict: Verdict, targets: list[str]) -> Verdict:
+    """A single address of ours is judged in place of what stands for it: an unknown one must be refused at RCPT."""
+    verdict.targets = targets
+    if len(targets) > 1:
         return verdict
-    steps.append(f"{address} is in no line of users/passwd and users/aliases")
+    only = judge(home, targets[0], expanded=True)
+    if only.kind == "remote" or only.targets:
+        return verdict
+    only.steps[:0] = verdict.steps
+    return only
+
+
+def _caretaker(home: Home, verdict: Verdict) -> Verdict:
+    """postmaster and abuse exist in every domain (RFC 5321 4.5.1, RFC 2142 4); nobody else who is in no file."""
+    target = home.control.text("postmaster")
+    if verdict.address.partition("@")[0] in _ROLES and target and target != verdict.address:
+        verdict.steps.append(f"{verdict.address} stands for {target} (control/postmaster)")
+        return _standing_for(home, verdict, [target])
+    verdict.steps.append(f"{verdict.address} is in no line of users/passwd and users/aliases")
     verdict.kind = "unknown"
     return _refused(verdict, "5.1.1", "no such user here")
-
-
-def _caretaker(home: Home, verdict: Verdict, local: str) -> bool:
-    """postmaster and abuse exist in every domain (RFC 5321 4.5.1, RFC 2142 4)."""
-    target = home.control.text("postmaster")
-    if local not in _ROLES or not target or target == verdict.address:
-        return False
-    verdict.steps.append(f"{verdict.address} stands for {target} (control/postmaster)")
-    verdict.targets = [target]
-    return True
 
 
 def _to_user(verdict: Verdict, user: User) -> Verdict:
@@ -123,28 +157,6 @@ def _refused(verdict: Verdict, code: str, text: str) -> Verdict:
     verdict.code = code
     verdict.text = text
     return verdict
-
-
-def _alias_domain(home: Home, domain: str, steps: list[str]) -> str:
-    """The domain that `domain` stands for, itself in most cases."""
-    for line in home.control.lines("aliasdomains"):
-        alias, _, target = line.partition(" ")
-        if _canonical(alias) == domain and target.strip():
-            steps.append(f"{domain} stands for {target.strip()} (control/aliasdomains)")
-            return _canonical(target.strip())
-    return domain
-
-
-_kept: dict[tuple[str, str], tuple[list[str], frozenset[str]]] = {}
-
-
-def _domains(home: Home, name: str) -> frozenset[str]:
-    """The canonical domains of a control list, worked out anew when the list changes."""
-    lines = home.control.lines(name)
-    kept = _kept.get((home.path, name))
-    if kept is None or kept[0] is not lines:
-        kept = _kept[home.path, name] = (lines, frozenset(_canonical(line) for line in lines))
-    return kept[1]
 
 
 def _canonical(domain: str) -> str:

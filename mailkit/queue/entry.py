@@ -17,7 +17,7 @@ trouble seen, for people; it is rewritten in place too. Everything else never ch
 
 Params of the envelope (all optional): arrived (Unix seconds, set by inject), with, peer, helo, auth, ret, envid,
 body (8BITMIME, BINARYMIME), smtputf8 (yes), requiretls (yes). Params of a recipient: notify, orcpt, via (the
-addresses it was expanded from, comma separated).
+addresses it was sent on from, comma separated), expanded (yes: an alias stands for it; see deliver.route).
 """
 
 from __future__ import annotations
