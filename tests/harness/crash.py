@@ -61,7 +61,7 @@ def _run(directory: Path, scenario: Callable[[Path], Any], n: int, variant: str,
     disk = _Disk(grave) if variant == "plug" else None
     count = 0
     last = ""
-    open_before = set(os.listdir("/proc/self/fd"))
+    open_before = _open_descriptors()
 
     def fault(operation: str, *args: Any) -> None:
         nonlocal count, last
@@ -86,13 +86,18 @@ def _run(directory: Path, scenario: Callable[[Path], Any], n: int, variant: str,
     finally:
         files.fault = None
     ours = {str(handle) for handle in disk.handles.values()} if disk is not None else set()
-    for fd in set(os.listdir("/proc/self/fd")) - open_before - ours:
+    for fd in _open_descriptors() - open_before - ours:
         _close(int(fd))  # the process is gone: its descriptors and locks are too
     if disk is not None:
         if died:
             disk.fail()
         disk.forget()
     return Crash(directory, n, variant, not died, last, result)
+
+
+def _open_descriptors() -> set[str]:
+    """Our open descriptors, without the one that lists them: its number is the next one to be given out."""
+    return {fd for fd in os.listdir("/proc/self/fd") if os.path.lexists(f"/proc/self/fd/{fd}")}
 
 
 def _close(fd: int) -> None:
