@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -58,7 +58,7 @@ MESSAGES = st.lists(st.sampled_from([b"\r", b"\n", b".", b"a", b"\r\n", b"\n.\n"
 @given(MESSAGES, st.lists(st.integers(0, 60)), st.booleans())
 def test_cutting_changes_nothing(data: bytes, places: list[int], dotted: bool) -> None:
     marks = [0, *sorted(min(place, len(data)) for place in places), len(data)]
-    pieces = [data[a:b] for a, b in zip(marks, marks[1:], strict=False)]
+    pieces = [data[a:b] for a, b in itertools.pairwise(marks)]
     assert _wire(pieces, dotted) == _wire([data], dotted)
 
 
@@ -123,12 +123,8 @@ def test_eight_bit_header(tmp_path: Path) -> None:
 
 
 def test_converted_message_is_a_body_of_its_own(tmp_path: Path) -> None:
-    def convert(pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in pieces:
-            yield piece.upper()
-
     fd = _open(tmp_path, b"a\nb\n")
-    found, converted_fd = body.converted(Body(fd), convert)
+    found = body.converted(Body(fd), bytes.upper)
     os.close(fd)
     assert b"".join(found.blocks(dotted=False)) == b"A\r\nB\r\n"
-    os.close(converted_fd)
+    assert found.size == 6

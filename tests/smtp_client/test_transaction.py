@@ -34,7 +34,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
 @pytest.fixture
 def message(tmp_path: Path) -> Iterator[Any]:
     """A function that makes a Body of octets."""
-    fds = []
+    fds: list[int] = []
 
     def make(data: bytes = TEXT) -> Body:
         path = tmp_path / f"message{len(fds)}"
@@ -254,7 +254,7 @@ def test_eight_bit_is_declared(message: Any) -> None:
 
 
 def test_dsn_parameters_go_where_they_are_known(message: Any) -> None:
-    mail = Mail("a@x.test", message(), {"ret": "HDRS", "envid": "QQ+2B1", "with": "ESMTP"})
+    mail = Mail("a@x.test", message(), {"ret": "HDRS", "envid": "QQ+1", "with": "ESMTP"})
     to = [To("b@x.test", {"notify": "SUCCESS,FAILURE", "orcpt": "rfc822;b+2B@x.test", "via": "z"})]
     server = Server(["DSN"])
     (result,) = run(transaction.send(_talk(server), mail, to))
@@ -269,6 +269,26 @@ def test_dsn_parameters_go_where_they_are_known(message: Any) -> None:
     (result,) = run(transaction.send(_talk(server), mail, to))
     assert server.envelopes == [["MAIL FROM:<a@x.test>", "RCPT TO:<b@x.test>"]]
     assert not result.dsn
+
+
+def test_orcpt_in_utf8_is_written_as_the_server_can_read_it(message: Any) -> None:
+    to = [To("b@x.test", {"orcpt": "utf-8;j\\x{F6}rg@x.test"})]
+    for offers, wanted in ((["DSN", "SMTPUTF8"], "utf-8;jörg@x.test"), (["DSN"], "utf-8;j\\x{F6}rg@x.test")):
+        server = Server(offers)
+        run(transaction.send(_talk(server), Mail("a@x.test", message()), to))
+        assert server.envelopes[0][1] == f"RCPT TO:<b@x.test> ORCPT={wanted}"
+
+
+def test_deadline_and_priority_are_passed_on_or_the_promise_is_not_made(message: Any, clock: FakeClock) -> None:
+    mail = Mail("a@x.test", message(), {"by": f"{int(clock.time) + 90};R", "priority": "3"})
+    server = Server(["DELIVERBY", "MT-PRIORITY MIXER"], clock=clock)
+    _send(server, mail, "b@x.test")
+    assert server.envelopes[0][0] == "MAIL FROM:<a@x.test> BY=90;R MT-PRIORITY=3"
+    (result,) = _send(Server([], clock=clock), mail, "b@x.test")
+    assert result.reply.status == "5.3.3"
+    mail.params["by"] = f"{int(clock.time) + 90};N"
+    (result,) = _send(Server([], clock=clock), mail, "b@x.test")
+    assert result.reply.ok
 
 
 def test_utf8_addresses_go_where_they_are_known(message: Any) -> None:

@@ -27,11 +27,12 @@ class Body:
     read.
     """
 
-    __slots__ = ("_fd", "_offset", "eight_bit", "eight_bit_header", "size", "tls_optional")
+    __slots__ = ("_fd", "_file", "_offset", "eight_bit", "eight_bit_header", "size", "tls_optional")
 
     def __init__(self, fd: int, offset: int = 0) -> None:
         self._fd = fd
         self._offset = offset
+        self._file: object = None  # keeps the file of a converted message open
         self.size = 0
         self.eight_bit = False
         self.eight_bit_header = False
@@ -107,17 +108,18 @@ class Wire:
         return data.replace(b"\r\n", b"\n").replace(b"\r", b" ")
 
 
-def converted(body: Body, convert: Callable[[Iterator[bytes]], Iterator[bytes]]) -> tuple[Body, int]:
-    """A Body of what `convert` makes of the message, and the descriptor of the nameless file that holds it, which
-    the caller closes. OSError when there is no room."""
+def converted(body: Body, convert: Callable[[bytes], bytes]) -> Body:
+    """A Body of what `convert` makes of the whole message, in a nameless file that goes away with it. OSError when
+    there is no room; what `convert` raises."""
     import tempfile
 
-    with tempfile.TemporaryFile(prefix="mailkit-") as file:
-        for data in convert(body._raw()):
-            file.write(data)
-        file.flush()
-        fd = os.dup(file.fileno())
-    return Body(fd), fd
+    data = convert(b"".join(body._raw()))
+    file = tempfile.TemporaryFile(prefix="mailkit-")
+    file.write(data)
+    file.flush()
+    made = Body(file.fileno())
+    made._file = file
+    return made
 
 
 def _says_tls_optional(header: bytes) -> bool:

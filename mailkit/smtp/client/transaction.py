@@ -16,6 +16,8 @@ that refuses BDAT and does not skip its octets would read them as commands.
 
 from __future__ import annotations
 
+from mailkit import clock
+from mailkit.mail import dsn
 from mailkit.smtp.client.body import Body
 from mailkit.smtp.client.dialogue import Broken, Dialogue
 from mailkit.smtp.reply import Reply
@@ -25,7 +27,8 @@ _LARGE = 65536  # octets: wait until so many are on their way before the next ar
 
 
 class Mail:
-    """A message and its envelope's head. params as in the queue entry: ret, envid, smtputf8, requiretls."""
+    """A message and its envelope's head. params as in the queue entry: ret, envid (decoded), smtputf8, requiretls, by
+    ("1763768464;R", RFC 2852), priority (RFC 6710)."""
 
     __slots__ = ("body", "params", "sender")
 
@@ -36,7 +39,7 @@ class Mail:
 
 
 class To:
-    """One recipient. params as in the queue entry: notify, orcpt."""
+    """One recipient. params as in the queue entry: notify, orcpt (as in SMTP)."""
 
     __slots__ = ("address", "params")
 
@@ -95,6 +98,10 @@ def precheck(talk: Dialogue, mail: Mail, to: To) -> Result | None:
         # RFC 8689 4.2.1: hand it on only where the next hop will keep the promise.
         text = "the sender requires TLS all the way, and the server does not promise it"
         return Result("REQUIRETLS", Reply(550, "5.7.30", text), heard=False)
+    if "R" in mail.params.get("by", "") and "DELIVERBY" not in features:
+        # RFC 2852 4.1.4: nobody would send it back in time.
+        text = "the sender wants it back after a time, and the server does not promise that"
+        return Result("DELIVERBY", Reply(550, "5.3.3", text), heard=False)
     return None
 
 
@@ -135,13 +142,13 @@ async def _dialogue(talk: Dialogue, mail: Mail, recipients: list[To], results: d
     if not accepted:
         return
     refusal = await (_bdat(talk, mail.body) if chunked else _data(talk, mail.body, go_on))
-    dsn = "DSN" in talk.features
+    told = "DSN" in talk.features
     for number in accepted:
         # One reply; in LMTP one for each recipient that was accepted (RFC 2033 4.2).
         if refusal is None and (talk.lmtp or number == accepted[0]):
             reply = await talk.reply(talk.limits.end)
             talk.dirty = False
-        results[number] = Result(talk.stage, refusal or reply, dsn=dsn and (refusal or reply).ok)
+        results[number] = Result(talk.stage, refusal or reply, dsn=told and (refusal or reply).ok)
 
 
 class Envelope:
@@ -219,19 +226,30 @@ def mail_command(talk: Dialogue, mail: Mail, utf8: bool) -> str:
         words.append("BODY=8BITMIME")
     if utf8 and "SMTPUTF8" in features:
         words.append("SMTPUTF8")
-    if "DSN" in features:
-        words += [f"{key.upper()}={params[key]}" for key in ("ret", "envid") if params.get(key)]
+    if "DSN" in features and params.get("ret"):
+        words.append(f"RET={params['ret']}")
+    if "DSN" in features and params.get("envid"):
+        words.append(f"ENVID={dsn.xtext(params['envid'])}")
     if params.get("requiretls"):
         words.append("REQUIRETLS")
+    if "DELIVERBY" in features and params.get("by"):
+        deadline, _, mode = params["by"].partition(";")
+        words.append(f"BY={int(deadline) - int(clock.now())};{mode}")
+    if "MT-PRIORITY" in features and params.get("priority"):
+        words.append(f"MT-PRIORITY={params['priority']}")
     return " ".join(words)
 
 
 def rcpt_command(talk: Dialogue, to: To) -> str:
     """RCPT with the parameters that this server knows."""
-    assert talk.features is not None
+    features = talk.features
+    assert features is not None
     words = [f"RCPT TO:<{wire_address(to.address) or to.address}>"]
-    if "DSN" in talk.features:
-        words += [f"{key.upper()}={to.params[key]}" for key in ("notify", "orcpt") if to.params.get(key)]
+    if "DSN" in features and to.params.get("notify"):
+        words.append(f"NOTIFY={to.params['notify']}")
+    if "DSN" in features and to.params.get("orcpt"):
+        # RFC 6533 3: characters outside ASCII stand for themselves only where the server has SMTPUTF8.
+        words.append(f"ORCPT={dsn.recipient(*dsn.orcpt(to.params['orcpt']), 'SMTPUTF8' in features)}")
     return " ".join(words)
 
 
