@@ -4,7 +4,11 @@
 `responses`  values to octets: quoting, literals, flags, sets, capability lines; pure.
 `session`    one connection: its state and the loop that reads a command and runs it.
 `commands`   one file per command, found through one table of strings.
-`view`       what one session was told about its selected folder: sequence numbers, what is to be announced.
+`news`       what a client is told about its selected folder, and when.
+`selection`  sequence and UID sets against the selected folder.
+`pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
+`matching`   SEARCH keys against messages.
+`sections`   message files as FETCH sends them.
 
 The store is `mailkit.maildir`, logins are `mailkit.users.login`; nothing here touches a file of its own.
 """

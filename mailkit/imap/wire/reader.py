@@ -137,10 +137,19 @@ class Reader:
 
     def nstring(self) -> bytes | None:
         """string / NIL."""
-        if self.data[self.at : self.at + 3].upper() == b"NIL":
-            self.at += 3
-            return None
-        return self._string_or_bad()
+        return None if self.took_nil() else self._string_or_bad()
+
+    def took_nil(self) -> bool:
+        """Step over NIL when it comes next."""
+        if self.data[self.at : self.at + 3].upper() != b"NIL":
+            return False
+        self.at += 3
+        return True
+
+    def rest(self) -> bytes:
+        """Everything up to the end."""
+        at, self.at = self.at, len(self.data)
+        return self.data[at:]
 
     def text(self) -> str:
         """An astring as text: UTF-8, and octets that are not UTF-8 are BAD."""
@@ -213,10 +222,7 @@ class Reader:
         if self.utf8 or not octets.isascii():
             name = _utf8(octets)
         else:
-            try:
-                name = mutf7.decode(octets)
-            except ValueError:
-                raise Bad("A mailbox name is not modified UTF-7")
+            name = mutf7.decode(octets)
         return "INBOX" if name.upper() == "INBOX" else name
 
     # Dates

@@ -1,0 +1,47 @@
+"""What we can do, as CAPABILITY says it (RFC 9051 section 7.2.2). Advertised is only what transcripts prove.
+
+`mailkit-imapd(8)` has the same list with the RFC and the transcript of each; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap.commands import NOT_AUTHENTICATED
+from mailkit.users import login
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+
+ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE")
+LOGGED_IN = (
+    "CHILDREN", "CREATE-SPECIAL-USE", "ESEARCH", "IDLE", "LIST-EXTENDED", "LIST-STATUS", "MOVE", "MULTIAPPEND",
+    "NAMESPACE", "SEARCHRES", "SPECIAL-USE", "STATUS=SIZE", "UIDPLUS", "UNSELECT", "UTF8=ACCEPT", "WITHIN",
+)  # fmt: skip
+ENABLED = {"IMAP4REV2": "IMAP4rev2", "UTF8=ACCEPT": "UTF8=ACCEPT"}
+"""What ENABLE takes, as it is answered (RFC 5161, RFC 6855, RFC 9051 section 6.3.1)."""
+
+
+def line(state: Session) -> bytes:
+    """The capabilities of this moment, with blanks between."""
+    words = list(ALWAYS)
+    if state.state == NOT_AUTHENTICATED:
+        words += before_login(state)
+    else:
+        words += LOGGED_IN
+        words.append(f"APPENDLIMIT={append_limit(state)}")
+    return " ".join(words).encode("ascii")
+
+
+def before_login(state: Session) -> list[str]:
+    """How to log in here and now: mechanisms, STARTTLS, LOGINDISABLED (RFC 9051 section 6.2)."""
+    words = [f"AUTH={name}" for name in login.mechanisms(state.conn, state.home)]
+    if state.conn.can_starttls:
+        words.append("STARTTLS")
+    if not login.plain_allowed(state.conn, state.home):
+        words.append("LOGINDISABLED")
+    return words
+
+
+def append_limit(state: Session) -> int:
+    """Octets of the largest message APPEND takes (RFC 7889)."""
+    return state.home.control.octets("appendlimit")

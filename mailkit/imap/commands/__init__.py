@@ -1,0 +1,107 @@
+"""The table of IMAP commands: name, states it may be given in, what may be told after it, where its code is.
+
+A new command is one file here and one row. The code is imported when the command is first given, so that a program
+that serves one connection loads what that connection uses; `preload` is for programs that serve many.
+
+A command is `async def command(state: Session, reader: Reader) -> str | None`. It reads its arguments, writes its
+untagged responses, and returns the text of its OK, response code included, or None for "NAME completed". It
+refuses by raising Bad, No, Temp or Perm.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap.wire import Bad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+    Function = Callable[[Session, Reader], Coroutine[Any, Any, str | None]]
+
+NOT_AUTHENTICATED, AUTHENTICATED, SELECTED, LOGOUT = 1, 2, 4, 8
+LOGGED_IN = AUTHENTICATED | SELECTED
+ANY = NOT_AUTHENTICATED | LOGGED_IN
+STATE_NAMES = {NOT_AUTHENTICATED: "not authenticated", AUTHENTICATED: "authenticated", SELECTED: "selected"}
+
+NOTHING, NO_EXPUNGE, ALL = 0, 1, 2
+"""What of the selected folder is told at the end of a command (RFC 9051 section 7.5.1)."""
+
+
+class Row:
+    """One command."""
+
+    __slots__ = ("_function", "place", "states", "tells")
+
+    def __init__(self, states: int, tells: int, place: str) -> None:
+        self.states = states
+        self.tells = tells
+        self.place = place
+        self._function: Function | None = None
+
+    def function(self) -> Function:
+        """The code, imported when it is first wanted."""
+        if self._function is None:
+            module, _, name = self.place.partition(":")
+            full = f"mailkit.imap.commands.{module}"
+            self._function = getattr(__import__(full, fromlist=[name]), name)
+        return self._function  # type: ignore[return-value]
+
+
+TABLE = {
+    "CAPABILITY": Row(ANY, ALL, "capability:capability"),
+    "NOOP": Row(ANY, ALL, "noop:noop"),
+    "LOGOUT": Row(ANY, NOTHING, "logout:logout"),
+    "ID": Row(ANY, ALL, "id:identify"),
+    "STARTTLS": Row(NOT_AUTHENTICATED, NOTHING, "starttls:starttls"),
+    "AUTHENTICATE": Row(NOT_AUTHENTICATED, NOTHING, "authenticate:authenticate"),
+    "LOGIN": Row(NOT_AUTHENTICATED, NOTHING, "login:login"),
+    "ENABLE": Row(LOGGED_IN, ALL, "enable:enable"),
+    "SELECT": Row(LOGGED_IN, NOTHING, "select:select"),
+    "EXAMINE": Row(LOGGED_IN, NOTHING, "select:examine"),
+    "CREATE": Row(LOGGED_IN, ALL, "create:create"),
+    "DELETE": Row(LOGGED_IN, ALL, "delete:delete"),
+    "RENAME": Row(LOGGED_IN, ALL, "rename:rename"),
+    "SUBSCRIBE": Row(LOGGED_IN, ALL, "subscribe:subscribe"),
+    "UNSUBSCRIBE": Row(LOGGED_IN, ALL, "subscribe:unsubscribe"),
+    "LIST": Row(LOGGED_IN, ALL, "list:list_"),
+    "LSUB": Row(LOGGED_IN, ALL, "list:lsub"),
+    "NAMESPACE": Row(LOGGED_IN, ALL, "namespace:namespace"),
+    "STATUS": Row(LOGGED_IN, ALL, "status:status"),
+    "APPEND": Row(LOGGED_IN, ALL, "append:append"),
+    "IDLE": Row(LOGGED_IN, ALL, "idle:idle"),
+    "CHECK": Row(SELECTED, ALL, "noop:check"),
+    "CLOSE": Row(SELECTED, NOTHING, "close:close"),
+    "UNSELECT": Row(SELECTED, NOTHING, "close:unselect"),
+    "EXPUNGE": Row(SELECTED, ALL, "expunge:expunge"),
+    "UID EXPUNGE": Row(SELECTED, ALL, "expunge:uid_expunge"),
+    "SEARCH": Row(SELECTED, NO_EXPUNGE, "search:search"),
+    "UID SEARCH": Row(SELECTED, ALL, "search:uid_search"),
+    "FETCH": Row(SELECTED, NO_EXPUNGE, "fetch:fetch"),
+    "UID FETCH": Row(SELECTED, ALL, "fetch:uid_fetch"),
+    "STORE": Row(SELECTED, NO_EXPUNGE, "store:store"),
+    "UID STORE": Row(SELECTED, ALL, "store:uid_store"),
+    "COPY": Row(SELECTED, ALL, "copy:copy"),
+    "UID COPY": Row(SELECTED, ALL, "copy:uid_copy"),
+    "MOVE": Row(SELECTED, ALL, "move:move"),
+    "UID MOVE": Row(SELECTED, ALL, "move:uid_move"),
+}  # fmt: skip
+
+
+def find(name: str, state: int) -> Row:
+    """The row of a command. Bad: there is none, or not now."""
+    row = TABLE.get(name)
+    if row is None:
+        raise Bad("Unknown command")
+    if not row.states & state:
+        raise Bad(f"{name} is not for the {STATE_NAMES[state]} state")
+    return row
+
+
+def preload() -> None:
+    """Import every command."""
+    for row in TABLE.values():
+        row.function()

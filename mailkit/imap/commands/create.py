@@ -1,0 +1,37 @@
+"""CREATE (RFC 9051 section 6.3.4) with special use (RFC 6154 section 3)."""
+
+from __future__ import annotations
+
+from mailkit.imap import tree
+from mailkit.imap.responses import No
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
+"""Not \\All and \\Flagged, which would be virtual folders."""
+
+
+async def create(state: Session, reader: Reader) -> None:
+    """mailbox [SP "(" "USE" SP "(" use-attr ")" ")"]. A `/` at the end says that children will come."""
+    name = reader.mailbox()
+    use = _use(reader) if reader.took(b" ") else ""
+    reader.end()
+    name = tree.new_name(name)
+    await tree.attempt(state, tree.of(state).create, name)
+    if use:
+        await tree.attempt(state, tree.of(state).set_special, name, use)
+
+
+def _use(reader: Reader) -> str:
+    reader.expect(b"(")
+    if reader.word() != "USE":
+        raise No("CREATE knows only USE", "CANNOT")
+    reader.space()
+    flags = reader.flags()
+    reader.expect(b")")
+    if len(flags) != 1 or flags[0].lower() not in USES:
+        raise No("That use is not to be had", "USEATTR")
+    return USES[flags[0].lower()]

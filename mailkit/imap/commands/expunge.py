@@ -1,0 +1,42 @@
+"""EXPUNGE (RFC 9051 section 6.4.3) and UID EXPUNGE (section 6.4.9, RFC 4315)."""
+
+from __future__ import annotations
+
+from mailkit.imap import intake, selection
+from mailkit.imap.wire import sets
+from mailkit.maildir.marks import DELETED
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+    from mailkit.imap.wire.sets import Ranges
+
+
+async def expunge(state: Session, reader: Reader) -> None:
+    """No arguments. The EXPUNGE responses are told like everybody's, at the end of the command."""
+    reader.end()
+    intake.writable(state)
+    await expunge_deleted(state)
+
+
+async def uid_expunge(state: Session, reader: Reader) -> None:
+    """UID set: of the deleted messages only these."""
+    asked = sets.read(reader)
+    reader.end()
+    intake.writable(state)
+    await expunge_deleted(state, selection.numbers(state, asked, by_uid=True))
+
+
+async def expunge_deleted(state: Session, among: Ranges | None = None) -> None:
+    """Remove the messages of the view that are \\Deleted now, by whomever."""
+    view = state.view
+    assert view is not None
+    if view.folder.stale():
+        await state.conn.offload(view.folder.sync)
+    gone: list[int] = []
+    for first, last in [(1, view.count)] if among is None else among:
+        table, rows = view.rows(first, last)
+        gone += [table.uids[row] for row in rows if row >= 0 and table.marks[row] & DELETED]
+    if gone:
+        await state.conn.offload(view.folder.expunge, gone)

@@ -1,0 +1,52 @@
+"""IDLE (RFC 2177, RFC 9051 section 6.3.13): tell what happens to the folder as it happens."""
+
+from __future__ import annotations
+
+from mailkit.imap import news
+from mailkit.imap.wire import Bad
+from mailkit.lines import TooLong
+from mailkit.net.conn import Gone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+
+async def idle(state: Session, reader: Reader) -> None:
+    """No arguments. Ends with the line DONE."""
+    reader.end()
+    state.conn.write(b"+ idling\r\n")
+    # The watch comes first: what happens between it and the first look is seen twice rather than not at all.
+    watch = state.conn.watch(state.view.folder.watched) if state.view is not None else None
+    try:
+        line = await until_line(state)
+    finally:
+        if watch is not None:
+            watch.close()
+    if line.upper() != b"DONE":
+        raise Bad("IDLE ends with DONE")
+
+
+async def until_line(state: Session) -> bytes:
+    """Tell news until the client says something."""
+    while True:
+        if state.view is not None:
+            await news.tell(state)
+        line = said(state)
+        if line is not None:
+            return line
+        await state.conn.flush()
+        data = await state.conn.more(wake=state.view is not None)
+        if data is not None:
+            if not data:
+                raise Gone
+            state.engine.feed(data)
+
+
+def said(state: Session) -> bytes | None:
+    """The client's line, when it is whole."""
+    try:
+        return state.engine.line()
+    except TooLong:
+        raise Bad("IDLE ends with DONE")

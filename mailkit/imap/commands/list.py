@@ -1,0 +1,132 @@
+"""LIST and LSUB (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9): which folders there are.
+
+The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154) and STATUS (RFC 5819).
+Which names answer, and with what attributes, is in `imap.listing`.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap import listing, tree
+from mailkit.imap.commands import status
+from mailkit.imap.responses import mailbox, paren, untagged
+from mailkit.imap.wire import Bad
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.listing import Entry
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+PATTERNS_MOST = 100
+
+
+class Request:
+    """What a LIST asks for."""
+
+    __slots__ = ("extended", "patterns", "reference", "returns", "selects", "status")
+
+    def __init__(self) -> None:
+        self.extended = False
+        self.selects: set[str] = set()
+        self.reference = ""
+        self.patterns: list[str] = []
+        self.returns: set[str] = set()
+        self.status: list[str] = []
+
+
+async def list_(state: Session, reader: Reader) -> None:
+    """[options SP] reference SP patterns [SP RETURN options]."""
+    request = read(reader)
+    if request.patterns == [""] and not request.extended:
+        # RFC 9051 section 6.3.9: an empty name asks for the delimiter.
+        state.conn.write(untagged(b'LIST (\\Noselect) "/" ""'))
+        return
+    known = await tree.attempt(state, listing.Known, tree.of(state))
+    for entry in listing.entries(known, request):
+        state.conn.write(b"* LIST " + shown(state, entry))
+        if request.status and entry.selectable:
+            path = tree.of(state).path(entry.name)
+            state.conn.write(await status.line(state, entry.name, path, request.status))
+            await state.conn.flush()
+
+
+async def lsub(state: Session, reader: Reader) -> None:
+    """reference SP pattern: the subscriptions, as RFC 3501 has them."""
+    request = Request()
+    request.reference = reader.mailbox()
+    reader.space()
+    request.patterns = [reader.pattern()]
+    reader.end()
+    known = await tree.attempt(state, listing.Known, tree.of(state))
+    for entry in listing.subscribed(known, request):
+        state.conn.write(b"* LSUB " + shown(state, entry))
+
+
+def shown(state: Session, entry: Entry) -> bytes:
+    """attributes, delimiter, name, extended data."""
+    attributes = paren(attribute.encode("ascii") for attribute in entry.attributes)
+    parts = [attributes, b'"/"', mailbox(entry.name, state.utf8)]
+    if entry.child_info:
+        parts.append(b'("CHILDINFO" ("SUBSCRIBED"))')
+    return b" ".join(parts) + b"\r\n"
+
+
+def read(reader: Reader) -> Request:
+    """The arguments of LIST. Bad: unknown options, too many patterns."""
+    request = Request()
+    if reader.peek() == b"(":
+        request.extended = True
+        request.selects = options(reader, listing.SELECTS)
+        reader.space()
+    request.reference = reader.mailbox()
+    reader.space()
+    if reader.peek() == b"(":
+        request.extended = True
+        request.patterns = patterns(reader)
+    else:
+        request.patterns = [reader.pattern()]
+    if reader.took(b" "):
+        request.extended = True
+        returns(reader, request)
+    reader.end()
+    if "RECURSIVEMATCH" in request.selects and not request.selects & {"SUBSCRIBED", "SPECIAL-USE"}:
+        raise Bad("RECURSIVEMATCH needs another selection option")
+    return request
+
+
+def patterns(reader: Reader) -> list[str]:
+    """`(` pattern *(SP pattern) `)`."""
+    reader.expect(b"(")
+    found = [reader.pattern()]
+    while not reader.took(b")"):
+        reader.space()
+        found.append(reader.pattern())
+        if len(found) > PATTERNS_MOST:
+            raise Bad(f"LIST takes at most {PATTERNS_MOST} patterns")
+    return found
+
+
+def options(reader: Reader, known: frozenset[str]) -> set[str]:
+    """A list of words, all of them known."""
+    words = {word.decode("ascii").upper() for word in reader.words()}
+    if words - known:
+        raise Bad(f"LIST knows no {(words - known).pop()}")
+    return words
+
+
+def returns(reader: Reader, request: Request) -> None:
+    """`RETURN (` option ... `)` of which STATUS has a list of its own."""
+    if reader.word() != "RETURN":
+        raise Bad("Only RETURN may follow the patterns")
+    reader.space()
+    reader.expect(b"(")
+    while not reader.took(b")"):
+        if request.returns:
+            reader.space()
+        word = reader.word()
+        if word not in listing.RETURNS:
+            raise Bad(f"LIST returns no {word}")
+        request.returns.add(word)
+        if word == "STATUS":
+            reader.space()
+            request.status = status.read_items(reader)

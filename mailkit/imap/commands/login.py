@@ -1,0 +1,34 @@
+"""LOGIN (RFC 9051 section 6.2.3)."""
+
+from __future__ import annotations
+
+from mailkit.imap import capability
+from mailkit.imap.responses import No
+from mailkit.users import login as logins
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+    from mailkit.users.passwd import User
+
+
+async def login(state: Session, reader: Reader) -> str:
+    """userid SP password."""
+    address = reader.text()
+    reader.space()
+    password = reader.text()
+    reader.end()
+    if not logins.plain_allowed(state.conn, state.home):
+        raise No("Use STARTTLS first", "PRIVACYREQUIRED")
+    try:
+        user = await logins.login(state.conn, state.home, address, password)
+    except logins.Refused as refused:
+        raise No(refused.text, refused.imap)
+    return entered(state, user)
+
+
+def entered(state: Session, user: User) -> str:
+    """The OK text of a login, with the capabilities: it saves the client a round trip."""
+    state.enter(user)
+    return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged in"

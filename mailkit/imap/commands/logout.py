@@ -1,0 +1,18 @@
+"""LOGOUT (RFC 9051 section 6.1.3)."""
+
+from __future__ import annotations
+
+from mailkit.imap.commands import LOGOUT
+from mailkit.imap.responses import untagged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+
+async def logout(state: Session, reader: Reader) -> None:
+    """No arguments. BYE comes before the OK."""
+    reader.end()
+    state.conn.write(untagged(b"BYE Until next time"))
+    state.state, state.why = LOGOUT, "logout"

@@ -1,0 +1,78 @@
+"""SEARCH and UID SEARCH (RFC 9051 section 6.4.4; RFC 4731 for ESEARCH, RFC 5182 for `$`)."""
+
+from __future__ import annotations
+
+from mailkit.imap import matching, news
+from mailkit.imap.responses import No, untagged
+from mailkit.imap.wire import keys, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Search
+    from mailkit.imap.wire.reader import Reader
+
+
+async def search(state: Session, reader: Reader) -> str | None:
+    """[RETURN options] [CHARSET name] keys; answers with message numbers."""
+    return await run(state, reader, by_uid=False)
+
+
+async def uid_search(state: Session, reader: Reader) -> str | None:
+    """The same; answers with UIDs."""
+    return await run(state, reader, by_uid=True)
+
+
+async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
+    """Find and answer. A search that fails leaves `$` empty (RFC 5182 section 2.1)."""
+    try:
+        wanted = keys.read(reader)
+        reader.end()
+    except keys.UnknownCharset:
+        state.saved = []
+        raise No("That charset is unknown", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
+    view = state.view
+    assert view is not None
+    uids = await matching.find(state, view, wanted.key)
+    if wanted.returns is not None and "SAVE" in wanted.returns:
+        state.saved = list(sets.runs(kept(wanted.returns, uids)))
+    numbers = uids if by_uid else in_view(state, uids)
+    if wanted.returns is None and not news.rev2(state):
+        state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers)))
+    else:
+        answer(state, wanted, numbers, by_uid)
+    return None
+
+
+def in_view(state: Session, uids: list[int]) -> list[int]:
+    """Message numbers of ascending UIDs."""
+    view = state.view
+    assert view is not None
+    if len(uids) == view.count:
+        return list(range(1, view.count + 1))
+    return [number for number in map(view.seq, uids) if number is not None]
+
+
+def kept(returns: frozenset[str], uids: list[int]) -> list[int]:
+    """What `$` stands for: with MIN and MAX but neither ALL nor COUNT only those (RFC 5182 section 2.4)."""
+    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+        return uids
+    ends = {uids[0]} if "MIN" in returns else set()
+    return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
+
+
+def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool) -> None:
+    """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4)."""
+    returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
+    if returns == {"SAVE"}:
+        return
+    parts = [b'ESEARCH (TAG "' + state.tag + b'")']
+    if by_uid:
+        parts.append(b"UID")
+    if numbers:
+        parts += [b"MIN %d" % numbers[0]] if "MIN" in returns else []
+        parts += [b"MAX %d" % numbers[-1]] if "MAX" in returns else []
+        parts += [b"ALL " + sets.form(numbers)] if "ALL" in returns else []
+    if "COUNT" in returns:
+        parts.append(b"COUNT %d" % len(numbers))
+    state.conn.write(untagged(*parts))

@@ -1,0 +1,87 @@
+"""SELECT and EXAMINE (RFC 9051 section 6.3.2, 6.3.3)."""
+
+from __future__ import annotations
+
+from mailkit.imap import news
+from mailkit.imap.commands import AUTHENTICATED, SELECTED
+from mailkit.imap.responses import mailbox, untagged
+from mailkit.imap.tree import path_of
+from mailkit.maildir import folder as folders
+from mailkit.maildir.marks import SEEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+    from mailkit.maildir.folder import View
+
+
+async def select(state: Session, reader: Reader) -> str:
+    """mailbox."""
+    return await enter(state, reader, readonly=False)
+
+
+async def examine(state: Session, reader: Reader) -> str:
+    """mailbox; nothing may be changed, and \\Recent stays."""
+    return await enter(state, reader, readonly=True)
+
+
+async def enter(state: Session, reader: Reader, readonly: bool) -> str:
+    """Leave the old folder, whatever becomes of the new one, and describe the new one."""
+    name = reader.mailbox()
+    reader.end()
+    leave(state)
+    path = await path_of(state, name)
+    state.view = await state.conn.offload(opened, path, readonly)
+    state.state = SELECTED
+    describe(state, name)
+    return "[READ-ONLY] Read only" if state.view.readonly else "[READ-WRITE] Selected"
+
+
+def opened(path: str, readonly: bool) -> View:
+    """The view of a folder. Blocking."""
+    folder = folders.open(path)
+    try:
+        return folder.view(readonly)
+    except BaseException:
+        folder.close()
+        raise
+
+
+def leave(state: Session) -> None:
+    """No folder is selected any more; [CLOSED] parts what concerned the old one from the new (RFC 9051 section 7.1)."""
+    if state.view is None:
+        return
+    state.view.folder.close()
+    state.view = None
+    state.saved = []
+    state.state = AUTHENTICATED
+    state.conn.write(untagged(b"OK [CLOSED] The mailbox selected before is closed"))
+
+
+def describe(state: Session, name: str) -> None:
+    """The untagged responses of SELECT."""
+    view = state.view
+    assert view is not None
+    folder = view.folder
+    news.tell_defined(state)
+    state.conn.write(b"* %d EXISTS\r\n" % view.count)
+    if news.rev2(state):
+        # RFC 9051 section 6.3.2: LIST is required, RECENT and UNSEEN are gone.
+        state.conn.write(untagged(b'LIST () "/"', mailbox(name, state.utf8)))
+    else:
+        state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
+        unseen = first_unseen(view)
+        if unseen:
+            state.conn.write(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
+    state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)
+    state.conn.write(b"* OK [UIDNEXT %d] The next UID\r\n" % folder.uidnext)
+
+
+def first_unseen(view: View) -> int:
+    """The number of the first message without \\Seen, 0 when there is none."""
+    table, rows = view.rows(1, view.count)
+    if not table.unseen:
+        return 0
+    marks = table.marks
+    return next((number for number, row in enumerate(rows, 1) if row >= 0 and not marks[row] & SEEN), 0)

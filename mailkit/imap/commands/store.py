@@ -1,0 +1,61 @@
+"""STORE and UID STORE (RFC 9051 section 6.4.6)."""
+
+from __future__ import annotations
+
+from mailkit.imap import flags, intake, news, selection
+from mailkit.imap.wire import Bad, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+ACTIONS = {"FLAGS": 0, "+FLAGS": 1, "-FLAGS": -1}
+BLOCK = 1000
+ACTION_CHARS = b"+-.FLAGSflagsSILENTsilent"
+
+
+async def store(state: Session, reader: Reader) -> str | None:
+    """sequence-set SP action SP flags."""
+    return await run(state, reader, by_uid=False)
+
+
+async def uid_store(state: Session, reader: Reader) -> str | None:
+    """UID set SP action SP flags."""
+    return await run(state, reader, by_uid=True)
+
+
+async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
+    """Change flags and answer with the new ones, unless silent."""
+    asked = sets.read(reader)
+    reader.space()
+    action, silent = read_action(reader)
+    reader.space()
+    names = flags.checked(reader.bare_flags())
+    reader.end()
+    intake.writable(state)
+    view = state.view
+    assert view is not None
+    ranges = selection.numbers(state, asked, by_uid)
+    mask = flags.mask(state, view.folder, names, create=action >= 0)
+    add, remove = (mask, 0) if action > 0 else (0, mask) if action < 0 else (mask, ~mask & flags.EVERY)
+    missing = False
+    for first, last in selection.blocks(ranges, BLOCK):
+        chosen = list(view.uids[first - 1 : last])
+        stored = await state.conn.offload(view.folder.store, chosen, add, remove)
+        missing |= bool(stored.missing)
+        view.mute(chosen)
+        if not silent:
+            await news.tell_flags(state, list(zip(range(first, last + 1), chosen, strict=True)))
+        await intake.breathe(state)
+    return "[EXPUNGEISSUED] Some of the messages are gone" if missing else None
+
+
+def read_action(reader: Reader) -> tuple[int, bool]:
+    """`+FLAGS.SILENT` -> (1, True)."""
+    word = reader.span(ACTION_CHARS).decode("ascii").upper()
+    silent = word.endswith(".SILENT")
+    name = word.removesuffix(".SILENT")
+    if name not in ACTIONS:
+        raise Bad("STORE takes FLAGS, +FLAGS or -FLAGS")
+    return ACTIONS[name], silent

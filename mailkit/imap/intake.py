@@ -1,0 +1,62 @@
+"""Waiting for the client: octets from the connection into the engine.
+
+Everything queued is sent before we wait, so nobody waits for an answer that waits in our buffer.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap.responses import No
+from mailkit.imap.wire import Bad
+from mailkit.lines import TooLong
+from mailkit.net.conn import Gone
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.engine import Event
+
+
+async def more(state: Session) -> bool:
+    """Feed what the client sends next; False at the end of the stream."""
+    await state.conn.flush()
+    data = await state.conn.more()
+    if not data:
+        return False
+    state.engine.feed(data)
+    return True
+
+
+async def event(state: Session) -> Event:
+    """The next event in the middle of a command. Gone when the client leaves before it."""
+    while True:
+        found = state.engine.event()
+        if found is not None:
+            return found
+        if not await more(state):
+            raise Gone
+
+
+async def line(state: Session) -> bytes:
+    """The line the client sends next, which is no command: an answer to `+`."""
+    while True:
+        try:
+            found = state.engine.line()
+        except TooLong:
+            raise Bad("The answer is too long")
+        if found is not None:
+            return found
+        if not await more(state):
+            raise Gone
+
+
+async def breathe(state: Session) -> None:
+    """Between two slices of long work: send what is queued and let other sessions have their turn."""
+    await state.conn.flush()
+    await state.conn.pause(0)
+
+
+def writable(state: Session) -> None:
+    """No when the selected folder was opened with EXAMINE or may not be written."""
+    assert state.view is not None
+    if state.view.readonly:
+        raise No("The mailbox is open read-only")

@@ -1,0 +1,292 @@
+"""SEARCH keys against messages (RFC 9051 section 6.4.4).
+
+A key is applied to many rows of the folder's table at once and keeps those that match. What the columns answer (flags,
+numbers, sizes) goes first, then what the index's pieces answer (dates, common header fields), then what needs files; so most
+searches never open a file, and those that do open few. Long searches go in slices, between which others have their turn.
+"""
+
+from __future__ import annotations
+
+
+from mailkit import clock
+from mailkit.imap import intake, pieces, selection
+from mailkit.imap.sections import Message
+from mailkit.mail import content, header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Key
+    from mailkit.maildir.folder import View
+
+    Leaf = Callable[["Matcher", Sequence[int], Key], list[int]]
+
+COLUMNS, PIECES, FILES = 0, 1, 2
+"""What a key has to look at."""
+BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 40}
+"""Rows between two turns of others."""
+
+
+class Matcher:
+    """The folder as the client knows it when the search begins: `rows[n - 1]` is the row of message n, or -1."""
+
+    __slots__ = ("now_s", "rows", "state", "table", "view")
+
+    def __init__(self, state: Session, view: View) -> None:
+        self.state = state
+        self.view = view
+        self.table, self.rows = view.rows(1, view.count)
+        self.now_s = int(clock.now())
+
+
+async def find(state: Session, view: View, key: Key) -> list[int]:
+    """UIDs of the matching messages, ascending."""
+    matcher = Matcher(state, view)
+    rows: Sequence[int] = matcher.rows if isinstance(matcher.rows, range) else [row for row in matcher.rows if row >= 0]
+    for each in sorted(conjuncts(key), key=cost):
+        size = BLOCK[cost(each)]
+        found: list[int] = []
+        for start in range(0, len(rows), size):
+            block = rows[start : start + size]
+            if cost(each) == COLUMNS:
+                found += match(matcher, block, each)
+            else:
+                found += await state.conn.offload(match, matcher, block, each)
+                await intake.breathe(state)
+        rows = found
+    return list(selection.column(matcher.table.uids, rows))
+
+
+def conjuncts(key: Key) -> list[Key]:
+    """Keys all of which must match."""
+    if key[0] != "AND":
+        return [key]
+    keys = key[1]
+    assert isinstance(keys, list)
+    return [each for inner in keys for each in conjuncts(inner)]
+
+
+def cost(key: Key) -> int:
+    """COLUMNS, PIECES or FILES: the dearest of what it looks at."""
+    name = key[0]
+    if name in ("AND", "OR", "NOT"):
+        return max(map(cost, operands(key)))
+    if name == "HEADER":
+        field = key[1]
+        assert isinstance(field, str)
+        return PIECES if field.lower().encode("latin-1") in pieces.KEPT else FILES
+    if name in ("BODY", "TEXT"):
+        return FILES
+    return PIECES if name in DAYS else COLUMNS
+
+
+def operands(key: Key) -> list[Key]:
+    """The keys inside AND, OR, NOT."""
+    inner = key[1] if key[0] == "AND" else list(key[1:])
+    assert isinstance(inner, list)
+    return inner
+
+
+def match(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """Those of `rows` (ascending) that match, ascending. Blocking where files are looked at."""
+    name = key[0]
+    if name == "AND":
+        for each in sorted(operands(key), key=cost):
+            rows = match(matcher, rows, each)
+        return list(rows)
+    if name == "OR":
+        first = set(match(matcher, rows, operands(key)[0]))
+        rest = [row for row in rows if row not in first]
+        return sorted(first.union(match(matcher, rest, operands(key)[1])))
+    if name == "NOT":
+        without = set(match(matcher, rows, operands(key)[0]))
+        return [row for row in rows if row not in without]
+    assert isinstance(name, str)
+    return LEAVES[name](matcher, rows, key)
+
+
+# What the columns answer.
+
+
+def everything(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    return list(rows)
+
+
+def flag(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    bit = matcher.view.folder.mask([str(key[1]).encode("ascii")], create=False)
+    marks = matcher.table.marks
+    return [row for row in rows if marks[row] & bit]
+
+
+def recent(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    uids = matcher.table.uids
+    return [row for row in rows if uids[row] in matcher.view.recent]
+
+
+def numbered(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """SEQ and UID."""
+    ranges = key[1]
+    assert isinstance(ranges, list)
+    wanted: set[int] = set()
+    for first, last in selection.numbers(matcher.state, ranges, by_uid=key[0] == "UID"):
+        wanted.update(matcher.rows[first - 1 : last])
+    return [row for row in rows if row in wanted]
+
+
+def sized(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """LARGER and SMALLER, which mean RFC822.SIZE."""
+    limit = key[1]
+    assert isinstance(limit, int)
+    sizes, uids, folder = matcher.table.detail.sizes, matcher.table.uids, matcher.view.folder
+    larger = key[0] == "LARGER"
+    found = []
+    for row in rows:
+        size = sizes[row] or folder.size(uids[row])
+        if (size > limit) if larger else (size < limit):
+            found.append(row)
+    return found
+
+
+# What the pieces answer.
+
+
+def dated(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """BEFORE, ON, SINCE by the day of arrival, SENT... by that of the Date field, OLDER and YOUNGER by seconds."""
+    name, value = key
+    assert isinstance(name, str) and isinstance(value, int)
+    found = []
+    for row, piece in zip(rows, parts(matcher, rows, pieces.DAYS), strict=True):
+        if piece is None:
+            continue
+        received, _, sent = piece.partition(b" ")
+        if name in ("OLDER", "YOUNGER"):
+            age_s = matcher.now_s - int(received)
+            matches = age_s >= value if name == "OLDER" else age_s <= value
+        elif name.startswith("SENT"):
+            matches = sent != b"-" and on_day(name[4:], int(sent), value)
+        else:
+            matches = on_day(name, int(received) // 86400, value)
+        if matches:
+            found.append(row)
+    return found
+
+
+def on_day(name: str, day: int, wanted: int) -> bool:
+    """BEFORE, ON or SINCE."""
+    if name == "ON":
+        return day == wanted
+    return day < wanted if name == "BEFORE" else day >= wanted
+
+
+def in_header(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """HEADER name text; an empty text asks for the field only."""
+    field = str(key[1])
+    needle = pieces.fold(str(key[2]))
+    if field in pieces.SEARCHED:
+        return in_words(matcher, rows, field.encode("ascii"), needle)
+    octets = field.encode("latin-1")
+    if octets.lower() in pieces.KEPT:
+        return in_fields(matcher, rows, octets, needle)
+    return [row for row in rows if file_matches(matcher, row, header_has, octets, needle)]
+
+
+def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
+    """Search the WORDS pieces: first whether the text is anywhere, which it seldom is."""
+    start = b"\0" + field + b"\0"
+    found = []
+    for row, piece in zip(rows, parts(matcher, rows, pieces.WORDS), strict=True):
+        if piece is not None and needle in piece:
+            at = piece.find(start)
+            if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
+                found.append(row)
+    return found
+
+
+def in_fields(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
+    """Search the FIELDS pieces, and the files of messages whose fields are not kept."""
+    found = []
+    for row, piece in zip(rows, parts(matcher, rows, pieces.FIELDS), strict=True):
+        if piece == pieces.NOT_KEPT:
+            matches = file_matches(matcher, row, header_has, field, needle)
+        else:
+            matches = piece is not None and values_have(header.values(piece, field), needle)
+        if matches:
+            found.append(row)
+    return found
+
+
+def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> Iterable[bytes | None]:
+    """One kind of piece of each row."""
+    return matcher.view.folder.parts(rows, (kind,), pieces.build)
+
+
+# What only files answer.
+
+
+def in_body(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    needle = pieces.fold(str(key[1]))
+    return [row for row in rows if file_matches(matcher, row, body_has, needle)]
+
+
+def in_text(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    needle = pieces.fold(str(key[1]))
+    return [row for row in rows if file_matches(matcher, row, text_has, needle)]
+
+
+def file_matches(matcher: Matcher, row: int, test: Callable[..., bool], *args: bytes) -> bool:
+    """test(message, *args) of the row's file; a file that cannot be read does not match."""
+    try:
+        message = Message(matcher.view.folder.open_file(matcher.table.uids[row]))
+    except OSError:
+        return False
+    try:
+        return test(message, *args)
+    except OSError:
+        return False
+    finally:
+        message.close()
+
+
+def header_has(message: Message, field: bytes, needle: bytes) -> bool:
+    """A field of the message's header contains the text."""
+    block, _ = header.split(message.data)
+    return values_have(header.values(block, field), needle)
+
+
+def values_have(values: list[bytes], needle: bytes) -> bool:
+    """One of a field's values contains the text."""
+    return any(needle in pieces.fold(header.text(value)) for value in values)
+
+
+def body_has(message: Message, needle: bytes) -> bool:
+    """A text part contains the text, its encodings undone."""
+    if cannot_have(message.data, needle):
+        return False
+    return any(needle in pieces.fold(text) for text in content.texts(message.data, message.root))
+
+
+def text_has(message: Message, needle: bytes) -> bool:
+    """The header or a text part contains the text."""
+    block, _ = header.split(message.data)
+    if any(needle in pieces.fold(f"{name.decode('latin-1')}: {header.text(value)}") for name, value in header.fields(block)):
+        return True
+    return body_has(message, needle)
+
+
+def cannot_have(data: bytes, needle: bytes) -> bool:
+    """A quick no: in plain ASCII without transfer encodings, text that is not there as it is, is not there."""
+    if not (needle.isascii() and data.isascii()):
+        return False
+    lower = data.lower()
+    return needle not in lower and not any(word in lower for word in DISGUISES)
+
+
+DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode")
+DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "OLDER", "YOUNGER"})
+
+LEAVES: dict[str, Leaf] = {
+    "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "LARGER": sized,
+    "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text, **dict.fromkeys(DAYS, dated),
+}  # fmt: skip

@@ -1,0 +1,72 @@
+"""What a client is told about its selected folder without asking: EXPUNGE, EXISTS, RECENT, FETCH FLAGS.
+
+The order is that of RFC 9051 section 7.5.1: messages go first, then the new count, then flags under the new numbers.
+When this may happen is decided by the table of commands.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap.responses import paren, untagged
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.maildir.folder import View
+
+SYSTEM_FLAGS = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
+LINES_AT_ONCE = 500
+
+
+async def tell(state: Session, expunges: bool = True) -> None:
+    """Look at the folder again and queue what is new. Temp as `Folder.sync` raises it."""
+    view = state.view
+    assert view is not None
+    if view.folder.stale():
+        await state.conn.offload(view.folder.sync)
+    changes = view.changes(expunges)
+    if changes.sequence:
+        state.conn.write(b"".join([b"* %d EXPUNGE\r\n" % number for number in changes.sequence]))
+    if changes.exists is not None:
+        state.conn.write(b"* %d EXISTS\r\n" % changes.exists)
+        if not rev2(state):
+            state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
+    await tell_flags(state, changes.changed)
+
+
+async def tell_flags(state: Session, changed: list[tuple[int, int]]) -> None:
+    """FETCH responses with the flags of (number, UID) pairs."""
+    view = state.view
+    assert view is not None
+    for start in range(0, len(changed), LINES_AT_ONCE):
+        lines = []
+        table = view.folder.table
+        for number, uid in changed[start : start + LINES_AT_ONCE]:
+            row = view.folder.row(uid)
+            if row is not None:
+                flags = flags_of(state, view, table.marks[row], uid)
+                lines.append(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, uid, flags))
+        state.conn.write(b"".join(lines))
+        await state.conn.flush()
+
+
+def flags_of(state: Session, view: View, marks: int, uid: int) -> bytes:
+    """Flags of one message with blanks between. IMAP4rev2 knows no \\Recent (RFC 9051 appendix E)."""
+    flags = view.folder.flags[marks]
+    if uid not in view.recent or rev2(state):
+        return flags
+    return flags + b" \\Recent" if flags else b"\\Recent"
+
+
+def rev2(state: Session) -> bool:
+    """The client asked for IMAP4rev2."""
+    return "IMAP4rev2" in state.enabled
+
+
+def tell_defined(state: Session) -> None:
+    """FLAGS and PERMANENTFLAGS: sent at SELECT, and when a keyword was used for the first time."""
+    view = state.view
+    assert view is not None
+    names = [*SYSTEM_FLAGS, *view.folder.keywords]
+    state.conn.write(untagged(b"FLAGS", paren(names)))
+    kept = [] if view.readonly else [*names, b"\\*"]
+    state.conn.write(untagged(b"OK [PERMANENTFLAGS", paren(kept) + b"]", b"Flags that are kept"))

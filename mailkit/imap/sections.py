@@ -1,0 +1,128 @@
+"""Message files as FETCH sends them: BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
+
+`Message` is one file, read when something of it is first wanted. `rendered` makes the octets of one item. A whole
+message larger than STREAM_OCTETS is never in memory: `stream` sends it piece by piece, in two passes, for the literal's size must
+be right to the octet and no file name is believed about it.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit.imap.responses import No, literal
+from mailkit.mail import content, mime, section
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.imap.wire.items import Item
+    from mailkit.mail.mime import Part
+
+STREAM_OCTETS = 1 << 20
+CHUNK_OCTETS = 1 << 18
+
+
+class Message:
+    """The octets of one message and its tree of parts, each made when wanted. `close` it."""
+
+    __slots__ = ("_data", "_fd", "_root", "size_octets")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._data: bytes | None = None
+        self._root: Part | None = None
+        self.size_octets = os.fstat(fd).st_size  # as in the file
+
+    @property
+    def data(self) -> bytes:
+        if self._data is None:
+            self._data = b"".join(chunks(self._fd, self.size_octets + 1))
+        return self._data
+
+    @property
+    def root(self) -> Part:
+        if self._root is None:
+            self._root = mime.scan(self.data)
+        return self._root
+
+    def close(self) -> None:
+        """Give the descriptor back."""
+        os.close(self._fd)
+
+    def streams(self, items: list[Item]) -> bool:
+        """Too large to be read at once, and wanted whole."""
+        return self.size_octets > STREAM_OCTETS and any(whole(item) for item in items)
+
+    def wire_size(self) -> int:
+        """Octets with every line end as CRLF, by reading it through."""
+        return sum(map(len, self.wire_chunks()))
+
+    def wire_chunks(self) -> Iterator[bytes]:
+        """The message with CRLF line ends, in pieces."""
+        carried = b""
+        for chunk in chunks(self._fd, CHUNK_OCTETS):
+            chunk = carried + chunk
+            carried = b"\r" if chunk.endswith(b"\r") else b""
+            yield mime.crlf(chunk[:-1] if carried else chunk)
+        yield carried
+
+
+def chunks(fd: int, size: int) -> Iterator[bytes]:
+    """What is in a file from its start, `size` octets at a time."""
+    at = 0
+    while data := os.pread(fd, size, at):
+        at += len(data)
+        yield data
+
+
+def whole(item: Item) -> bool:
+    """The item is the message as it is."""
+    return item.name == "BODY[]" and not item.path and not item.what and item.partial is None
+
+
+def rendered(message: Message, item: Item) -> bytes:
+    """` label value` of one item. No [UNKNOWN-CTE]: BINARY of an encoding nobody knows (RFC 3516 section 4.3)."""
+    if item.name == "BINARY.SIZE":
+        octets = binary(message, item)
+        return b" %s %d" % (item.label, len(octets or b""))
+    if item.name == "BINARY[]":
+        octets = binary(message, item)
+        if octets is not None:
+            octets = cut(octets, item)
+            mark = b"~" if b"\0" in octets else b""
+            return b" " + item.label + b" " + mark + literal(octets)
+    else:
+        octets = body(message, item)
+    return b" " + item.label + b" " + (b"NIL" if octets is None else literal(octets))
+
+
+def body(message: Message, item: Item) -> bytes | None:
+    """The octets of BODY[...], None where there is no such section."""
+    if whole(item):
+        return mime.crlf(message.data)
+    if item.partial is not None and not item.fields:
+        found = section.span(message.root, item.path, item.what) if item.path or item.what else (0, len(message.data))
+        return None if found is None else mime.partial(message.data, *found, *item.partial)
+    octets = section.fetch(message.data, message.root, item.path, item.what, item.fields)
+    return None if octets is None else cut(octets, item)
+
+
+def binary(message: Message, item: Item) -> bytes | None:
+    """The part with its transfer encoding undone; of no path the whole message."""
+    if not item.path:
+        return mime.crlf(message.data)
+    part = section.find(message.root, item.path)
+    if part is None:
+        return None
+    if not content.known(part):
+        raise No("The transfer encoding of that part is unknown", "UNKNOWN-CTE")
+    return content.decoded(message.data, part)
+
+
+def cut(octets: bytes, item: Item) -> bytes:
+    """The part of it that `<origin.octets>` asks for."""
+    if item.partial is None:
+        return octets
+    origin, count = item.partial
+    return octets[origin : origin + count]

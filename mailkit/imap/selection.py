@@ -1,0 +1,82 @@
+"""Sequence and UID sets against the selected folder: what the client named, as message numbers.
+
+The result is ascending (first, last) pairs of message numbers of the session's view. A number that is not there is BAD
+(RFC 9051 section 9, seq-number); a UID that is not there is nobody (section 6.4.9).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+
+from mailkit.imap.wire import Bad, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator, Sequence
+
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.sets import Ranges
+    from mailkit.maildir.folder import View
+    from mailkit.maildir.table import Table
+
+
+def numbers(state: Session, ranges: Ranges, by_uid: bool) -> Ranges:
+    """The message numbers that `ranges` names."""
+    if ranges is sets.SAVED:
+        return by_uids(state, state.saved)
+    view = state.view
+    assert view is not None
+    if by_uid:
+        last = view.uids[view.count - 1] if view.count else 0
+        return by_uids(state, sets.resolve(ranges, last))
+    found = sets.resolve(ranges, view.count)
+    if found and found[-1][1] > view.count:
+        raise Bad("There is no message of that number")
+    return found
+
+
+def by_uids(state: Session, ranges: Ranges) -> Ranges:
+    """Message numbers of ascending UID ranges."""
+    view = state.view
+    assert view is not None
+    found = []
+    for low, high in ranges:
+        first = bisect_left(view.uids, low, 0, view.count)
+        last = bisect_right(view.uids, high, first, view.count)
+        if first < last:
+            found.append((first + 1, last))
+    return found
+
+
+def blocks(ranges: Ranges, size: int) -> Iterator[tuple[int, int]]:
+    """The same numbers in pairs that span at most `size`."""
+    for first, last in ranges:
+        for start in range(first, last + 1, size):
+            yield start, min(start + size - 1, last)
+
+
+def uids(state: Session, ranges: Ranges) -> list[int]:
+    """UIDs of message numbers."""
+    view = state.view
+    assert view is not None
+    found: list[int] = []
+    for first, last in ranges:
+        found += view.uids[first - 1 : last]
+    return found
+
+
+def rows(view: View, first: int, last: int) -> tuple[Table, Sequence[int], Sequence[int]]:
+    """(table, numbers, rows) of the messages first..last that are still there."""
+    table, found = view.rows(first, last)
+    if isinstance(found, range):
+        return table, range(first, last + 1), found
+    numbers = [number for number, row in enumerate(found, first) if row >= 0]
+    return table, numbers, [row for row in found if row >= 0]
+
+
+def column(values: array[int], chosen: Sequence[int]) -> Sequence[int]:
+    """A column of the table at these rows."""
+    if isinstance(chosen, range):
+        return values[chosen.start : chosen.stop]
+    return [values[row] for row in chosen]

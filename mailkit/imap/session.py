@@ -1,0 +1,214 @@
+"""One IMAP connection, from the greeting to BYE (RFC 9051 section 3).
+
+What lives here: the state of a session and the loop that takes a command and runs it. What does not: what a command
+does (`commands`), octets (`wire`), what the client is told about its folder (`news`).
+
+    not authenticated --LOGIN, AUTHENTICATE--> authenticated --SELECT, EXAMINE--> selected
+                                               authenticated <--CLOSE, UNSELECT--
+    any --LOGOUT, a BYE of ours--> logout
+
+Invariants. A command is answered before the next one is begun. Answers are queued and go out when no whole command is
+waiting, so that a client that pipelines is answered in few writes. EXPUNGE is told only at the end of a command whose
+row in the table allows it (RFC 9051 section 7.5.1), just before its tagged answer.
+"""
+
+from __future__ import annotations
+
+from mailkit import log
+from mailkit.exits import Temp, Trouble
+from mailkit.imap import capability, commands, intake, news
+from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap.responses import No, status
+from mailkit.imap.wire import Bad
+from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
+from mailkit.imap.wire.reader import Reader
+from mailkit.net.conn import Gone, Stopping, Timeout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from mailkit.control import Home
+    from mailkit.maildir.folder import View
+    from mailkit.maildir.tree import Tree
+    from mailkit.net.conn import Conn
+    from mailkit.users.passwd import User
+
+LOGIN_IDLE_S = 120
+"""Before the login nothing is promised, and strangers should not hold connections."""
+IDLE_S = 1830
+"""After it a server waits at least 30 minutes (RFC 9051 section 5.4)."""
+
+LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS = 8192, 4096
+LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
+"""RFC 7162 section 4 wants lines of 8192 octets; clients that name 10,000 UIDs in one set need more."""
+
+ERRORS_MOST = 20
+"""Commands in a row that are BAD before we hang up: somebody speaks another protocol."""
+
+
+class Session:
+    """What one connection has come to."""
+
+    __slots__ = (
+        "after", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree", "upload", "user",
+        "view", "why",
+    )  # fmt: skip
+
+    def __init__(self, conn: Conn, home: Home) -> None:
+        self.conn = conn
+        self.home = home
+        self.engine = Engine(LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS)
+        self.state = NOT_AUTHENTICATED
+        self.user: User | None = None
+        self.tree: Tree | None = None
+        self.view: View | None = None
+        self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
+        self.enabled: frozenset[str] = frozenset()
+        self.tag = b""
+        self.upload: Upload | None = None  # offered with the command that runs now
+        self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
+        self.errors = 0
+        self.why = ""  # how it ended, for the log
+
+    @property
+    def utf8(self) -> bool:
+        """Mailbox names are UTF-8 on the wire (RFC 9051 section 5.1, RFC 6855 section 3)."""
+        return bool(self.enabled)
+
+    def enter(self, user: User) -> None:
+        """From not authenticated to authenticated."""
+        from mailkit.maildir.tree import Tree
+
+        self.user = user
+        self.tree = Tree(user.maildir)
+        self.state = AUTHENTICATED
+        self.conn.idle_s = IDLE_S
+        self.engine.line_octets = LINE_OCTETS
+        self.engine.literal_octets = LITERAL_OCTETS
+
+
+async def session(conn: Conn, home: Home, user: User | None = None) -> None:
+    """Serve one connection to its end. `user`: who is at the other end is known already (PREAUTH)."""
+    state = Session(conn, home)
+    conn.idle_s = LOGIN_IDLE_S
+    try:
+        greet(state, user)
+        while state.state != LOGOUT:
+            await step(state)
+        await conn.flush()
+    except Timeout:
+        await bye(state, "Autologout: you were silent too long", "timeout")
+    except Stopping:
+        await bye(state, "The server is going down, come back in a minute", "stopping", "UNAVAILABLE")
+    except Gone:
+        state.why = "gone"
+    except Exception as error:
+        log.trace("crash", error, c=conn.id, user=state.user.address if state.user else None)
+        await bye(state, "Internal error; it is in the log", "crash", "SERVERBUG")
+    finally:
+        leave(state)
+        log.event("close", c=conn.id, user=state.user.address if state.user else None, why=state.why)
+
+
+def greet(state: Session, user: User | None) -> None:
+    """The first line (RFC 9051 section 7.1.4 for PREAUTH)."""
+    if user is not None:
+        state.enter(user)
+    word = "PREAUTH" if user is not None else "OK"
+    code = b"[CAPABILITY " + capability.line(state) + b"]"
+    name = state.home.control.text("me").encode("ascii", "replace")
+    state.conn.write(b"* " + word.encode("ascii") + b" " + code + b" " + name + b" mailkit-imapd\r\n")
+
+
+async def bye(state: Session, text: str, why: str, code: str = "") -> None:
+    """Say BYE to whoever may still listen."""
+    state.why = why
+    state.conn.write(status(b"*", "BYE", text, code))
+    try:
+        await state.conn.flush()
+    except (Gone, Timeout, Stopping):
+        pass
+
+
+def leave(state: Session) -> None:
+    """Let go of the selected folder."""
+    if state.view is not None:
+        state.view.folder.close()
+        state.view = None
+    state.saved = []
+
+
+async def step(state: Session) -> None:
+    """Take the next thing the client sent and answer it."""
+    event = state.engine.event()
+    if event is None:
+        if await intake.more(state):
+            return
+        state.state, state.why = LOGOUT, "eof"
+    elif isinstance(event, (Command, Upload)):
+        await perform(state, event)
+    elif isinstance(event, Continue):
+        state.conn.write(b"+ OK\r\n")
+    elif isinstance(event, Broken):
+        broken(state, event)
+
+
+def broken(state: Session, event: Broken) -> None:
+    """Answer what the engine could not make a command of."""
+    state.conn.write(status(event.tag, "BAD", event.text, event.code))
+    failed(state)
+    if event.fatal:
+        hang_up(state, "That is more than anybody would read", "flood")
+
+
+def failed(state: Session) -> None:
+    """Count a BAD; too many in a row are the end."""
+    state.errors += 1
+    if state.errors >= ERRORS_MOST:
+        hang_up(state, "Too many errors", "errors")
+
+
+async def perform(state: Session, event: Command | Upload) -> None:
+    """Run one command and write its tagged answer."""
+    state.tag = event.tag
+    state.upload = event if isinstance(event, Upload) else None
+    name = event.name
+    try:
+        reader = Reader(event.args, state.utf8)
+        if name == "UID":
+            name = f"UID {reader.word()}"
+            reader.took(b" ")
+        row = commands.find(name, state.state)
+        text = await row.function()(state, reader)
+        if state.view is not None and row.tells:
+            await news.tell(state, expunges=row.tells == commands.ALL)
+        answer = status(event.tag, "OK", text or f"{name} completed")
+        state.errors = 0
+    except Bad as error:
+        answer = status(event.tag, "BAD", str(error))
+        failed(state)
+    except No as refusal:
+        answer = status(event.tag, "NO", str(refusal), refusal.code)
+    except Trouble as trouble:
+        log.event("trouble", c=state.conn.id, command=name, code=trouble.code, detail=trouble.detail)
+        answer = status(event.tag, "NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
+    state.conn.write(answer)
+    if state.upload is not None:
+        refuse_upload(state)
+    if state.after is not None:
+        after, state.after = state.after, None
+        await after(state)
+
+
+def refuse_upload(state: Session) -> None:
+    """The command ended without taking the message it came with."""
+    state.upload = None
+    if not state.engine.refuse():
+        hang_up(state, "That is more than anybody would read", "flood")
+
+
+def hang_up(state: Session, text: str, why: str) -> None:
+    """Say BYE, and serve nothing more."""
+    state.conn.write(status(b"*", "BYE", text))
+    state.state, state.why = LOGOUT, why

@@ -1,0 +1,54 @@
+"""The session's folders, and what can be wrong with a name, as IMAP says it (RFC 5530 response codes)."""
+
+from __future__ import annotations
+
+from mailkit.exits import Temp
+from mailkit.imap.responses import No
+from mailkit.mail import mutf7
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    from mailkit.imap.session import Session
+    from mailkit.maildir.tree import Tree
+
+    R = TypeVar("R")
+
+
+def of(state: Session) -> Tree:
+    """The folders of the user who logged in."""
+    assert state.tree is not None
+    return state.tree
+
+
+def new_name(name: str) -> str:
+    """The name a folder is made with: a `/` at the end only says that children will come (RFC 9051 section 6.3.4).
+
+    No: the name holds what modified UTF-7 cannot mean, and no client could ask for it again.
+    """
+    if mutf7.broken(name):
+        raise No("A mailbox name is modified UTF-7", "CANNOT")
+    return name.removesuffix("/")
+
+
+async def path_of(state: Session, name: str, code: str = "NONEXISTENT") -> str:
+    """The directory of a folder that exists. `code` says what a missing one means: TRYCREATE for APPEND and COPY."""
+    if not await attempt(state, of(state).exists, name):
+        raise No("There is no such mailbox", code)
+    return of(state).path(name)
+
+
+async def attempt(state: Session, function: Callable[..., R], *args: Any) -> R:
+    """function(*args) of a `Tree`, with what it raises turned into the NO it means. Temp: the disk has trouble."""
+    try:
+        return await state.conn.offload(function, *args)
+    except FileNotFoundError:
+        raise No("There is no such mailbox", "NONEXISTENT")
+    except FileExistsError:
+        raise No("There is such a mailbox already", "ALREADYEXISTS")
+    except ValueError as error:
+        raise No(str(error) or "That is no name for a mailbox", "CANNOT")
+    except OSError as error:
+        raise Temp("The mailbox store has trouble", detail=f"{function.__name__} {error.filename}: {error.strerror}")
