@@ -49,9 +49,7 @@ def run(command: click.Command, argv: list[str] | None, name: str = "") -> int:
         # Click would fill the example to one paragraph; \b keeps its lines.
         command.epilog = "\b\n" + command.epilog.strip().replace("\n\n", "\n\n\b\n")
     try:
-        command.main(argv, prog_name=name, standalone_mode=False)
-    except click.exceptions.Exit as done:
-        return done.exit_code
+        status = command.main(argv, prog_name=name, standalone_mode=False)  # what click.exceptions.Exit carried
     except click.ClickException as wrong:
         wrong.show()
         return PERM
@@ -64,4 +62,4 @@ def run(command: click.Command, argv: list[str] | None, name: str = "") -> int:
     except OSError as error:
         print(f"{name}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
         return TEMP
-    return OK
+    return status if isinstance(status, int) else OK

@@ -49,7 +49,8 @@ def at_start() -> set[str]:
 def test_servers_greet_without_the_dear_modules(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home = make_home(tmp_path)
     data, words = LEAN[name]
-    monkeypatch.setattr("tests.harness.servers.environment", lambda: {**environment(), "PYTHONPROFILEIMPORTTIME": "1"})
+    tracing = {**environment(), "PYTHONPROFILEIMPORTTIME": "1"}
+    monkeypatch.setattr("tests.harness.servers.environment", lambda: tracing)
     answer, trace, status = converse(home, name, data, *words)
     assert answer and status == 0, trace
     assert not imported(trace) & (DEAR - at_start())

@@ -1,0 +1,202 @@
+"""Which driver, which service, how many: what the kernel and the limits say."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mailkit.control import Home
+from mailkit.exits import Perm
+from mailkit.net import serve, sockets
+from tests.harness.servers import ROOT, environment
+
+# A program that greets, answers one line at a time in upper case, and says goodbye when it is told to stop.
+PROGRAM = """
+import sys
+from mailkit.control import Home
+from mailkit.net.conn import Stopping
+from mailkit.net.serve import Service, run
+
+async def session(conn):
+    conn.write(b"hello " + conn.service.encode() + b"\\r\\n")
+    try:
+        while data := await conn.more():
+            if data == b"die\\r\\n":
+                import os
+                os._exit(3)
+            conn.write(data.upper())
+    except Stopping:
+        conn.write(b"bye\\r\\n")
+        await conn.flush()
+
+services = {"one": Service("one", session, busy=b"busy\\r\\n"), "two": Service("two", session, busy=b"busy\\r\\n")}
+sys.exit(run("echo", Home(sys.argv[1]), services, "one"))
+"""
+
+
+class Running:
+    def __init__(self, home: Path, names: list[str], **values: str) -> None:
+        (home / "control").mkdir(exist_ok=True)
+        for name, value in values.items():
+            (home / "control" / name).write_text(value + "\n")
+        self.ends = [socket.create_server(("127.0.0.1", 0)) for _ in names]
+        self.log = home / "log"
+
+        def place() -> None:
+            for i, end in enumerate(self.ends):
+                os.dup2(end.fileno(), 40 + i)
+            for i in range(len(self.ends)):
+                os.dup2(40 + i, 3 + i)
+
+        command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", sys.executable, "-c", PROGRAM, str(home)]
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                command,
+                stderr=log,
+                env={**environment(), "LISTEN_FDS": str(len(names)), "LISTEN_FDNAMES": ":".join(names)},
+                preexec_fn=place,
+                close_fds=False,
+                cwd=ROOT,
+            )
+
+    def connect(self, i: int = 0) -> socket.socket:
+        return socket.create_connection(self.ends[i].getsockname(), timeout=10)
+
+    def stop(self) -> int:
+        self.process.terminate()
+        return self.process.wait(10)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        for end in self.ends:
+            end.close()
+
+
+def line(end: socket.socket) -> bytes:
+    data = b""
+    while not data.endswith(b"\r\n") and (octet := end.recv(1)):
+        data += octet
+    return data
+
+
+def test_the_name_of_a_socket_chooses_the_service(tmp_path: Path) -> None:
+    with (
+        Running(tmp_path, ["two", "unknown", "one.v6"], workers="1") as running,
+        running.connect(0) as a,
+        running.connect(1) as b,
+        running.connect(2) as c,
+    ):
+        assert line(a) == b"hello two\r\n"
+        assert line(b) == b"hello one\r\n"
+        assert line(c) == b"hello one\r\n"
+
+
+def test_a_socket_for_nobody_is_refused(tmp_path: Path) -> None:
+    with Running(tmp_path, ["three"]) as running:
+        assert running.process.wait(10) == 100
+    assert "three" in running.log.read_text()
+
+
+def test_connections_over_the_limit_are_told(tmp_path: Path) -> None:
+    with (
+        Running(tmp_path, ["one"], workers="1", maxconn="2") as running,
+        running.connect() as a,
+        running.connect() as b,
+    ):
+        assert line(a) and line(b)
+        with running.connect() as c:
+            assert line(c) == b"busy\r\n" and c.recv(1) == b""
+        a.close()
+        b.sendall(b"still there\r\n")
+        assert line(b) == b"STILL THERE\r\n"
+    assert "limit=maxconn" in running.log.read_text()
+
+
+def test_one_address_may_not_take_everything(tmp_path: Path) -> None:
+    with Running(tmp_path, ["one"], workers="1", maxperip="1") as running, running.connect() as a:
+        assert line(a)
+        with running.connect() as b:
+            assert line(b) == b"busy\r\n"
+    assert "limit=maxperip" in running.log.read_text()
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_sigterm_lets_sessions_say_goodbye(tmp_path: Path, workers: str) -> None:
+    with Running(tmp_path, ["one"], workers=workers) as running, running.connect() as a:
+        assert line(a)
+        running.process.send_signal(signal.SIGTERM)
+        assert line(a) == b"bye\r\n"
+        assert running.process.wait(10) == 0
+
+
+def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
+    with Running(tmp_path, ["one"], workers="2") as running:
+        for _ in range(2):
+            with running.connect() as a:
+                line(a)
+                a.sendall(b"die\r\n")
+                a.recv(1)
+        with running.connect() as b:
+            assert line(b) == b"hello one\r\n"
+    assert "died=3" in running.log.read_text()
+
+
+def test_readiness_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:
+        end.bind(path)
+        end.settimeout(10)
+        whole = {**environment(), "NOTIFY_SOCKET": path}
+        monkeypatch.setattr("tests.net.test_serve.environment", lambda: whole)
+        with Running(tmp_path, ["one"], workers="2"):
+            assert end.recv(100) == b"READY=1"
+
+
+def test_an_accepted_connection_is_one_session(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        process = subprocess.run(
+            [sys.executable, "-c", PROGRAM, str(tmp_path)], stdin=theirs, stdout=theirs, stderr=subprocess.PIPE,
+            env=environment(), cwd=ROOT, check=False, input=None, timeout=10, preexec_fn=lambda: ours.shutdown(1),
+        )  # fmt: skip
+        assert process.returncode == 0
+        assert ours.recv(100) == b"hello one\r\n"
+
+
+def test_names_of_control_listen(tmp_path: Path) -> None:
+    assert sockets.parse("mx 127.0.0.1 25") == ("mx", "127.0.0.1", 25)
+    assert sockets.parse("imap [::]:143") == ("imap", "::", 143)
+    for bad in ("", "mx", "ftp 127.0.0.1 21", "mx 127.0.0.1 x", "mx 127.0.0.1 0"):
+        with pytest.raises(ValueError):
+            sockets.parse(bad)
+
+
+def test_without_sockets_descriptor_0_is_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = serve.Service("one", None)  # type: ignore[arg-type]
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_PID", "1")
+    assert serve.inherited({"one": one}, "one") == [(0, one)]
+
+
+def test_a_name_that_is_no_service(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    monkeypatch.setattr(serve, "_FIRST_FD", reader)
+    monkeypatch.setenv("LISTEN_FDS", "1")
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDNAMES", "nonsense")
+    try:
+        with pytest.raises(Perm):
+            serve.inherited({"one": serve.Service("one", None)}, "one")  # type: ignore[arg-type]
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert Home(str(tmp_path)).path == str(tmp_path)
