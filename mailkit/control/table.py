@@ -70,6 +70,8 @@ ROWS = (
           "runq remote"),
     Value("bouncesize", "octets", "50K", "how much of a message goes back in a report; 0: its header only",
           "runq"),
+    # IMAP
+    Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
     # Logging in
     Value("clearauth", "flag", "no", "allow logging in without TLS on connections from this machine",
           "smtpd imapd pop3d", safe=False),

@@ -1,12 +1,12 @@
 """SEARCH keys against messages (RFC 9051 section 6.4.4).
 
 A key is applied to many rows of the folder's table at once and keeps those that match. What the columns answer (flags,
-numbers, sizes) goes first, then what the index's pieces answer (dates, common header fields), then what needs files; so most
-searches never open a file, and those that do open few. Long searches go in slices, between which others have their turn.
+numbers, sizes) goes first, then what the index's pieces answer (dates, common header fields), then what needs files; so
+most searches never open a file, and those that do open few. Long searches go in slices, between which others have their
+turn.
 """
 
 from __future__ import annotations
-
 
 from mailkit import clock
 from mailkit.imap import intake, pieces, selection
@@ -270,8 +270,9 @@ def body_has(message: Message, needle: bytes) -> bool:
 def text_has(message: Message, needle: bytes) -> bool:
     """The header or a text part contains the text."""
     block, _ = header.split(message.data)
-    if any(needle in pieces.fold(f"{name.decode('latin-1')}: {header.text(value)}") for name, value in header.fields(block)):
-        return True
+    for name, value in header.fields(block):
+        if needle in pieces.fold(f"{name.decode('latin-1')}: {header.text(value)}"):
+            return True
     return body_has(message, needle)
 
 

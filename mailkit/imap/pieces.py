@@ -28,8 +28,8 @@ KIND_OF = {
 KEPT = frozenset({
     b"bcc", b"cc", b"content-description", b"content-type", b"date", b"disposition-notification-to", b"from",
     b"importance", b"in-reply-to", b"lines", b"list-id", b"list-post", b"list-subscribe", b"list-unsubscribe",
-    b"mail-followup-to", b"message-id", b"newsgroups", b"priority", b"references", b"reply-to", b"sender", b"subject", b"to", b"x-label",
-    b"x-original-to", b"x-priority", b"x-spam-flag", b"x-tuid",
+    b"mail-followup-to", b"message-id", b"newsgroups", b"priority", b"references", b"reply-to", b"sender",
+    b"subject", b"to", b"x-label", b"x-original-to", b"x-priority", b"x-spam-flag", b"x-tuid",
 })  # fmt: skip
 """Fields that clients ask for when they list a folder."""
 

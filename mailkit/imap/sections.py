@@ -1,8 +1,8 @@
 """Message files as FETCH sends them: BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
 
 `Message` is one file, read when something of it is first wanted. `rendered` makes the octets of one item. A whole
-message larger than STREAM_OCTETS is never in memory: `stream` sends it piece by piece, in two passes, for the literal's size must
-be right to the octet and no file name is believed about it.
+message larger than STREAM_OCTETS is never in memory: it is sent piece by piece, in two passes, for the literal's size
+must be right to the octet and no file name is believed about it.
 """
 
 from __future__ import annotations

@@ -175,14 +175,17 @@ def test_literal_at_end(line: bytes, announced: tuple[int, bool, bool] | None) -
     assert literal_at_end(line) == announced
 
 
-@pytest.mark.parametrize(("tag", "good"), [(b"a1", True), (b"A.]b", True), (b"", False), (b"a+", False), (b"\xe9", False)])
+@pytest.mark.parametrize(("tag", "good"), [(b"a1", True), (b"A.]b", True), (b"", False), (b"a+", False), (b"\xe9",
+False)])
 def test_is_tag(tag: bytes, good: bool) -> None:
     assert is_tag(tag) is good
 
 
 PIECES = st.lists(
-    st.sampled_from([b"a LOGIN ", b"b APPEND x ", b"{3}\r\n", b"{3+}\r\n", b"{0+}\r\n", b"abc", b"\r\n", b"\n", b"\r", b"\0",
-                     b"{70+}\r\n", b" ", b"~{2}\r\n", b"c NOOP\r\n", b"x" * 90, b"+", b"}", b"{"]) | st.binary(max_size=8),
+    st.sampled_from([b"a LOGIN ", b"b APPEND x ", b"{3}\r\n", b"{3+}\r\n", b"{0+}\r\n", b"abc", b"\r\n", b"\n", b"\r",
+    b"\0",
+                     b"{70+}\r\n", b" ", b"~{2}\r\n", b"c NOOP\r\n", b"x" * 90, b"+", b"}",
+                     b"{"]) | st.binary(max_size=8),
     max_size=30,
 )  # fmt: skip
 

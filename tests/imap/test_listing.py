@@ -12,8 +12,10 @@ from mailkit.imap.listing import above, matches, pattern
 
 
 @pytest.mark.parametrize(("wanted", "name", "fits"), [
-    ("*", "a/b", True), ("%", "a/b", False), ("%", "a", True), ("a/%", "a/b", True), ("a/%", "a", False), ("%/%", "a/b", True),
-    ("*b", "a/b", True), ("a%b", "aXb", True), ("a%b", "a/b", False), ("", "a", False), ("a*", "a", True), ("%%", "ab", True),
+    ("*", "a/b", True), ("%", "a/b", False), ("%", "a", True), ("a/%", "a/b", True), ("a/%", "a", False),
+    ("%/%", "a/b", True),
+    ("*b", "a/b", True), ("a%b", "aXb", True), ("a%b", "a/b", False), ("", "a", False), ("a*", "a", True),
+    ("%%", "ab", True),
 ])  # fmt: skip
 def test_matches(wanted: str, name: str, fits: bool) -> None:
     assert matches(wanted, name) is fits

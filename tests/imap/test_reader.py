@@ -58,8 +58,10 @@ def test_grammar(method: str, data: bytes, value: object) -> None:
 
 @pytest.mark.parametrize(("method", "data"), [
     ("atom", b""), ("atom", b'"x"'), ("atom", b"a b"), ("number", b"9223372036854775808"), ("number", b"-1"),
-    ("quoted", b'"abc'), ("quoted", b'"a\\b"'), ("quoted", b'"a\\"'), ("literal", b"{5}\r\nabc"), ("literal", b"{x}\r\n"),
-    ("astring", b"{1}\r\n\0"), ("astring", b"("), ("text", b'"\xff"'), ("words", b"(a"), ("words", b"(a  b)"), ("words", b"(a b )"),
+    ("quoted", b'"abc'), ("quoted", b'"a\\b"'), ("quoted", b'"a\\"'), ("literal", b"{5}\r\nabc"),
+    ("literal", b"{x}\r\n"),
+    ("astring", b"{1}\r\n\0"), ("astring", b"("), ("text", b'"\xff"'), ("words", b"(a"), ("words", b"(a  b)"),
+    ("words", b"(a b )"),
     ("flag", b"\\"), ("mailbox", b'"a\xff"'), ("date", b"31-Feb-1994"), ("date", b"1-Foo-1994"),
     ("date_time", b'"17-Jul-1996 25:44:25 -0700"'), ("date_time", b'"17-Jul-1996"'),
 ])  # fmt: skip
@@ -114,15 +116,18 @@ def test_macros() -> None:
 
 def test_section() -> None:
     found = item(b"BODY.PEEK[1.2.header.fields (From {2}\r\nto)]<10.20>")
-    assert (found.path, found.what, found.fields, found.partial) == ([1, 2], "HEADER.FIELDS", [b"From", b"to"], (10, 20))
+    assert (found.path, found.what, found.fields, found.partial) == ([1, 2], "HEADER.FIELDS", [b"From", b"to"], (10,
+    20))
     assert found.peek
     assert found.label == b'BODY[1.2.HEADER.FIELDS ("From" "to")]<10>'
 
 
 @pytest.mark.parametrize(("data", "label", "peek"), [
     (b"BODY[]", b"BODY[]", False), (b"body[text]", b"BODY[TEXT]", False), (b"BODY.PEEK[1.MIME]", b"BODY[1.MIME]", True),
-    (b"RFC822", b"RFC822", False), (b"RFC822.HEADER", b"RFC822.HEADER", True), (b"BINARY.PEEK[1]<0.5>", b"BINARY[1]<0>", True),
-    (b"BINARY.SIZE[2]", b"BINARY.SIZE[2]", True), (b"BODY[HEADER.FIELDS.NOT (Date)]", b"BODY[HEADER.FIELDS.NOT (Date)]", False),
+    (b"RFC822", b"RFC822", False), (b"RFC822.HEADER", b"RFC822.HEADER", True),
+    (b"BINARY.PEEK[1]<0.5>", b"BINARY[1]<0>", True),
+    (b"BINARY.SIZE[2]", b"BINARY.SIZE[2]", True),
+    (b"BODY[HEADER.FIELDS.NOT (Date)]", b"BODY[HEADER.FIELDS.NOT (Date)]", False),
 ])  # fmt: skip
 def test_sections_are_labelled_as_asked(data: bytes, label: bytes, peek: bool) -> None:
     found = item(data)
@@ -171,7 +176,8 @@ def test_search_returns() -> None:
 
 
 @pytest.mark.parametrize("data", [
-    b"", b"()", b"ALL ", b"NOT", b"OR ALL", b"(ALL", b"LARGER x", b"BEFORE 1", b"FROM", b"FOO", b"KEYWORD \\", b"HEADER a",
+    b"", b"()", b"ALL ", b"NOT", b"OR ALL", b"(ALL", b"LARGER x", b"BEFORE 1", b"FROM", b"FOO", b"KEYWORD \\",
+    b"HEADER a",
     b"RETURN (FOO) ALL", b'CHARSET UTF-8 BODY "\xff"', b"(" * 60 + b"ALL" + b")" * 60, b"NOT " * 60 + b"ALL",
 ])  # fmt: skip
 def test_no_search(data: bytes) -> None:
@@ -188,8 +194,10 @@ def test_unknown_charset(charset: bytes) -> None:
 
 
 TOKENS = st.lists(st.sampled_from([
-    b"(", b")", b" ", b"BODY", b"[", b"]", b"HEADER.FIELDS", b"1", b".", b"<", b">", b"{2}\r\nab", b'"', b"\\", b"OR ", b"NOT ",
-    b"FROM", b"1:*", b"$", b"CHARSET", b"RETURN", b"UTF-8", b"&", b"-", b"\\Seen", b"NIL", b"*", b"\xc3", b"1-Feb-1994", b"BINARY",
+    b"(", b")", b" ", b"BODY", b"[", b"]", b"HEADER.FIELDS", b"1", b".", b"<", b">", b"{2}\r\nab", b'"', b"\\", b"OR ",
+    b"NOT ",
+    b"FROM", b"1:*", b"$", b"CHARSET", b"RETURN", b"UTF-8", b"&", b"-", b"\\Seen", b"NIL", b"*", b"\xc3",
+    b"1-Feb-1994", b"BINARY",
 ]) | st.binary(max_size=3), max_size=20).map(b"".join)  # fmt: skip
 
 

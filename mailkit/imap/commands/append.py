@@ -1,7 +1,7 @@
 """APPEND (RFC 9051 section 6.3.12), several messages at once (RFC 3502), UTF8 (RFC 6855 section 4).
 
-A message goes from the connection into tmp/ as it comes. Only when all of them are there does any get its name, so that the
-command adds all or nothing, and a connection that breaks leaves nothing.
+A message goes from the connection into tmp/ as it comes. Only when all of them are there does any get its name, so that
+the command adds all or nothing, and a connection that breaks leaves nothing.
 """
 
 from __future__ import annotations

@@ -219,10 +219,7 @@ class Reader:
     def _name(self, octets: bytes) -> str:
         if b"\0" in octets or b"\r" in octets or b"\n" in octets:
             raise Bad("A mailbox name holds no control octets")
-        if self.utf8 or not octets.isascii():
-            name = _utf8(octets)
-        else:
-            name = mutf7.decode(octets)
+        name = _utf8(octets) if self.utf8 or not octets.isascii() else mutf7.decode(octets)
         return "INBOX" if name.upper() == "INBOX" else name
 
     # Dates
