@@ -1,6 +1,7 @@
 """POP3 load.
 
     python3 -m load.pop3 HOST PORT USER PASSWORD retr [--pipeline] [--tls]   all messages of the maildrop
+    python3 -m load.pop3 HOST PORT USER PASSWORD lists                       all but the messages
     python3 -m load.pop3 HOST PORT USER PASSWORD login --count 200 --sessions 10 --spread 100
 
 `retr` times login, STAT, LIST with UIDL, and RETR of every message apart. Nothing is deleted. For `login` USER holds
@@ -10,6 +11,7 @@ a printf integer.
 from __future__ import annotations
 
 import argparse
+import itertools
 import socket
 import threading
 import time
@@ -69,10 +71,12 @@ def retr(options: argparse.Namespace) -> dict[str, object]:
         client.command(word)
         client.lines()
     marks.append(time.perf_counter())
-    octets = _pipelined(client, messages) if options.pipeline else _one_by_one(client, messages)
+    octets = 0
+    if options.what == "retr":
+        octets = _pipelined(client, messages) if options.pipeline else _one_by_one(client, messages)
     marks.append(time.perf_counter())
     client.quit()
-    login, stat, lists, fetch = (after - before for before, after in zip(marks, marks[1:], strict=False))
+    login, stat, lists, fetch = (after - before for before, after in itertools.pairwise(marks))
     return {
         "messages": messages, "login_ms": login * 1e3, "stat_ms": stat * 1e3, "open_ms": (login + stat) * 1e3,
         "lists_ms": lists * 1e3, "per_s": messages / fetch, "mb_per_s": octets / fetch / 1e6,
@@ -136,7 +140,7 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("user")
     parser.add_argument("password")
-    parser.add_argument("what", choices=("retr", "login"))
+    parser.add_argument("what", choices=("retr", "lists", "login"))
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--spread", type=int, default=100)
@@ -144,7 +148,7 @@ def main() -> None:
     parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
     with measure.Stopwatch() as watch:
-        fields = retr(options) if options.what == "retr" else login(options)
+        fields = login(options) if options.what == "login" else retr(options)
     measure.emit(wall_s=watch.wall_s, client_cpu_s=watch.cpu_s, **fields)
 
 

@@ -61,11 +61,12 @@ def main() -> None:
             message.write(_HEAD + _LINE * ((4096 - len(_HEAD)) // len(_LINE)))
             message.flush()
         # Two more than asked for: the first ones fill caches.
-        results = [greeting(command) if how == "greeting" else ended(command, message.fileno()) for _ in range(count + 2)]
+        results = [
+            greeting(command) if how == "greeting" else ended(command, message.fileno()) for _ in range(count + 2)
+        ]
     cpu_s, wall_s, well = zip(*results[2:], strict=True)
-    measure.emit(
-        cpu_ms=measure.ms(measure.percentile(list(cpu_s), 50)), failed=well.count(False), **measure.latency(list(wall_s))
-    )
+    cpu_ms = measure.ms(measure.percentile(list(cpu_s), 50))
+    measure.emit(cpu_ms=cpu_ms, failed=well.count(False), **measure.latency(list(wall_s)))
 
 
 if __name__ == "__main__":
