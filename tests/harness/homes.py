@@ -8,7 +8,6 @@ from pathlib import Path
 
 from mailkit import files
 from mailkit.control import Home
-from mailkit.maildir import tree
 from mailkit.programs import setup
 
 
@@ -24,7 +23,7 @@ def make_home(
     password: str = "secret",
     tls: bool = False,
 ) -> Home:
-    """A complete home: directories, control values, users of the first domain with Maildirs, a certificate if asked."""
+    """A complete home: directories, control values, users of the first domain with an empty Maildir each, a certificate if asked."""
     home = Home(str(path))
     domains = list(domains)
     for name in ("control", "users", "tls", "run", "queue"):
@@ -36,7 +35,8 @@ def make_home(
     lines = [f"{user}@{domains[0]}:{{PLAIN}}{password}::::::\n" for user in users]
     files.replace(home.passwd, "".join(lines).encode(), durable=False)
     for user in users:
-        tree.create(home.join("domains", domains[0], user, "Maildir"))
+        for name in ("tmp", "new", "cur"):
+            files.mkdir(home.join("domains", domains[0], user, "Maildir", name))
     if tls:
         certificate, key = _certificate()
         files.mkdir(home.join("tls", "mail.example.test"))
