@@ -12,6 +12,8 @@ places.
 
 from __future__ import annotations
 
+import itertools
+
 from mailkit import clock
 
 FIRST = 2
@@ -105,15 +107,17 @@ class Destinations:
         """Ids of parked entries that may go on now. Each destination in turn, so that none takes all places."""
         ids: list[str] = []
         for name, destination in list(self._parking.items()):
-            most = len(destination.parked) if destination.dead() else destination.places()
-            room = len(destination.parked) if destination.dead() else self.total - self.busy - len(ids)
-            for _ in range(min(most, room, len(destination.parked))):
-                id = next(iter(destination.parked))
+            count = len(destination.parked)
+            if not destination.dead():
+                count = min(count, destination.places(), self.total - self.busy - len(ids))
+            if count <= 0:
+                continue
+            for id in list(itertools.islice(destination.parked, count)):
                 del destination.parked[id]
                 ids.append(id)
             del self._parking[name]
             if destination.parked:
-                self._parking[name] = destination  # at the end: it was its turn
+                self._parking[name] = destination  # at the end: it had its turn
         return ids
 
     def forget(self, idle_s: float = 600) -> None:

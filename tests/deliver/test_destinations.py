@@ -1,0 +1,111 @@
+"""How many at once, who waits, who is left alone."""
+
+from __future__ import annotations
+
+import pytest
+
+from mailkit.deliver import destinations
+from mailkit.deliver.destinations import Destination, Destinations
+from tests.harness import fakeclock
+from tests.harness.fakeclock import FakeClock
+
+
+@pytest.fixture
+def time(monkeypatch: pytest.MonkeyPatch) -> FakeClock:
+    return fakeclock.install(monkeypatch)
+
+
+def test_success_opens_the_window_to_the_limit() -> None:
+    one = Destination(4)
+    assert one.places() == destinations.FIRST
+    for _ in range(20):
+        one.worked()
+    assert one.places() == 4
+    one.busy = 3
+    assert one.places() == 1
+
+
+def test_a_failure_among_others_halves_the_window_and_kills_nothing(time: FakeClock) -> None:
+    one = Destination(20)
+    for _ in range(200):
+        one.worked()
+    one.busy = 5
+    one.failed("timeout")
+    assert not one.dead()
+    assert one.places() == 10 - 5
+
+
+def test_a_destination_that_fails_alone_is_left_alone_for_longer_and_longer(time: FakeClock) -> None:
+    one = Destination(20)
+    pauses = []
+    for _ in range(9):
+        one.failed("connection refused")
+        assert one.places() == 0
+        pauses.append(one.dead_until - time.time)
+        time.time = one.dead_until
+        assert one.places() == 1  # one tries
+    assert pauses == [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]
+    one.worked()
+    assert one.text == ""
+    one.failed("connection refused")
+    assert one.dead_until - time.time == 60
+
+
+def test_places_are_counted_for_one_and_for_all() -> None:
+    every = Destinations(limit=5, total=3)
+    assert every.take("a") and every.take("a") and not every.take("a")
+    assert every.take("b") and not every.take("c")
+    every.give("a")
+    assert every.take("c")
+
+
+def test_parked_entries_come_back_when_there_is_room_in_turn() -> None:
+    every = Destinations(limit=1, total=2)
+    assert every.take("a") and every.take("b")
+    for i in range(3):
+        every.park("a", f"a{i}")
+        every.park("b", f"b{i}")
+    assert every.ready() == []
+    every.give("a")
+    assert every.ready() == ["a0"]
+    assert every.take("a")
+    every.give("b")
+    assert every.ready() == ["b0"]
+
+
+def test_a_full_house_lets_each_destination_in_by_turns() -> None:
+    every = Destinations(limit=9, total=1)
+    assert every.take("x")
+    for i in range(2):
+        for name in "abc":
+            every.park(name, f"{name}{i}")
+    seen = []
+    for _ in range(6):
+        every.give("x")
+        seen += every.ready()
+        assert every.take("x")
+    assert seen == ["a0", "b0", "c0", "a1", "b1", "c1"]
+
+
+def test_those_who_wait_for_a_dead_destination_all_come_back_to_be_deferred(time: FakeClock) -> None:
+    every = Destinations(limit=1, total=1)
+    assert every.take("a")
+    for i in range(3):
+        every.park("a", str(i))
+    every.give("a")
+    every["a"].failed("no route to host")
+    assert every.ready() == ["0", "1", "2"]
+    assert not every.take("a")
+
+
+def test_what_nobody_uses_is_forgotten(time: FakeClock) -> None:
+    every = Destinations(limit=1, total=9)
+    every["idle"].worked()
+    every.take("busy")
+    every["dead"].failed("x")
+    time.advance(601)
+    every.forget()
+    assert len(every) == 2
+    time.advance(3600)
+    every.forget()
+    assert len(every) == 1
