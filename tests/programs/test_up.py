@@ -1,0 +1,151 @@
+"""mailkit-up: the whole chain from one command, through deaths and restarts to a clean end."""
+
+from __future__ import annotations
+
+import contextlib
+import imaplib
+import os
+import poplib
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.harness.servers import environment, program
+
+WAIT_S = 30
+
+
+def base_port() -> int:
+    """A base for which all eight ports are free."""
+    for base in range(20000, 60000, 1009):
+        with contextlib.ExitStack() as stack:
+            try:
+                for port in (24, 25, 110, 143, 465, 587, 993, 995):
+                    stack.enter_context(socket.create_server(("127.0.0.1", base + port)))
+            except OSError:
+                continue
+            return base
+    raise AssertionError("no free ports")
+
+
+def run(home: Path, name: str, *words: str, text: str = "") -> str:
+    command = program(name, "--home", str(home), *words)
+    done = subprocess.run(command, capture_output=True, text=True, input=text, env=environment(), check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class Up:
+    def __init__(self, home: Path, base: int) -> None:
+        self.home = home
+        self.base = base
+        self.log = home / "log"
+        path = {"PATH": os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]}
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                program("up", "--home", str(home)), stdout=subprocess.PIPE, stderr=log, env={**environment(), **path}
+            )
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == b"ready\n", self.log.read_text()
+
+    def children(self) -> dict[str, int]:
+        """The pids of the programs by name."""
+        found = {}
+        for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            found.update({os.path.basename(word).decode(): int(pid) for word in words if b"/mailkit-" in word})
+        return found
+
+    def context(self) -> ssl.SSLContext:
+        (certificate,) = (self.home / "tls").glob("*/cert.pem")
+        return ssl.create_default_context(cafile=str(certificate))
+
+    def stop(self) -> int:
+        self.process.terminate()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return self.process.wait(WAIT_S)
+
+
+@pytest.fixture
+def up(tmp_path: Path) -> Iterator[Up]:
+    base = base_port()
+    run(tmp_path, "setup", "--domain", "example.test", "--ports", str(base), "--yes")
+    for name in ("alice", "bob"):
+        run(tmp_path, "adduser", "--password-stdin", f"{name}@example.test", text="secret\n")
+    running = Up(tmp_path, base)
+    try:
+        yield running
+    finally:
+        if running.process.poll() is None:
+            running.stop()
+
+
+def submit(up: Up, subject: str) -> None:
+    with smtplib.SMTP("localhost", up.base + 587, timeout=WAIT_S) as server:
+        server.starttls(context=up.context())
+        server.login("alice@example.test", "secret")
+        text = f"From: alice@example.test\r\nTo: bob@example.test\r\nSubject: {subject}\r\n\r\nhello\r\n"
+        server.sendmail("alice@example.test", ["bob@example.test"], text)
+
+
+def subjects(up: Up, count: int) -> list[bytes]:
+    """The subjects in bob's INBOX once there are `count`, learned by IDLE's kind of waiting: NOOP until they show."""
+    with imaplib.IMAP4_SSL("localhost", up.base + 993, ssl_context=up.context(), timeout=WAIT_S) as server:
+        server.login("bob@example.test", "secret")
+        for _ in range(10_000):
+            if int(server.select("INBOX")[1][0] or b"0") >= count:
+                break
+        parts: list[Any] = server.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")[1]
+        return sorted(part[1].split(b":", 1)[1].strip() for part in parts if isinstance(part, tuple))
+
+
+def test_a_message_travels_and_everything_ends(up: Up) -> None:
+    assert set(up.children()) == {"mailkit-smtpd", "mailkit-imapd", "mailkit-pop3d", "mailkit-runq"}
+    submit(up, "first")
+    assert subjects(up, 1) == [b"first"]
+    server = poplib.POP3("localhost", up.base + 110, timeout=WAIT_S)
+    server.stls(up.context())
+    server.user("bob@example.test")
+    server.pass_("secret")
+    assert server.stat()[0] == 1
+    server.quit()
+    pids = up.children().values()
+    assert up.stop() == 0
+    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
+    assert list((up.home / "queue/new").iterdir()) == list((up.home / "queue/tmp").iterdir()) == []
+    lines = up.log.read_text().splitlines()
+    assert all(line[:4].isdigit() and "Z " in line[:26] for line in lines), lines
+
+
+@pytest.mark.parametrize("victim", ["mailkit-smtpd", "mailkit-runq", "mailkit-imapd"])
+def test_what_dies_is_started_again_and_no_mail_is_lost(up: Up, victim: str) -> None:
+    submit(up, "before")
+    first = up.children()[victim]
+    os.kill(first, signal.SIGKILL)
+    for _ in range(1_000_000):
+        if up.children().get(victim, first) != first:
+            break
+    else:
+        raise AssertionError(f"{victim} did not come back:\n{up.log.read_text()}")
+    submit(up, "after")
+    assert subjects(up, 2) == [b"after", b"before"]
+    assert "died program=" in up.log.read_text()
+
+
+def test_a_taken_port_is_told(tmp_path: Path) -> None:
+    base = base_port()
+    run(tmp_path, "setup", "--domain", "example.test", "--ports", str(base), "--yes")
+    with socket.create_server(("127.0.0.1", base + 25)):
+        command = program("up", "--home", str(tmp_path))
+        up = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=WAIT_S)
+    assert up.returncode == 100
+    assert f"port {base + 25}" in up.stderr
