@@ -215,19 +215,24 @@ def matched(pattern: str, address: str) -> str | None:
     return middle if middle and "@" not in middle else None
 
 
+def wanted(key: str, targets: list[str]) -> Alias:
+    """The alias that these texts of a person mean. ValueError for what will not do."""
+    key = checked_key(key)
+    return Alias(key, [checked_target(target, key.rpartition("@")[2]) for target in targets])
+
+
 def add(home: Home, key: str, targets: list[str]) -> Alias:
     """Make an alias lead to these targets too, and return it. ValueError for names that will not do."""
-    key = checked_key(key)
-    wanted = [checked_target(target, key.rpartition("@")[2]) for target in targets]
-    result = Alias(key, wanted)
+    result = wanted(key, targets)
+    new = result.targets
 
     def added(old: bytes) -> bytes:
-        found = _find(old, key)
+        found = _find(old, result.key)
         if found is None:
             return (old if old.endswith(b"\n") or not old else old + b"\n") + result.line() + b"\n"
         start, end, alias = found
         have = {target.lower() for target in alias.targets}
-        result.targets = alias.targets + [target for target in wanted if target.lower() not in have]
+        result.targets = alias.targets + [target for target in new if target.lower() not in have]
         return old[:start] + result.line() + old[end:]
 
     keyed.edit(home.aliases, added)
@@ -236,8 +241,9 @@ def add(home: Home, key: str, targets: list[str]) -> Alias:
 
 def remove(home: Home, key: str, targets: list[str]) -> Alias | None:
     """Take these targets from an alias, or with none named all of it; what is left. Perm when it is not there."""
-    key = checked_key(key)
-    unwanted = {checked_target(target, key.rpartition("@")[2]).lower() for target in targets}
+    named = wanted(key, targets)
+    key = named.key
+    unwanted = {target.lower() for target in named.targets}
     left: list[Alias] = []
 
     def removed(old: bytes) -> bytes:

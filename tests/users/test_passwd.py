@@ -173,7 +173,10 @@ def test_large_file(home: Home) -> None:
     assert version.number(offset) == 20_001 and line.startswith(b"user20000@")
 
 
-@given(st.lists(st.sampled_from(["a:", "b:", "A:", "ab:", "#a:", "", "x a:", "a", "\r"]), max_size=12), st.integers(1, 40))
+heads_of_lines = st.lists(st.sampled_from(["a:", "b:", "A:", "ab:", "#a:", "", "x a:", "a", "\r"]), max_size=12)
+
+
+@given(heads_of_lines, st.integers(1, 40))
 def test_scan_and_index_agree(tmp_path_factory: pytest.TempPathFactory, heads: list[str], chunk: int) -> None:
     path = tmp_path_factory.mktemp("keyed") / "file"
     lines = [f"{head}{i}" for i, head in enumerate(heads)]
@@ -218,7 +221,7 @@ def test_refused_edits_change_nothing(home: Home) -> None:
         edit.remove(home, "nobody@example.test")
     with pytest.raises(Perm):
         edit.change(home, "a@example.test", lambda user: setattr(user, "address", "b@example.test"))
-    for bad in ({"gecos": "a:b"}, {"gecos": "a\nroot@example.test:"}, {"fields": {"k": "a b"}}, {"fields": {"a=b": ""}}):
+    for bad in ({"gecos": "a:b"}, {"gecos": "a\nx@y.test:"}, {"fields": {"k": "a b"}}, {"fields": {"a=b": ""}}):
         with pytest.raises(ValueError):
             edit.add(home, User("c@example.test", "z", **bad))  # type: ignore[arg-type]
     assert Path(home.passwd).read_bytes() == before

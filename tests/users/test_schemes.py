@@ -1,4 +1,4 @@
-"""users.schemes: known answers of Dovecot 2.3 (`doveadm pw -s SCHEME -p secret -u alice@example.test`), and refusals."""
+"""users.schemes: known answers of Dovecot 2.3 (`doveadm pw -s SCHEME -p secret -u alice@example.test`)."""
 
 from __future__ import annotations
 
