@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mailkit.control import Home
+from mailkit.deliver import route
 from mailkit.net.blocking import run
 from mailkit.queue import inject, listing
 from mailkit.queue.entry import Envelope, Recipient
@@ -26,6 +27,7 @@ def make(path: Path, users: str = "alice bob", aliases: str = "", **control: str
     addresses = [user if "@" in user else f"{user}@example.test" for user in users.split()]
     Path(home.passwd).write_text("".join(f"{address}:{{PLAIN}}secret::::::\n" for address in addresses))
     Path(home.aliases).write_text(aliases)
+    route.judge(home, addresses[0])  # what the look-up keeps open is open before a crash test begins
     return home
 
 
