@@ -123,10 +123,10 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def postfix(work: pathlib.Path, base: int = 21000) -> Iterator[Server]:
-    """Postfix, delivering to Maildirs with virtual(8). Needs root."""
+def postfix(work: pathlib.Path, base: int = 21000, **settings: str) -> Iterator[Server]:
+    """Postfix, delivering to Maildirs with virtual(8). settings: POSTFIX_EXTRA, lines of main.cf. Needs root."""
     need("postfix")
-    with _peer("postfix", work, base) as root:
+    with _peer("postfix", work, base, **settings) as root:
         yield Server("Postfix", root, {"mx": base}, work / "mail")
 
 
