@@ -267,9 +267,8 @@ def from_reply(code: int, text: str) -> str:
 
     A code whose class is not that of the reply is not believed (RFC 2034 4).
     """
-    said = text[:12].split(" ", 1)[0].strip()
     kind = code // 100
-    found = status(said)
+    found = status((text[:12].split() or [""])[0])
     if found and found[0] == kind:
         return "{}.{}.{}".format(*found)
     return f"{kind if kind in (2, 4, 5) else 5}.0.0"

@@ -7,10 +7,9 @@ copies and not seen by what reads. Fields come back in the order they stand.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from mailkit.mail import word
 
+TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 10 ms
 if TYPE_CHECKING:
     from collections.abc import Collection
 

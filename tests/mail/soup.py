@@ -5,8 +5,9 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 _PIECES = [
-    b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b" ", b"\t", b"\0", b":", b";", b",", b'"', b"\\", b"(", b")", b"<", b">",
-    b"@", b"=", b"*", b"&", b"-", b"--", b"--a", b"--a--", b"--ab", b"\n--a\n", b"\r\n--a\r\n", b"\n--a--\n", b"\xff\xe9",
+    b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b" ", b"\t", b"\0", b":", b";", b",", b'"', b"\\", b"(", b")", b"<",
+    b">", b"@", b"=", b"*", b"&", b"-", b"--", b"--a", b"--a--", b"--ab", b"\n--a\n", b"\r\n--a\r\n", b"\n--a--\n",
+    b"\xff\xe9",
     b"From: ", b"To: a@b, \"x, y\" <c@d>\n", b"Cc: g: a@b, c@d;\n", b"Subject: =?utf-8?q?=C3=A9?=\n", b"Date: ",
     b"Content-Type: multipart/mixed; boundary=a\n\n", b"Content-Type: multipart/digest; boundary=\"ab\"\n\n",
     b"Content-Type: message/rfc822\n\n", b"Content-Type: text/plain; charset=utf-8\n", b"Content-Type: ",

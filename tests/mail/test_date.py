@@ -90,7 +90,8 @@ def test_parse_never_fails(value: bytes) -> None:
 
 @pytest.mark.parametrize("text", [
     "", "21-Nov-1997", "21-Nov-1997 09:55:06", "21-Nov-1997 9:55:06 +0000", "21-Nov-97 09:55:06 +0000",
-    "21-Nov-1997 09:55:06 GMT", "21-Nov-1997 09:55:06 +00:00", "32-Nov-1997 09:55:06 +0000", "21 Nov 1997 09:55:06 +0000",
+    "21-Nov-1997 09:55:06 GMT", "21-Nov-1997 09:55:06 +00:00", "32-Nov-1997 09:55:06 +0000",
+    "21 Nov 1997 09:55:06 +0000",
     "21-Nov-1997 25:55:06 +0000", "21-Nov-1997 09:55:06 +٠٠٠٠", "21-November-1997 09:55:06 +0000", "x" * 26,
 ])
 def test_internal_date_is_strict(text: str) -> None:
@@ -104,11 +105,13 @@ def test_internal_date_pads_the_day_with_a_blank() -> None:
     assert date.parse_internal("01-jan-1970 01:00:00 +0100") == (0, 60)
 
 
-@pytest.mark.parametrize("text", ["", "1-Feb", "1-Feb-94", "30-Feb-1994", "1/Feb/1994", "1-2-1994", "a-Feb-1994", "-Feb-1994"])
+@pytest.mark.parametrize("text", ["", "1-Feb", "1-Feb-94", "30-Feb-1994", "1/Feb/1994", "1-2-1994", "a-Feb-1994",
+                                  "-Feb-1994"])
 def test_search_day_is_strict(text: str) -> None:
     with pytest.raises(ValueError):
         date.parse_day(text)
 
 
 def test_search_day() -> None:
-    assert date.parse_day("1-Feb-1994") == date.parse_day('"01-FEB-1994"') == calendar.timegm((1994, 2, 1, 0, 0, 0)) // 86400
+    day = calendar.timegm((1994, 2, 1, 0, 0, 0)) // 86400
+    assert date.parse_day("1-Feb-1994") == date.parse_day('"01-FEB-1994"') == day
