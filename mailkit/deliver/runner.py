@@ -73,7 +73,7 @@ class Runner:
     def learn(self, directory: str, found: Name) -> None:
         """There is an entry of this name."""
         known = self._waiting.get(found.id)
-        if known is not None and known[0] == directory and known[1].due == found.due:
+        if known is not None and known[0] == directory and known[1].text == found.text:
             return
         self._wait(directory, found, found.due)
 

@@ -12,18 +12,22 @@ from __future__ import annotations
 
 
 class Name:
-    """A parsed file name. due: Unix seconds. attempts: how often delivery was tried. size: octets of the message."""
+    """A parsed file name. due: Unix seconds. attempts: how often delivery was tried. size: octets of the message.
 
-    __slots__ = ("attempts", "due", "id", "size")
+    text: the name as it stands in the directory; people write due times with fewer digits.
+    """
 
-    def __init__(self, due: int, attempts: int, id: str, size: int) -> None:
+    __slots__ = ("attempts", "due", "id", "size", "text")
+
+    def __init__(self, due: int, attempts: int, id: str, size: int, text: str = "") -> None:
         self.due = due
         self.attempts = attempts
         self.id = id
         self.size = size
+        self.text = text or f"{due:010d}.{attempts}.{id},S={size}"
 
     def __str__(self) -> str:
-        return f"{self.due:010d}.{self.attempts}.{self.id},S={self.size}"
+        return self.text
 
     def at(self, due: int, attempts: int | None = None) -> Name:
         """The same entry at another time."""
@@ -39,7 +43,7 @@ def parse(text: str) -> Name | None:
     due, attempts, id = parts
     if not (_digits(due) and _digits(attempts) and _digits(size)):
         return None
-    return Name(int(due), int(attempts), id, int(size))
+    return Name(int(due), int(attempts), id, int(size), text)
 
 
 def _digits(text: str) -> bool:

@@ -17,6 +17,13 @@ def test_a_name_is_read_back(due: int, attempts: int, id: str, size: int) -> Non
     assert (found.due, found.attempts, found.id, found.size) == (due, attempts, id, size)
 
 
+def test_a_name_somebody_wrote_by_hand_stays_as_it_is() -> None:
+    found = name.parse("1.0.abc,S=5")
+    assert found is not None
+    assert str(found) == "1.0.abc,S=5"
+    assert str(found.at(2)) == "0000000002.0.abc,S=5"
+
+
 def test_names_sort_by_due_time() -> None:
     names = [str(Name(due, 3, "a", 1)) for due in (5, 40, 1763768464, 9999999999)]
     assert sorted(names) == names

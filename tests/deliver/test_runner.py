@@ -1,0 +1,464 @@
+"""The runner: what is due is delivered, once; what fails waits, is told, and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import os
+import sys
+import types
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mailkit import clock, files
+from mailkit.control import Home
+from mailkit.deliver import attempt, notice
+from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.runner import Runner
+from mailkit.queue import claim, listing
+from mailkit.queue.entry import Recipient
+from mailkit.queue.name import Name
+from tests.deliver.homes import MESSAGE, mailbox, make, queue, waiting
+from tests.harness.crash import crashes
+
+LATER = Outcome("temp", "4.2.1", "try later", remote="mx.example.net")
+NEVER = Outcome("perm", "5.1.1", "no such user", remote="mx.example.net")
+SILENT = Outcome("temp", "4.4.1", "connection refused")
+OK = Outcome("ok", "2.0.0", "queued", remote="mx.example.net")
+
+
+class World:
+    """Everything outside: `says` gives the outcomes for a domain; reports are noted instead of written."""
+
+    def __init__(self) -> None:
+        self.says: Callable[[str, str], Outcome] = lambda domain, address: OK
+        self.sent: list[tuple[str, list[str]]] = []
+        self.reports: list[tuple[str, list[str]]] = []
+        self.most_at_once: dict[str, int] = {}
+        self._now: dict[str, int] = {}
+        self.gate: asyncio.Event | None = None
+
+    async def attempt(
+        self, home: Home, domain: str, sender: str, recipients: list[Recipient], *rest: Any
+    ) -> list[Outcome]:
+        self._now[domain] = self._now.get(domain, 0) + 1
+        self.most_at_once[domain] = max(self.most_at_once.get(domain, 0), self._now[domain])
+        if self.gate is not None and domain.startswith("slow"):
+            await self.gate.wait()
+        await asyncio.sleep(0)
+        self._now[domain] -= 1
+        self.sent.append((domain, [recipient.address for recipient in recipients]))
+        return [self.says(domain, recipient.address) for recipient in recipients]
+
+    async def tell(self, home: Home, claimed: Any, message: Any, kind: str, results: Any) -> None:
+        self.reports.append((kind, [recipient.address for recipient, _ in results]))
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    module = types.ModuleType("mailkit.deliver.remote")
+    module.attempt = world.attempt  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "mailkit.deliver.remote", module)
+    import mailkit.deliver
+
+    monkeypatch.setattr(mailkit.deliver, "remote", module, raising=False)
+    monkeypatch.setattr(notice, "tell", world.tell)
+    return world
+
+
+def once(home: Home) -> None:
+    asyncio.run(Runner(home, once=True).run())
+
+
+@contextlib.asynccontextmanager
+async def running(home: Home) -> AsyncIterator[Runner]:
+    runner = Runner(home)
+    task = asyncio.create_task(runner.run())
+    try:
+        yield runner
+    finally:
+        runner.stop()
+        await task
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something the runner does; fails after ten seconds."""
+    async with asyncio.timeout(10):
+        while not condition():
+            await asyncio.sleep(0.002)
+
+
+def age(home: Home, seconds: float) -> None:
+    """Make every waiting entry due now, and as old as that."""
+    for directory, found in waiting(home):
+        path = Path(home.queue, directory, str(found))
+        data = path.read_bytes()
+        start = data.index(b"arrived ") + len(b"arrived ")
+        path.write_bytes(data[:start] + b"%10d" % (clock.now() - seconds) + data[start + 10 :])
+        path.rename(path.with_name(str(found.at(0))))
+
+
+def test_mail_for_users_here_is_delivered_and_gone(home: Home, world: World) -> None:
+    queue(home, "bob@example.test", "alice@example.test")
+    queue(home, "bob+x@example.test")
+    once(home)
+    assert len(mailbox(home, "bob")) == 2
+    assert mailbox(home, "alice") == [b"Return-Path: <alice@example.net>\nDelivered-To: alice@example.test\n" + MESSAGE]
+    assert waiting(home) == []
+
+
+def test_each_domain_elsewhere_gets_its_recipients_together(home: Home, world: World) -> None:
+    queue(home, "a@one.example", "b@two.example", "c@one.example")
+    once(home)
+    assert sorted(world.sent) == [
+        ("one.example", ["a@one.example", "c@one.example"]),
+        ("two.example", ["b@two.example"]),
+    ]
+    assert waiting(home) == []
+
+
+def test_what_is_not_due_waits(home: Home, world: World) -> None:
+    queue(home, "bob@example.test")
+    ((_, found),) = waiting(home)
+    os.rename(
+        Path(home.queue, "new", str(found)), Path(home.queue, "cur", str(found.at(int(clock.now()) + 1000, attempts=1)))
+    )
+    once(home)
+    assert mailbox(home, "bob") == []
+    assert len(waiting(home)) == 1
+
+
+def test_what_is_held_or_failed_is_left_alone(home: Home, world: World) -> None:
+    for part in ("hold", "failed"):
+        queue(home, "bob@example.test")
+        (found,) = listing.entries(home, "new")
+        os.rename(Path(home.queue, "new", str(found)), Path(home.queue, part, str(found)))
+    once(home)
+    assert sorted(directory for directory, _ in waiting(home)) == ["failed", "hold"]
+
+
+def test_temporary_trouble_is_tried_again_later_for_those_who_need_it(home: Home, world: World) -> None:
+    world.says = lambda domain, address: LATER if address.startswith("b") else OK
+    queue(home, "a@one.example", "b@one.example", "bob@example.test")
+    once(home)
+    ((directory, found),) = waiting(home)
+    assert (directory, found.attempts) == ("cur", 1)
+    assert 200 < found.due - clock.now() < 400
+    got = claim.claim(home, directory, str(found))
+    assert got is not None
+    assert [(one.address, one.status) for one in got.envelope.recipients] == [
+        ("a@one.example", "D"),
+        ("b@one.example", "T"),
+        ("bob@example.test", "D"),
+    ]
+    got.release()
+    data = Path(home.queue, directory, str(found)).read_text()
+    assert "note b@one.example: 4.2.1 try later" in data
+    assert world.reports == []
+    world.sent.clear()
+    world.says = lambda domain, address: OK
+    age(home, 60)
+    once(home)
+    assert world.sent == [("one.example", ["b@one.example"])]
+    assert len(mailbox(home, "bob")) == 1
+    assert waiting(home) == []
+
+
+def test_permanent_trouble_is_reported_and_marked(home: Home, world: World) -> None:
+    world.says = lambda domain, address: NEVER
+    queue(home, "a@one.example", "nobody@example.test")
+    once(home)
+    assert [kind for kind, _ in world.reports] == [notice.FAILED]
+    assert sorted(world.reports[0][1]) == ["a@one.example", "nobody@example.test"]
+    assert waiting(home) == []
+
+
+def test_delay_is_told_once_and_giving_up_is_told_last(home: Home, world: World) -> None:
+    world.says = lambda domain, address: LATER
+    queue(home, "a@one.example")
+    for hours in (1, 5, 9, 100):
+        age(home, hours * 3600)
+        once(home)
+    assert world.reports == [(notice.DELAYED, ["a@one.example"])]
+    age(home, 5 * 86400)
+    once(home)
+    assert world.reports[1:] == [(notice.FAILED, ["a@one.example"])]
+    assert waiting(home) == []
+
+
+def test_a_report_that_cannot_be_queued_is_tried_again(
+    home: Home, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mailkit.exits import Temp
+
+    async def refuse(*args: Any) -> None:
+        raise Temp("no room", code="4.3.1")
+
+    monkeypatch.setattr(notice, "tell", refuse)
+    queue(home, "nobody@example.test")
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            await until(lambda: runner._waiting and not runner.active)
+
+    asyncio.run(scenario())
+    ((_, found),) = waiting(home)
+    got = claim.claim(home, "new", str(found))
+    assert got is not None and len(got.envelope.pending) == 1
+    got.release()
+
+
+def test_success_is_told_where_it_was_asked_for(home: Home, world: World) -> None:
+    queue(home, Recipient("bob@example.test", params={"notify": "SUCCESS,FAILURE"}), "alice@example.test")
+    once(home)
+    assert world.reports == [(notice.DELIVERED, ["bob@example.test"])]
+
+
+def test_an_alias_goes_through_the_queue_again(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, aliases="bob@example.test: bob, alice, carol@one.example\n")
+    queue(home, "bob@example.test")
+    once(home)
+    assert len(mailbox(home, "bob")) == len(mailbox(home, "alice")) == 1
+    assert world.sent == [("one.example", ["carol@one.example"])]
+    assert waiting(home) == []
+
+
+def test_a_silent_destination_is_left_alone_and_its_mail_waits(home: Home, world: World) -> None:
+    world.says = lambda domain, address: SILENT
+    for i in range(4):
+        queue(home, f"a{i}@dead.example")
+    once(home)
+    assert 1 <= len(world.sent) <= 3
+    assert [directory for directory, _ in waiting(home)] == ["cur"] * 4
+
+
+def test_a_destination_gets_no_more_than_its_places(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, concurrencydestination="3")
+    for i in range(30):
+        queue(home, f"a{i}@one.example")
+    once(home)
+    assert len(world.sent) == 30
+    assert world.most_at_once["one.example"] <= 3
+
+
+def test_a_slow_destination_holds_up_nobody(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, concurrencylocal="5", concurrencyremote="5", concurrencydestination="3")
+
+    async def scenario() -> None:
+        world.gate = asyncio.Event()
+        for i in range(40):
+            queue(home, f"a{i}@slow.example")
+        async with running(home):
+            await until(lambda: world.most_at_once.get("slow.example"))
+            for i in range(20):
+                queue(home, f"b{i}@quick.example")
+            queue(home, "bob@example.test")
+            await until(lambda: mailbox(home, "bob") and len(world.sent) == 20)
+            world.gate.set()
+            await until(lambda: waiting(home) == [])
+        assert len(world.sent) == 60
+
+    asyncio.run(scenario())
+
+
+def test_new_mail_is_delivered_at_once_without_looking(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, pollseconds="1h")
+
+    async def scenario() -> None:
+        async with running(home):
+            await asyncio.sleep(0.01)
+            for i in range(1, 4):
+                queue(home, "bob@example.test")
+                await until(lambda count=i: len(mailbox(home, "bob")) == count)  # type: ignore[misc]
+        assert waiting(home) == []
+
+    asyncio.run(scenario())
+
+
+def test_without_inotify_the_directories_are_looked_at(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    home = make(tmp_path, pollseconds="0")
+
+    def refuse(home: Home) -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr("mailkit.deliver.runner.Arrivals", refuse)
+
+    async def scenario() -> None:
+        async with running(home):
+            await asyncio.sleep(0.01)
+            queue(home, "bob@example.test")
+            await until(lambda: mailbox(home, "bob"))
+
+    asyncio.run(scenario())
+    assert any("instead=polling" in line for line in lines)
+
+
+def test_hands_may_hold_release_hasten_and_remove_while_it_runs(home: Home, world: World) -> None:
+    world.says = lambda domain, address: LATER
+
+    def only() -> Name:
+        ((_, found),) = waiting(home)
+        return found
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            queue(home, "a@one.example")
+            await until(lambda: listing.find(home, only().id, ("cur",)) and not runner.active)
+            found = only()
+            # an earlier time
+            os.rename(Path(home.queue, "cur", str(found)), Path(home.queue, "cur", str(found.at(1))))
+            await until(lambda: only().attempts == 2 and not runner.active)
+            # hold and release
+            found = only()
+            os.rename(Path(home.queue, "cur", str(found)), Path(home.queue, "hold", str(found.at(1))))
+            world.says = lambda domain, address: OK
+            os.rename(Path(home.queue, "hold", str(found.at(1))), Path(home.queue, "new", str(found.at(1))))
+            await until(lambda: waiting(home) == [])
+            assert len(world.sent) == 3
+            # remove
+            world.says = lambda domain, address: LATER
+            queue(home, "b@one.example")
+            await until(lambda: listing.find(home, only().id, ("cur",)) and not runner.active)
+            os.unlink(Path(home.queue, "cur", str(only())))
+            queue(home, "bob@example.test")
+            await until(lambda: mailbox(home, "bob"))
+        assert waiting(home) == []
+
+    asyncio.run(scenario())
+
+
+def test_two_runners_deliver_everything_once(home: Home, world: World) -> None:
+    async def scenario() -> None:
+        async with running(home), running(home):
+            for i in range(60):
+                queue(home, "bob@example.test", message=MESSAGE + b"%d\n" % i)
+            await until(lambda: waiting(home) == [])
+
+    asyncio.run(scenario())
+    assert len(mailbox(home, "bob")) == len(set(mailbox(home, "bob"))) == 60
+
+
+def test_a_damaged_entry_does_not_stop_the_others(home: Home, world: World) -> None:
+    Path(home.queue, "new", "1.0.abc,S=5").write_bytes(b"rubbish")
+    queue(home, "bob@example.test")
+    once(home)
+    assert len(mailbox(home, "bob")) == 1
+    assert [directory for directory, _ in waiting(home)] == ["failed"]
+
+
+def test_an_error_nobody_expected_costs_no_mail(
+    home: Home, world: World, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(domain: str, address: str) -> Outcome:
+        raise RuntimeError("a bug")
+
+    world.says = broken
+    queue(home, "a@one.example")
+    queue(home, "bob@example.test")
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            await until(lambda: mailbox(home, "bob") and runner._waiting and not runner.active)
+            assert runner.destinations.busy == 0
+
+    asyncio.run(scenario())
+    assert [directory for directory, _ in waiting(home)] == ["new"]
+    assert any("a bug" in line and "trace=" in line for line in lines)
+
+
+def test_stopping_finishes_what_is_in_flight(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path)
+
+    async def scenario() -> None:
+        world.gate = asyncio.Event()
+        queue(home, "a@slow.example")
+        runner = Runner(home)
+        task = asyncio.create_task(runner.run())
+        await until(lambda: world.most_at_once)
+        runner.stop()
+        queue(home, "bob@example.test")
+        world.gate.set()
+        await task
+
+    asyncio.run(scenario())
+    assert world.sent == [("slow.example", ["a@slow.example"])]
+    assert len(waiting(home)) == 1
+    assert mailbox(home, "bob") == []
+
+
+def test_stopping_waits_no_longer_than_its_grace(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, stopgrace="0")
+
+    async def scenario() -> None:
+        world.gate = asyncio.Event()
+        queue(home, "a@slow.example")
+        runner = Runner(home)
+        task = asyncio.create_task(runner.run())
+        await until(lambda: world.most_at_once)
+        runner.stop()
+        await task
+
+    asyncio.run(scenario())
+    ((directory, found),) = waiting(home)
+    assert (directory, found.attempts) == ("new", 0)
+
+
+def test_a_disk_that_refuses_holds_the_entry_until_it_recovers(
+    home: Home, world: World, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    full = True
+
+    def fault(called: str, *args: Any) -> None:
+        if full and (called == "overwrite" or (called == "unlink" and "/queue/" in args[0])):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "fault", fault)
+    monkeypatch.setattr(attempt, "DISK_WAIT_S", 0.01)
+    queue(home, "bob@example.test")
+
+    async def scenario() -> None:
+        nonlocal full
+        async with running(home):
+            await until(lambda: any("verdict=waits" in line for line in lines))
+            full = False
+            await until(lambda: waiting(home) == [])
+
+    asyncio.run(scenario())
+    assert len(mailbox(home, "bob")) == 1
+
+
+def test_a_crash_loses_nothing_and_repeats_only_what_was_in_flight(tmp_path: Path, world: World) -> None:
+    """bob is delivered here, a@one.example elsewhere, b@one.example has to wait; the runner dies at every call of
+    `files`, and a second one finishes the work."""
+
+    def prepare(directory: Path) -> None:
+        world.sent.clear()
+        world.says = lambda domain, address: LATER if address.startswith("b") else OK
+        queue(make(directory), "bob@example.test", "a@one.example", "b@two.example")
+
+    def scenario(directory: Path) -> None:
+        once(Home(str(directory)))
+
+    for crash in crashes(tmp_path, scenario, prepare):
+        home = Home(str(crash.directory))
+        assert len(waiting(home)) == 1, crash
+        world.says = lambda domain, address: OK
+        age(home, 60)
+        once(home)
+        assert waiting(home) == [], crash
+        assert 1 <= len(mailbox(home, "bob")) <= 2, crash
+        sent = [address for _, addresses in world.sent for address in addresses]
+        assert 1 <= sent.count("a@one.example") <= 2, crash
+        assert sent.count("b@two.example") >= 1, crash
+        repeated = (len(mailbox(home, "bob")) - 1) + (sent.count("a@one.example") - 1)
+        if crash.variant == "kill":
+            assert repeated <= 2, crash
+        if crash.done:
+            assert repeated == 0, crash
