@@ -40,7 +40,7 @@ CHECKS = {
     "command": "mailkit.policy.command",
     "milter": "mailkit.policy.milter",
 }
-MOMENTS = ("connect", "helo", "mail", "rcpt", "data")
+MOMENTS = ("connect", "helo", "mail", "rcpt", "data", "accepted")
 MODES = ("on", "off", "note", "junk", "defer", "must")
 
 
@@ -72,7 +72,7 @@ class Chain:
     async def judge(self, moment: str, facts: Facts) -> Verdict | None:
         """The first verdict that refuses, or None.
 
-        Marks (junk, header) are put into `facts`; every verdict is appended to facts.notes for --explain.
+        Marks (junk, header) are put into `facts`.
         """
         steps = self._steps[moment]
         if not steps:
@@ -80,11 +80,13 @@ class Chain:
         facts.deadline = clock.monotonic() + self._budget_s
         for name, mode, check in steps:
             found = await self._asked(name, mode, check, moment, facts)
+            if found is not None:
+                found.by = name
+                found = _taken(found, mode)
+            if facts.notes is not None:
+                facts.notes.append((moment, name, found))
             if found is None:
                 continue
-            found.by = name
-            facts.notes.append(found)
-            found = _taken(found, mode)
             if found.kind == verdicts.ACCEPT:
                 return None
             if found.decisive:

@@ -27,6 +27,7 @@ class Facts:
     fields: header fields "Name: value" that checks want on top.   junk: why it is junk, "" when it is not.
     state: what checks keep from one moment to the next; `closers` are called when the session ends.
     deadline: by clock.monotonic(), the time by which the checks of this moment have to be through.
+    notes: (moment, check, verdict) of everything asked, for --explain; None in a real session.
     """
 
     __slots__ = (
@@ -73,7 +74,7 @@ class Facts:
         self.state: dict[str, object] = {}
         self.closers: list[Callable[[], None]] = []
         self.deadline = 0.0
-        self.notes: list[Verdict] = []
+        self.notes: list[tuple[str, str, Verdict | None]] | None = None
         self.forget_message()
 
     def forget_message(self) -> None:

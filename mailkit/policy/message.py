@@ -21,15 +21,16 @@ class Held:
     """Octets written once and read several times.
 
     The file lies in queue/tmp and is unlinked as soon as it is open: a crash leaves nothing. Temp when the disk
-    refuses it.
+    refuses it. A check may put another header in the place of the one that came.
     """
 
-    __slots__ = ("_fd", "_home", "_parts", "size")
+    __slots__ = ("_fd", "_header", "_home", "_parts", "size")
 
     def __init__(self, home: Home) -> None:
         self._home = home
         self._parts: list[bytes] = []
         self._fd = -1
+        self._header: tuple[int, bytes] | None = None  # octets of the old one, the new one
         self.size = 0
 
     def write(self, data: bytes) -> None:
@@ -54,7 +55,25 @@ class Held:
         return fd
 
     def pieces(self) -> Iterator[bytes]:
-        """Everything, in pieces of bounded size."""
+        """Everything, in pieces of bounded size: the header as it is now, the empty line, the body."""
+        skip = 0
+        if self._header is not None:
+            skip, block = self._header
+            yield block
+        for piece in self._stored():
+            if skip < len(piece):
+                yield piece[skip:] if skip else piece
+            skip = max(0, skip - len(piece))
+
+    def body(self) -> Iterator[bytes]:
+        """What follows the empty line, in pieces of bounded size."""
+        skip = len(self.header) + 1
+        for piece in self.pieces():
+            if skip < len(piece):
+                yield piece[skip:]
+            skip = max(0, skip - len(piece))
+
+    def _stored(self) -> Iterator[bytes]:
         at = 0
         while self._fd >= 0 and (piece := os.pread(self._fd, _PIECE_OCTETS, at)):
             at += len(piece)
@@ -64,8 +83,10 @@ class Held:
     @property
     def header(self) -> bytes:
         """The header block without the empty line; LF line ends."""
+        if self._header is not None:
+            return self._header[1]
         head = b""
-        for piece in self.pieces():
+        for piece in self._stored():
             head += piece
             if head.startswith(b"\n"):
                 return b""
@@ -73,6 +94,11 @@ class Held:
             if end >= 0:
                 return head[: end + 1]
         return head
+
+    def replace_header(self, block: bytes) -> None:
+        """Put another header block in the place of the present one; whole lines, LF line ends."""
+        before = self._header[0] if self._header is not None else len(self.header)
+        self._header = (before, block)
 
     def close(self) -> None:
         """Forget it."""

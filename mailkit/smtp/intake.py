@@ -167,6 +167,7 @@ async def deliver(session: Session, intake: Intake) -> Reply | None:
         _log(session, transaction, id, intake.size)
         session.messages += 1
         session.idle = session.errors = 0
+        await refusal.judge(session, "accepted")
     count = len(transaction.recipients) if session.settings.lmtp else 1
     session.reset()
     reply = Reply(250, "2.0.0", f"queued as {id}") if refused is None else refused.reply
