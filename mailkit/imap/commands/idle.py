@@ -11,6 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
+    from mailkit.maildir.folder import Folder
 
 
 async def idle(state: Session, reader: Reader) -> None:
@@ -18,7 +19,7 @@ async def idle(state: Session, reader: Reader) -> None:
     reader.end()
     state.conn.write(b"+ idling\r\n")
     # The watch comes first: what happens between it and the first look is seen twice rather than not at all.
-    watch = state.conn.watch(state.view.folder.watched) if state.view is not None else None
+    watch = state.conn.watch(directories(state.view.folder)) if state.view is not None else None
     try:
         line = await until_line(state)
     finally:
@@ -26,6 +27,11 @@ async def idle(state: Session, reader: Reader) -> None:
             watch.close()
     if line.upper() != b"DONE":
         raise Bad("IDLE ends with DONE")
+
+
+def directories(folder: Folder) -> list[str]:
+    """Where a change of the folder shows."""
+    return [f"{folder.directory}/new", f"{folder.directory}/cur"]
 
 
 async def until_line(state: Session) -> bytes:

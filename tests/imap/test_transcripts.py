@@ -1,0 +1,31 @@
+"""Whole sessions as dialogues, each replayed whole, octet by octet and cut at random."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailkit.imap.session import session
+from mailkit.users.passwd import Passwd
+from tests.harness.transcript import FakeTls, replay
+from tests.imap import mailboxes
+
+TRANSCRIPTS = sorted(Path(__file__).with_name("transcripts").glob("*.txt"))
+
+
+def kwargs(name: str) -> dict[str, object]:
+    """How the connection is, by the first part of the file's name: most dialogues begin logged in over a pipe."""
+    if name.startswith("tls-"):
+        return {"service": "imaps", "tls": FakeTls()}
+    if name.startswith("clear-"):
+        return {"service": "imap"}
+    return {"service": "imap", "peer": "", "can_starttls": False}
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+def test_transcript(path: Path, tmp_path: Path) -> None:
+    home = mailboxes.make(tmp_path)
+    stranger = path.stem.startswith(("tls-", "clear-", "pipe-"))
+    user = None if stranger else Passwd(home).lookup("alice@example.test")
+    replay(lambda conn: session(conn, home, user), path, fresh=lambda: mailboxes.fill(home), **kwargs(path.stem))
