@@ -36,8 +36,8 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
          .table                                     columns, see `table.Table`: .uids .marks .modseqs are arrays in UID
                                                     order; take it once per command, it is replaced when rows go
          .row(uid) -> int | None                    index into the columns, by bisection
-         .flags                                     dict marks -> b"\\\\Seen $Junk" (no parentheses), made on demand: a FETCH
-                                                    FLAGS of 100,000 is a dict look-up each
+         .flags                                     dict marks -> b"\\\\Seen $Junk" (no parentheses), made when asked:
+                                                    a FETCH FLAGS of 100,000 is a dict look-up each
          .mask(names, create=True) -> int           b"\\\\Seen", b"$Junk" ... -> bits of `marks`; `keywords.Full` when
                                                     26 keywords are taken; unknown ones count 0 without create
          .keywords -> list[bytes]                   defined keywords, for FLAGS / PERMANENTFLAGS
@@ -57,7 +57,7 @@ View     .uids, .count                              message n has uids[n-1]; onl
          .seq(uid) -> int | None
          .rows(first, last) -> (table, rows)        rows of messages first..last; a range when nothing is pending,
                                                     else a list with -1 for messages that are expunged but not yet told
-         .changes(expunges=True) -> Changes         after folder.sync() or at any time: what to tell the client, in order:
+         .changes(expunges=True) -> Changes         after folder.sync() or at any time: what to tell, in order:
            .expunged                                uids (for VANISHED); .sequence: their numbers in the order to send
            .exists                                  new count or None
            .changed                                 [(seq, uid)] whose flags changed, others' doing

@@ -37,7 +37,7 @@ class Delivery:
         self.directory = _folder(maildir, folder)
         self.unique = names.unique()
         self._tmp = f"{self.directory}/tmp/{self.unique}"
-        self._fd = _created(self.directory, self._tmp)
+        self._fd = _created(self.directory, self._tmp, self.directory != maildir)
         self.size = 0
         self._bare = 0  # line feeds without a carriage return before them
         self._after_cr = False
@@ -61,8 +61,9 @@ class Delivery:
     async def commit(
         self, flags: str = "", keywords: Iterable[bytes] = (), internaldate: float | None = None, cur: bool = False
     ) -> str:
-        """Publish the message and say where. flags: letters of file names; keywords: names, given letters of the folder.
+        """Publish the message and say where.
 
+        flags: letters of file names; keywords: names, which get letters of the folder; cur: into cur/ in any case;
         internaldate: seconds since 1970, kept as the file's time (Dovecot does the same).
         """
         flags += self._letters(keywords)
@@ -81,6 +82,26 @@ class Delivery:
             raise
         self._tmp = ""
         return final
+
+    async def settle(self, internaldate: float | None) -> str:
+        """Make the octets durable where they are, in tmp/, and say where: `transfer` gives it UID and name. OSError."""
+        settled = f"{self._tmp}.ready"
+        try:
+            if internaldate is not None:
+                files.utime(self._tmp, internaldate)
+            fd, self._fd = self._fd, -1
+            await files.publish(fd, self._tmp, settled)
+        except OSError:
+            self.abort()
+            raise
+        self._tmp = settled
+        return settled
+
+    def publish_now(self, final: str, internaldate: float) -> None:
+        """Publish under a given name, blocking. OSError."""
+        files.utime(self._tmp, internaldate)
+        fd, self._fd = self._fd, -1
+        files.publish_now(fd, self._tmp, final)
 
     def abort(self) -> None:
         """Leave nothing. Harmless when the message was committed."""
@@ -115,24 +136,23 @@ def _folder(maildir: str, folder: str) -> str:
     return Tree(maildir).path(folder)
 
 
-def _created(directory: str, path: str) -> int:
+def _created(directory: str, path: str, subfolder: bool) -> int:
     try:
         return files.create(path)
     except FileNotFoundError:
-        make_directories(directory)
+        make_directories(directory, subfolder)
         return files.create(path)
 
 
-def make_directories(directory: str) -> None:
-    """Make tmp/, new/ and cur/, and the mark of a Maildir++ folder, where they are missing."""
+def make_directories(directory: str, subfolder: bool) -> None:
+    """Make tmp/, new/ and cur/, and the mark of a Maildir++ folder, where they are missing; durable."""
     files.mkdir(directory)
     for name in ("cur", "new", "tmp"):
         files.mkdir(f"{directory}/{name}")
-    parent, name = os.path.split(directory)
-    if name.startswith(".") and not os.path.exists(f"{directory}/maildirfolder"):
+    if subfolder and not os.path.exists(f"{directory}/maildirfolder"):
         files.append(f"{directory}/maildirfolder", b"")
     files.sync_dir(directory)
-    files.sync_dir(parent or ".")
+    files.sync_dir(os.path.dirname(directory) or ".")
 
 
 async def share(source: str, maildir: str, folder: str = "") -> str:
@@ -145,7 +165,7 @@ async def share(source: str, maildir: str, folder: str = "") -> str:
     _, comma, sizes = base.partition(",")
     final = f"{directory}/new/{names.unique()}{comma}{sizes}"
     try:
-        _linked(source, final, directory)
+        _linked(source, final, directory, directory != maildir)
     except OSError as error:
         if error.errno not in (errno.EXDEV, errno.EPERM, errno.EMLINK, errno.EACCES, errno.ENOTSUP):
             raise
@@ -154,11 +174,11 @@ async def share(source: str, maildir: str, folder: str = "") -> str:
     return final
 
 
-def _linked(source: str, final: str, directory: str) -> None:
+def _linked(source: str, final: str, directory: str, subfolder: bool) -> None:
     try:
         files.link(source, final)
     except FileNotFoundError:
-        make_directories(directory)
+        make_directories(directory, subfolder)
         files.link(source, final)
 
 

@@ -1,0 +1,511 @@
+"""One folder as all sessions of this process share it: rows, UIDs, flags, and the operations on messages.
+
+`open` gives the same Folder to everybody who names the same path. A Folder knows the rows (`table.Table`), each
+session's numbering is its `view.View`. Operations that change something take the mutex (threads of `conn.offload`),
+then the lock of mailkit-log (processes), do it to the files, and write it to the log; whoever reads looks at columns
+that never move under him. Files are the truth: a flag is a rename, an expunge an unlink, and what another program does
+is found by `sync`. Names that changed under us are looked for once more before a message counts as gone.
+"""
+
+from __future__ import annotations
+
+import os
+from _thread import RLock
+
+from mailkit import clock, files
+from mailkit.maildir import journal, marks, names, pieces, sync, uidlist
+from mailkit.maildir.index import LOG, Index
+from mailkit.maildir.keywords import FlagText, Keywords
+from mailkit.maildir.state import CUR, State
+from mailkit.maildir.state import NEW as NEW_DIRTY
+from mailkit.maildir.table import NEW, ODD, Detail
+from mailkit.maildir.view import View
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from types import TracebackType
+
+    from mailkit.maildir.save import Delivery
+    from mailkit.maildir.table import Table
+
+_opened: dict[str, Folder] = {}
+_opening = RLock()
+_LONGEST_TOLD = 50_000
+_ALL = 0xFFFF_FFFF
+
+
+def open(path: str) -> Folder:
+    """The folder at `path`, shared; `close` it as often as you opened it. FileNotFoundError: there is none."""
+    with _opening:
+        folder = _opened.get(path)
+        if folder is None:
+            os.stat(path)
+            folder = _opened[path] = Folder(path)
+        folder.users += 1
+        return folder
+
+
+class Stored:
+    """What became of a STORE: UIDs whose flags are as wanted, those refused by UNCHANGEDSINCE, those gone."""
+
+    __slots__ = ("changed", "missing", "refused")
+
+    def __init__(self) -> None:
+        self.changed: list[int] = []
+        self.refused: list[int] = []
+        self.missing: list[int] = []
+
+
+class Folder:
+    """See the package's docstring for the whole interface. users: how many opened it."""
+
+    __slots__ = ("_keywords", "_views", "directory", "flags", "index", "mutex", "users", "writable")
+
+    def __init__(self, directory: str) -> None:
+        self.directory = directory
+        self.mutex = RLock()
+        self.users = 0
+        self.writable = os.access(directory, os.W_OK | os.X_OK)
+        self.index = Index(directory, self._recover)
+        self._keywords = Keywords(directory)
+        self._keywords.refresh()
+        self.flags = FlagText(self._keywords)
+        self._views: list[View] = []
+
+    # what is known
+
+    @property
+    def state(self) -> State:
+        """The numbers of the whole folder."""
+        return self.index.contents.state
+
+    @property
+    def table(self) -> Table:
+        """The rows. Take it once per command."""
+        return self.index.contents.table
+
+    @property
+    def uidvalidity(self) -> int:
+        return self.state.uidvalidity
+
+    @property
+    def uidnext(self) -> int:
+        return self.state.uidnext
+
+    @property
+    def highestmodseq(self) -> int:
+        return self.state.highestmodseq
+
+    @property
+    def guid(self) -> str:
+        """128 bits that name the folder wherever it is renamed to, in hexadecimal."""
+        return self.state.guid.hex()
+
+    @property
+    def keywords(self) -> list[bytes]:
+        """The keywords that have a letter."""
+        return [name for name in self._keywords.names if name is not None]
+
+    def row(self, uid: int) -> int | None:
+        """Where a message stands in the columns of `table`."""
+        return self.table.row(uid)
+
+    def vanished(self, since_modseq: int, uids: Sequence[int]) -> list[int]:
+        """Which of `uids` are expunged: after `since_modseq`, or all that are not here when that is not known any more.
+
+        RFC 7162 3.2.10.2 allows to tell more than happened since.
+        """
+        gone = self.index.contents.history.since(since_modseq)
+        if gone is not None:
+            wanted = uids if isinstance(uids, range) else set(uids)
+            return sorted(uid for uid in set(gone) if uid in wanted and self.table.row(uid) is None)
+        here = set(self.table.uids)
+        return [uid for uid in uids if uid not in here and uid < self.uidnext]
+
+    # keeping up with the disk
+
+    def stale(self) -> bool:
+        """Something changed, or may have changed, on disk. A few calls of stat(2)."""
+        state = self.state
+        try:
+            now = clock.now_ns()
+            if state.must_list_new(os.stat(f"{self.directory}/new").st_mtime_ns, now):
+                return True
+            if state.must_list_cur(os.stat(f"{self.directory}/cur").st_mtime_ns, now):
+                return True
+            if not state.knows_list(os.stat(f"{self.directory}/{uidlist.NAME}")):
+                return True
+        except FileNotFoundError:
+            return True
+        return self.index.changed() or self._keywords.changed()
+
+    def sync(self) -> None:
+        """Find out what changed. FileNotFoundError: the folder was deleted. Temp: it is locked by another program."""
+        with self.mutex:
+            if not self.stale() and not (self.table.fresh and self._taker()):
+                return
+            first = not self.state.uidvalidity and os.path.exists(f"{self.directory}/courierimapkeywords")
+            self._read_keywords()
+            taker = self._taker()
+            with self.index:
+                taken = sync.update(self, take=taker is not None)
+                if first:
+                    sync.import_courier_keywords(self)
+            if taker is not None:
+                taker.recent.update(taken)
+            self._forget_told()
+
+    def _taker(self) -> View | None:
+        """The session to which messages out of new/ are \\Recent; RFC 3501 2.3.2 leaves open which."""
+        if not self.writable:
+            return None
+        return next((view for view in self._views if not view.readonly), None)
+
+    def _read_keywords(self) -> None:
+        if self._keywords.refresh():
+            self.flags.clear()
+
+    def _forget_told(self) -> None:
+        """Drop from the lists of changes what every view has told."""
+        contents = self.index.contents
+        if len(contents.touched) + len(contents.gone) < _LONGEST_TOLD:
+            return
+        positions = [view.position for view in self._views] or [(len(contents.gone), len(contents.touched))]
+        gone, touched = min(p[0] for p in positions), min(p[1] for p in positions)
+        del contents.gone[:gone]
+        del contents.touched[:touched]
+        for view in self._views:
+            view.forget(gone, touched)
+
+    def forget(self) -> None:
+        """The folder is another than the index knows (UIDVALIDITY changed): begin anew."""
+        self.index.begin()
+
+    def _recover(self, table: Table) -> Detail:
+        """Names and sizes from dovecot-uidlist, for a snapshot that was damaged; the next look finds the rest."""
+        read = uidlist.read(self.directory)
+        bases = {uid: base for base, uid in read[0].uids.items()} if read else {}
+        detail = Detail()
+        for uid in table.uids:
+            base = bases.get(uid, b"")
+            detail.add(names.sizes(os.fsdecode(base))[1] or 0, base)
+        self.state.cur_mtime = self.state.new_mtime = 0
+        return detail
+
+    def commit(self, entries: Sequence[bytes]) -> None:
+        """Write entries that change no file."""
+        with self.mutex, self.index:
+            self.index.commit(*entries)
+
+    def list_lock(self) -> files.DotLock | _Unlocked:
+        """Dovecot's lock of the list of UIDs; none where we cannot write."""
+        return uidlist.locked(self.directory) if self.writable else _Unlocked()
+
+    def own_change(self) -> OwnChange:
+        """Around renames and unlinks of our own, so that they do not make us list the directories again."""
+        return OwnChange(self.directory, self.state)
+
+    # sessions
+
+    def view(self, readonly: bool = False) -> View:
+        """A session selects the folder; blocking. Errors of `sync`."""
+        view = View(self, readonly)
+        with self.mutex:
+            self._views.append(view)
+            try:
+                self.sync()
+            except BaseException:
+                self._views.remove(view)
+                raise
+        view.restart()
+        return view
+
+    def leave(self, view: View) -> None:
+        """A session deselects it."""
+        with self.mutex:
+            if view in self._views:
+                self._views.remove(view)
+
+    def close(self) -> None:
+        """One user less; with the last the memory is given back."""
+        with _opening:
+            self.users -= 1
+            if self.users == 0:
+                _opened.pop(self.directory, None)
+                self.index.close()
+
+    # flags
+
+    def mask(self, flags: Iterable[bytes], create: bool = True) -> int:
+        """Flags and keywords as bits. keywords.Full, ValueError: a keyword that cannot be defined; Temp: locked."""
+        bits, unknown = 0, []
+        for flag in flags:
+            bit = marks.BIT_OF_FLAG.get(flag.lower()) or self._keywords.bit(flag)
+            if bit is not None:
+                bits |= bit
+            elif not flag.startswith(b"\\"):
+                unknown.append(flag)
+        return bits | self._define(unknown) if create and unknown else bits
+
+    def _define(self, unknown: Iterable[bytes]) -> int:
+        bits = 0
+        with self.mutex, self.list_lock():
+            self._read_keywords()
+            before = list(self._keywords.names)
+            try:
+                for name in unknown:
+                    bits |= self._keywords.bit(name) or self._keywords.add(name)
+            except ValueError:
+                self._keywords.names = before
+                raise
+            if self._keywords.names != before:
+                self._keywords.write()
+                self.flags.clear()
+        return bits
+
+    def store(
+        self, uids: Iterable[int], add: int = 0, remove: int = 0, unchanged_since: int | None = None
+    ) -> Stored:
+        """Change flags: bits of `remove` off, then bits of `add` on. OSError: the file system refuses.
+
+        At most some hundred messages at a time when others share the event loop: a rename each.
+        """
+        stored = Stored()
+        with self.mutex, self.index:
+            table, changes = self.table, []
+            odd: list[tuple[int, bytes]] = []
+            with self.own_change():
+                for uid in uids:
+                    row = table.row(uid)
+                    if row is None:
+                        stored.missing.append(uid)
+                    elif unchanged_since is not None and table.modseqs[row] > unchanged_since:
+                        stored.refused.append(uid)
+                    else:
+                        change = self._rename(row, add, remove & ~marks.PASSED, odd)
+                        (stored.missing if change is None else stored.changed).append(uid)
+                        if change:
+                            changes.append((uid, *change))
+            if changes:
+                entries = [journal.marked(self.index.next_modseq(), changes)]
+                self.index.commit(*entries, *([journal.odd(odd)] if odd else []))
+        return stored
+
+    def _rename(
+        self, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
+    ) -> tuple[int, int] | tuple[()] | None:
+        """Give a message its new flags: (marks, where), () when it has them already, None when it is gone."""
+        table = self.table
+        old = table.marks[row]
+        new = (old & ~remove | add) & _ALL
+        if new == old and not table.where[row] & NEW:
+            return ()
+        base = table.detail.base(row)
+        name = marks.renamed(table.odd[table.uids[row]], new) if table.where[row] & ODD else base + marks.SUFFIX[new]
+        try:
+            files.rename(self.row_path(row), f"{self.directory}/cur/{os.fsdecode(name)}")
+        except FileNotFoundError:
+            found = self._locate(base)
+            if found is None:
+                return None
+            new = (marks.parse(os.path.basename(os.fsencode(found)))[1] & ~remove | add) & _ALL
+            name = base + marks.SUFFIX[new]
+            files.rename(found, f"{self.directory}/cur/{os.fsdecode(name)}")
+        if name != base + marks.SUFFIX[new]:
+            odd.append((table.uids[row], name))
+            return new, ODD
+        return new, 0
+
+    # files
+
+    def row_path(self, row: int) -> str:
+        """Where the file of a row is, as far as we know."""
+        table = self.table
+        where, base = table.where[row], table.detail.base(row)
+        if where & ODD:
+            base = table.odd.get(table.uids[row], base)
+        elif not where & NEW:
+            base += marks.SUFFIX[table.marks[row]]
+        return f"{self.directory}/{'new' if where & NEW else 'cur'}/{os.fsdecode(base)}"
+
+    def path(self, uid: int) -> str:
+        """Where a message is, looked for when it is not where it was. FileNotFoundError: it is gone."""
+        row = self.row(uid)
+        if row is None:
+            raise FileNotFoundError(uid)
+        path = self.row_path(row)
+        if os.path.lexists(path):
+            return path
+        found = self._locate(self.table.detail.base(row))
+        if found is None:
+            raise FileNotFoundError(path)
+        return found
+
+    def _locate(self, base: bytes) -> str | None:
+        """The file of a base, wherever another program moved it; the next `sync` looks for everything."""
+        self.state.cur_mtime = 0
+        for place in ("cur", "new"):
+            for name in os.listdir(os.fsencode(f"{self.directory}/{place}")):
+                if name.startswith(base) and name.partition(b":")[0] == base:
+                    return f"{self.directory}/{place}/{os.fsdecode(name)}"
+        return None
+
+    def open_file(self, uid: int) -> int:
+        """A descriptor for reading a message, which never waits (a FIFO in its place). OSError."""
+        row = self.row(uid)
+        if row is None:
+            raise FileNotFoundError(uid)
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
+        try:
+            return os.open(self.row_path(row), flags)
+        except FileNotFoundError:
+            return os.open(self.path(uid), flags)
+
+    def read(self, uid: int) -> bytes:
+        """The octets of a message, as they are on disk. OSError."""
+        return pieces.content(self, uid)[0]
+
+    def received(self, uid: int) -> int:
+        """INTERNALDATE: seconds since 1970. OSError."""
+        return int(os.stat(self.path(uid)).st_mtime)
+
+    def size(self, uid: int) -> int:
+        """RFC822.SIZE: octets with CRLF line ends. OSError: the file had to be read and cannot be."""
+        row = self.row(uid)
+        if row is None:
+            raise FileNotFoundError(uid)
+        if self.table.detail.sizes[row]:
+            return self.table.detail.sizes[row]
+        size = pieces.wire_size(self.read(uid))
+        if size:
+            self.commit([journal.sized([(uid, size)])])
+        return size
+
+    def parts(
+        self, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Callable[[bytes, int], Sequence[bytes]]
+    ) -> Iterator[bytes | None]:
+        """Cached pieces of rows of `table`, joined per message; see `pieces` and the package's docstring."""
+        return pieces.read(self, table, rows, kinds, build)
+
+    def expunge(self, uids: Iterable[int]) -> list[int]:
+        """Remove messages; the UIDs that are gone now. OSError: the file system refuses."""
+        with self.mutex, self.index:
+            gone = []
+            try:
+                with self.own_change():
+                    for uid in uids:
+                        row = self.row(uid)
+                        if row is not None:
+                            self._unlink(row)
+                            gone.append(uid)
+            finally:
+                if gone:
+                    self.went(gone)
+        return gone
+
+    def went(self, uids: Sequence[int]) -> None:
+        """The files of these were moved away; mutex and index are held."""
+        modseq = self.index.next_modseq()
+        self.index.commit(journal.gone(sorted(uids), [modseq] * len(uids)))
+
+    def _unlink(self, row: int) -> None:
+        try:
+            files.unlink(self.row_path(row))
+        except FileNotFoundError:
+            found = self._locate(self.table.detail.base(row))
+            if found is not None:
+                files.unlink(found)
+
+    # messages that come in: `transfer`
+
+    async def append(
+        self, messages: Sequence[tuple[Delivery, int, float | None]], offload: Callable[..., object] | None = None
+    ) -> list[int]:
+        """Take in deliveries (delivery, marks, internaldate or None); their UIDs. All or none; durable on return."""
+        from mailkit.maildir import transfer
+
+        return await transfer.append(self, messages, offload)
+
+    async def copy(self, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+        """Copy messages with their flags; (UIDs here, UIDs there) of those that were still here. All or none."""
+        from mailkit.maildir import transfer
+
+        return await transfer.copy(self, uids, target)
+
+    async def move(self, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+        """Move messages (RFC 6851): each is in exactly one of the folders at any time."""
+        from mailkit.maildir import transfer
+
+        return await transfer.move(self, uids, target)
+
+
+class OwnChange:
+    """Our own change of cur/ and new/: afterwards their times are known, though not for sure to be ours alone."""
+
+    __slots__ = ("_before", "_directory", "_state")
+
+    def __init__(self, directory: str, state: State) -> None:
+        self._directory, self._state = directory, state
+        self._before = (0, 0)
+
+    def __enter__(self) -> OwnChange:
+        self._before = self._times()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        state, (cur, new) = self._state, self._times()
+        if self._before[0] == state.cur_mtime != cur:
+            state.cur_mtime, state.dirty = cur, state.dirty | CUR
+        if self._before[1] == state.new_mtime != new:
+            state.new_mtime, state.dirty = new, state.dirty | NEW_DIRTY
+
+    def _times(self) -> tuple[int, int]:
+        try:
+            return os.stat(f"{self._directory}/cur").st_mtime_ns, os.stat(f"{self._directory}/new").st_mtime_ns
+        except FileNotFoundError:
+            return 0, 0
+
+
+class _Unlocked:
+    """Stands in for a lock in a folder where we cannot write one."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> _Unlocked:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return
+
+
+def status(path: str) -> State:
+    """The numbers of a folder as it is now; from the end of its log where nothing changed since. Errors of `sync`."""
+    state = _last_state(path)
+    if state is not None:
+        return state
+    folder = open(path)
+    try:
+        folder.sync()
+        return State.unpack(folder.state.pack())
+    finally:
+        folder.close()
+
+
+def _last_state(path: str) -> State | None:
+    """What the log says, if the directories are still as it says."""
+    try:
+        fd = os.open(f"{path}/{LOG}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            at = max(0, os.fstat(fd).st_size - journal.STATE_OCTETS)
+            state = journal.last_state(os.pread(fd, journal.STATE_OCTETS, at))
+        finally:
+            os.close(fd)
+        if state is None or not state.knows_list(os.stat(f"{path}/{uidlist.NAME}")):
+            return None
+        now = clock.now_ns()
+        if state.must_list_new(os.stat(f"{path}/new").st_mtime_ns, now):
+            return None
+        return None if state.must_list_cur(os.stat(f"{path}/cur").st_mtime_ns, now) else state
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,392 @@
+"""The two cache files of a folder: mailkit-log, appended to, and mailkit-index, a snapshot that saves its reading.
+
+    mailkit-log:  "mailkit-log 1\\n" 0 0  generation(8) edition(4) crc(4)  entries of `journal` ...
+
+Writers hold flock(2) on mailkit-log, first read what others appended, then append everything that belongs together in
+one write, a STATE last. Readers need no lock: an entry that does not verify is not there yet. A torn end is cut off by
+the next writer. A log is replaced only by another with a new generation, and by rename, so that a reader keeps what it
+has until it looks. Nothing here is fsynced: whatever a power failure leaves of it either verifies or is not used, and
+what it leaves out is found again in the directories. Files are read with pread, not mapped: when somebody cuts a
+mapped file the reading process is killed (SIGBUS), with everybody's sessions in it.
+
+When the cache cannot be written (permissions, disk full) the folder goes on in memory and the log says so.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from binascii import crc32
+
+from mailkit import clock, files, log
+from mailkit.exits import Temp
+from mailkit.maildir import journal
+from mailkit.maildir.snapshot import Snapshot, encode
+from mailkit.maildir.table import Source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import TracebackType
+
+    from mailkit.maildir.state import State
+    from mailkit.maildir.table import Detail, Table
+
+LOG, SNAPSHOT = "mailkit-log", "mailkit-index"
+EDITION = 1  # of what the kinds of pieces mean; pieces of another edition are not used
+_MAGIC = b"mailkit-log 1\n\0\0"
+_HEADER = struct.Struct("<16sQII")
+_WINDOW = 256 * 1024
+_WAIT_S = 30
+_SMALL_LOG = 1 << 20
+_REPLAY = 3000  # elements an open may have to replay, besides a sixteenth of the rows
+_ENTRY_ELEMENTS = 8  # what an entry costs beside its elements
+_ROWS_AT_ONCE = 500
+
+
+class Index:
+    """One process's knowledge of one folder's cache: `contents`, as of octet `end` of the log.
+
+    recover: makes names and sizes anew for a table whose snapshot proved damaged.
+    """
+
+    __slots__ = (
+        "_depth", "_held", "_inode", "_recover", "contents", "directory", "end", "generation", "replayed", "source",
+        "writable",
+    )  # fmt: skip
+
+    def __init__(self, directory: str, recover: Callable[[Table], Detail]) -> None:
+        self.directory = directory
+        self.contents = journal.Contents()
+        self.writable = True
+        self.end = self.generation = self.replayed = 0
+        self._recover = recover
+        self.source: Source | None = None
+        self._inode = 0
+        self._held = -1
+        self._depth = 0
+        self._open()
+
+    # opening
+
+    def _open(self) -> None:
+        """Load what is on disk; a log that is missing or no log is begun anew."""
+        try:
+            source = self._source()
+            self.generation = _generation(source.read(_HEADER.size, 0))
+        except FileNotFoundError:
+            self.begin()
+            return
+        except (OSError, ValueError) as error:
+            log.event("index", verdict="damaged", path=self.directory, error=str(error))
+            self.begin()
+            return
+        self._load(source)
+
+    def _source(self) -> Source:
+        """The log as it is now, opened."""
+        source = Source(os.open(f"{self.directory}/{LOG}", os.O_RDONLY | os.O_CLOEXEC))
+        self._inode = os.fstat(source.fd).st_ino
+        return source
+
+    def begin(self) -> None:
+        """An empty log, which makes whoever opens the folder look at the directories."""
+        self.contents = _carried(self.contents, journal.Contents())
+        start = self.contents.state.highestmodseq = clock.now_ns() // 1000
+        self.contents.state.floor = self.contents.history.floor = start
+        self._write_log(b"")
+
+    def _write_log(self, entries: bytes) -> None:
+        """Put a new log in the place of the old."""
+        self.generation = int(clock.token(8), 16) | 1
+        try:
+            files.replace(f"{self.directory}/{LOG}", _header(self.generation) + entries, durable=False)
+            self.source = self.contents.table.source = self._source()
+        except OSError as error:
+            self._fail(error)
+        self.end = _HEADER.size + len(entries)
+
+    def _fail(self, error: OSError) -> None:
+        if self.writable:
+            log.event("index", verdict="memory", path=self.directory, error=error.strerror)
+        self.writable = False
+
+    def _load(self, source: Source) -> None:
+        before, self.source = self.contents, source
+        self.contents, self.end = journal.Contents(), _HEADER.size
+        self.contents.history.floor = 0
+        snapshot = self._snapshot(source)
+        if snapshot is not None:
+            self.contents, self.end = snapshot
+        self.contents.table.source = source
+        self.replayed = 0
+        self._replay()
+        self.contents = _carried(before, self.contents)
+
+    def _snapshot(self, source: Source) -> tuple[journal.Contents, int] | None:
+        """The contents of mailkit-index and the offset of the log it reaches to; None when it does not fit this log."""
+        try:
+            fd = os.open(f"{self.directory}/{SNAPSHOT}", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        snapshot = None
+        try:
+            snapshot = Snapshot(fd)
+            if snapshot.generation != self.generation or snapshot.covered > os.fstat(source.fd).st_size:
+                return None
+            return snapshot.contents(self._recover), snapshot.covered
+        except (OSError, ValueError) as error:
+            log.event("index", verdict="damaged", path=self.directory, error=str(error))
+            return None
+        finally:
+            if snapshot is None:
+                os.close(fd)
+            else:
+                snapshot.close()
+
+    def _replay(self) -> None:
+        """Apply what stands behind `end`."""
+        if self.source is None:
+            return
+        for one, end in _entries(self.source.fd, self.end):
+            try:
+                self.contents.apply(one)
+            except (ValueError, IndexError, struct.error) as error:  # verified octets that make no sense
+                log.event("index", verdict="damaged", path=self.directory, offset=self.end, error=str(error))
+                break
+            self.end = end
+            self.replayed += one.count + _ENTRY_ELEMENTS
+        self.contents.history.floor = max(self.contents.history.floor, self.contents.state.floor)
+
+    def refresh(self) -> None:
+        """Learn what other processes wrote."""
+        if self.source is None:
+            return
+        try:
+            status = os.stat(f"{self.directory}/{LOG}")
+        except FileNotFoundError:
+            return  # deleted: it is begun anew by the next writer
+        if status.st_ino != self._inode:
+            self._open()
+        elif status.st_size > self.end:
+            self._replay()
+
+    def changed(self) -> bool:
+        """There is something to refresh."""
+        if self.source is None:
+            return False
+        try:
+            status = os.stat(f"{self.directory}/{LOG}")
+        except FileNotFoundError:
+            return True
+        return status.st_ino != self._inode or status.st_size != self.end
+
+    # writing
+
+    def __enter__(self) -> Index:
+        """Hold the writer's lock, knowing everything; may be nested. Temp: another writer keeps it."""
+        if self._depth == 0 and self.writable:
+            self._lock()
+            self.refresh()
+            self._cut_torn_end()
+        self._depth += 1
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            if error is None and self._held >= 0 and self._depth == 1:
+                self._tidy()
+        finally:
+            self._depth -= 1
+            if self._held >= 0 and not self._depth:
+                os.close(self._held)
+                self._held = -1
+
+    def _lock(self) -> None:
+        while True:
+            try:
+                fd = os.open(f"{self.directory}/{LOG}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+            except FileNotFoundError:
+                self._restart()
+                if not self.writable:
+                    return
+                continue
+            except OSError as error:
+                self._fail(error)
+                return
+            if not files.lock(fd, _WAIT_S):
+                os.close(fd)
+                raise Temp("mailbox is busy", code="4.2.0", detail=f"lock {self.directory}/{LOG}: {_WAIT_S} s")
+            if self._is_current(fd):
+                self._held = fd
+                return
+            os.close(fd)
+
+    def _restart(self) -> None:
+        """The log was deleted under us: write what we know into a new one."""
+        known = self.contents
+        self._write_log(b"".join(_whole(known)))
+        self.replayed = 0
+
+    def _is_current(self, fd: int) -> bool:
+        try:
+            return os.fstat(fd).st_ino == os.stat(f"{self.directory}/{LOG}").st_ino
+        except FileNotFoundError:
+            return False
+
+    def _cut_torn_end(self) -> None:
+        if self._held >= 0 and os.fstat(self._held).st_size > self.end:
+            log.event("index", verdict="torn", path=self.directory, offset=self.end)
+            files.truncate(self._held, self.end)
+            state = self.contents.state
+            state.cur_mtime = state.new_mtime = 0  # what was cut off is in the directories
+            state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
+
+    def next_modseq(self) -> int:
+        """A modseq for a change. It follows the clock in microseconds: it rises even when this cache was lost."""
+        return max(self.contents.state.highestmodseq + 1, clock.now_ns() // 1000)
+
+    def commit(self, *entries: bytes) -> None:
+        """Do what the entries say, and write them and the state behind them. Only with the lock held."""
+        contents, at = self.contents, self.end
+        for raw in entries:
+            head = journal.Head(raw)
+            one = head.entry(raw[journal.HEAD_OCTETS : journal.HEAD_OCTETS + head.checked], at)
+            assert one is not None
+            contents.apply(one)
+            self.replayed += one.count + _ENTRY_ELEMENTS
+            at += len(raw)
+        last = journal.stated(self._counted())
+        if self._held >= 0:
+            try:
+                files.write(self._held, b"".join((*entries, last)))
+            except OSError as error:
+                self._fail(error)
+                return
+        self.end = at + len(last)
+        self.replayed += _ENTRY_ELEMENTS
+
+    def _counted(self) -> State:
+        table, state = self.contents.table, self.contents.state
+        state.messages, state.unseen, state.deleted, state.fresh = len(table), table.unseen, table.deleted, table.fresh
+        state.size, state.unsized, state.floor = table.size, table.unsized, self.contents.history.floor
+        return state
+
+    # upkeep
+
+    def _tidy(self) -> None:
+        """Write a snapshot when an open would have much to replay; a new log when most of the old is dead."""
+        if self.replayed < _REPLAY + len(self.contents.table) // 16:
+            return
+        try:
+            if self.end > _SMALL_LOG and self.end > 2 * self._live():
+                self._compact()
+            data = encode(self.contents, self.generation, self.end)
+            files.replace(f"{self.directory}/{SNAPSHOT}", data, durable=False)
+            self.replayed = 0
+        except OSError as error:
+            self._fail(error)
+
+    def _live(self) -> int:
+        """Octets of the log that are still of use, at least."""
+        detail = self.contents.table.detail
+        pieces = sum(end for end, at in zip(detail.part_ends[-1], detail.part_at, strict=True) if at)
+        return pieces + len(detail.names)
+
+    def _compact(self) -> None:
+        """A new log: rows first, then their pieces in UID order."""
+        table, detail = self.contents.table, self.contents.table.detail
+        entries = _whole(self.contents)
+        rows = [row for row, at in enumerate(detail.part_at) if at]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            found = [
+                (table.uids[row], pieces)
+                for row in rows[start : start + _ROWS_AT_ONCE]
+                if (pieces := self.pieces(row)) is not None
+            ]
+            if found:
+                entries.append(journal.pieces(found))
+        entries.append(journal.stated(self._counted()))
+        self._write_log(b"".join(entries))
+        if self.writable:
+            self._load(self._source())
+
+    def pieces(self, row: int) -> list[bytes] | None:
+        """The pieces of a row; None when there are none or they do not verify."""
+        table, detail = self.contents.table, self.contents.table.detail
+        at = detail.part_at[row]
+        data = table.source.read(detail.part_ends[-1][row], at) if at and table.source else b""
+        if not at or crc32(data) != detail.part_crc[row]:
+            return None
+        ends = [column[row] for column in detail.part_ends]
+        return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+
+    def close(self) -> None:
+        """Let go of the file, once no table points into it."""
+        self.source = self.contents.table.source = None
+
+
+def _header(generation: int) -> bytes:
+    head = _HEADER.pack(_MAGIC, generation, EDITION, 0)
+    return head[:-4] + struct.pack("<I", crc32(head[:-4]))
+
+
+def _generation(raw: bytes) -> int:
+    """ValueError: not the header of a log of this edition."""
+    if len(raw) < _HEADER.size or crc32(raw[:-4]) != struct.unpack("<I", raw[-4:])[0]:
+        raise ValueError("no log header")
+    magic, generation, edition, _ = _HEADER.unpack(raw)
+    if magic != _MAGIC or edition != EDITION:
+        raise ValueError(f"edition {edition}")
+    return int(generation)
+
+
+def _entries(fd: int, at: int) -> Iterator[tuple[journal.Entry, int]]:
+    """Every entry from offset `at` on that verifies, with the offset behind it."""
+    window, start = b"", at
+    octets = os.fstat(fd).st_size
+    while at + journal.HEAD_OCTETS <= octets:
+        here = at - start
+        if here < 0 or here + journal.HEAD_OCTETS > len(window):
+            window, start, here = os.pread(fd, _WINDOW, at), at, 0
+        try:
+            head = journal.Head(window[here : here + journal.HEAD_OCTETS])
+        except (ValueError, struct.error):
+            return
+        end = at + journal.HEAD_OCTETS + head.length
+        if end > octets:
+            return
+        needed = journal.HEAD_OCTETS + head.checked
+        if here + needed > len(window):
+            window, start, here = os.pread(fd, max(_WINDOW, needed), at), at, 0
+        one = head.entry(window[here + journal.HEAD_OCTETS : here + needed], at)
+        if one is None:
+            return
+        yield one, end
+        at = end
+
+
+def _whole(contents: journal.Contents) -> list[bytes]:
+    """Entries that say all of the contents but the pieces."""
+    table, detail, history = contents.table, contents.table.detail, contents.history
+    entries = []
+    if len(table):
+        columns = zip(table.uids, table.marks, table.modseqs, table.where, detail.sizes, detail.bases(), strict=True)
+        entries.append(journal.added(list(columns)))
+    if table.odd:
+        entries.append(journal.odd(sorted(table.odd.items())))
+    if len(history.uids):
+        entries.append(journal.gone(history.uids, history.modseqs))
+    return entries
+
+
+def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
+    """What views must be told when the contents were read anew: what differs from before."""
+    now.touched, now.gone = before.touched, before.gone
+    if len(before.table):
+        here = set(now.table.uids)
+        now.gone.extend([uid for uid in before.table.uids if uid not in here])
+        last = before.state.highestmodseq
+        rows = zip(now.table.uids, now.table.modseqs, strict=True)
+        now.touched.extend([uid for uid, modseq in rows if modseq > last])
+    return now

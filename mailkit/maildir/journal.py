@@ -1,0 +1,302 @@
+"""The entries of mailkit-log, as octets: what was added, marked, expunged, measured; pieces. No file is touched here.
+
+    entry = head, table, bulk
+    head  = "MkLg" kind(1) 0 0 0 length(4) checked(4) modseq(8) count(4) crc(4)       little-endian, 32 octets
+
+length is that of table and bulk together, checked that of the table alone; crc is CRC-32 of the head before it and the
+table. Pieces are bulk: each has its own checksum in the table, verified when it is first used. An entry that does
+not verify ends the log: a writer cuts it off there, a reader waits.
+
+    ADD   uids marks modseqs(8) where(1) sizes(8) name lengths(1) names          PART  uids crcs ends(8 x 4) | pieces
+    MARK  uids marks where(1)         GONE  uids modseqs(8)         SIZE  uids sizes(8)
+    ODD   uids lengths(4) names       STATE `maildir.state`; the last entry of everything written at once
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+from binascii import crc32
+
+from mailkit.maildir import state
+from mailkit.maildir.table import KINDS, ODD, UNCHECKED, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ADD, MARK, GONE, ODDS, PART, SIZE, STATE = range(1, 8)
+_HEAD = struct.Struct("<4sB3xIIQI")
+_CRC = struct.Struct("<I")
+HEAD_OCTETS = _HEAD.size + _CRC.size
+STATE_OCTETS = HEAD_OCTETS + state.OCTETS
+_MAGIC = b"MkLg"
+_MOST = 1 << 31
+_HISTORY = 20_000  # expunges remembered
+
+
+class Entry:
+    """One entry as read. bulk_at: where its bulk stands in the file."""
+
+    __slots__ = ("bulk_at", "count", "kind", "modseq", "table")
+
+    def __init__(self, kind: int, modseq: int, count: int, table: bytes, bulk_at: int) -> None:
+        self.kind = kind
+        self.modseq = modseq
+        self.count = count
+        self.table = table
+        self.bulk_at = bulk_at
+
+
+class Head:
+    """The head of an entry whose table is still to be read."""
+
+    __slots__ = ("checked", "count", "kind", "length", "modseq", "raw")
+
+    def __init__(self, raw: bytes) -> None:
+        """ValueError: no head."""
+        magic, self.kind, self.length, self.checked, self.modseq, self.count = _HEAD.unpack_from(raw)
+        if magic != _MAGIC or self.checked > self.length or self.length > _MOST:
+            raise ValueError("no entry here")
+        self.raw = raw
+
+    def entry(self, table: bytes, at: int) -> Entry | None:
+        """The entry that stands at offset `at`; None when it does not verify."""
+        crc = crc32(table, crc32(self.raw[: _HEAD.size]))
+        if len(table) != self.checked or crc != _CRC.unpack_from(self.raw, _HEAD.size)[0]:
+            return None
+        return Entry(self.kind, self.modseq, self.count, table, at + HEAD_OCTETS + self.checked)
+
+
+def entry(kind: int, modseq: int, count: int, table: bytes, bulk: bytes = b"") -> bytes:
+    """An entry as it is written."""
+    head = _HEAD.pack(_MAGIC, kind, len(table) + len(bulk), len(table), modseq, count)
+    return b"".join((head, _CRC.pack(crc32(table, crc32(head))), table, bulk))
+
+
+def added(rows: Sequence[tuple[int, int, int, int, int, bytes]]) -> bytes:
+    """rows: (uid, marks, modseq, where, wire size or 0, base) in UID order."""
+    uids, marks, modseqs, where, sizes, bases = zip(*rows, strict=True)
+    table = b"".join(
+        (
+            array("I", uids).tobytes(),
+            array("I", marks).tobytes(),
+            array("Q", modseqs).tobytes(),
+            bytes(where).translate(UNCHECKED),
+            array("Q", sizes).tobytes(),
+            bytes(map(len, bases)),
+            *bases,
+        )
+    )
+    return entry(ADD, max(modseqs), len(rows), table)
+
+
+def marked(modseq: int, rows: Sequence[tuple[int, int, int]]) -> bytes:
+    """rows: (uid, marks, where)."""
+    uids, marks, where = zip(*rows, strict=True)
+    return entry(MARK, modseq, len(rows), array("I", uids).tobytes() + array("I", marks).tobytes() + bytes(where))
+
+
+def gone(uids: Sequence[int], modseqs: Sequence[int]) -> bytes:
+    """Expunged messages."""
+    return entry(GONE, max(modseqs), len(uids), array("I", uids).tobytes() + array("Q", modseqs).tobytes())
+
+
+def odd(rows: Sequence[tuple[int, bytes]]) -> bytes:
+    """rows: (uid, whole file name)."""
+    uids, found = zip(*rows, strict=True)
+    lengths = array("I", map(len, found)).tobytes()
+    return entry(ODDS, 0, len(rows), array("I", uids).tobytes() + lengths + b"".join(found))
+
+
+def sized(rows: Sequence[tuple[int, int]]) -> bytes:
+    """rows: (uid, wire size)."""
+    uids, sizes = zip(*rows, strict=True)
+    return entry(SIZE, 0, len(rows), array("I", uids).tobytes() + array("Q", sizes).tobytes())
+
+
+def pieces(rows: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
+    """rows: (uid, its KINDS pieces)."""
+    crcs, bulk = array("I"), []
+    ends = [array("I") for _ in range(KINDS)]
+    for _, found in rows:
+        whole = b"".join(found)
+        crcs.append(crc32(whole))
+        bulk.append(whole)
+        end = 0
+        for kind, piece in enumerate(found):
+            end += len(piece)
+            ends[kind].append(end)
+    table = array("I", [uid for uid, _ in rows]).tobytes() + crcs.tobytes() + b"".join(e.tobytes() for e in ends)
+    return entry(PART, 0, len(rows), table, b"".join(bulk))
+
+
+def stated(known: state.State) -> bytes:
+    """The end of what is written at once."""
+    return entry(STATE, known.highestmodseq, 1, known.pack())
+
+
+def last_state(tail: bytes) -> state.State | None:
+    """The state in the last octets of a log; None when they are no whole entry."""
+    if len(tail) < STATE_OCTETS:
+        return None
+    raw = tail[-STATE_OCTETS:]
+    try:
+        head = Head(raw)
+    except ValueError:
+        return None
+    whole = head.entry(raw[HEAD_OCTETS:], 0)
+    return state.State.unpack(whole.table) if whole and whole.kind == STATE else None
+
+
+class History:
+    """Which messages were expunged when: whole for everything after `floor`."""
+
+    __slots__ = ("floor", "modseqs", "uids")
+
+    def __init__(self, floor: int = 0) -> None:
+        self.uids = array("I")
+        self.modseqs = array("Q")
+        self.floor = floor
+
+    def add(self, uids: array[int], modseqs: array[int]) -> None:
+        """Remember; the oldest are forgotten when there are too many."""
+        self.uids.extend(uids)
+        self.modseqs.extend(modseqs)
+        if len(self.uids) > 2 * _HISTORY:
+            old = len(self.uids) - _HISTORY
+            self.floor = max(self.floor, *self.modseqs[:old])
+            self.uids, self.modseqs = self.uids[old:], self.modseqs[old:]
+
+    def since(self, modseq: int) -> list[int] | None:
+        """UIDs expunged after `modseq`; None when that is not known any more."""
+        if modseq < self.floor:
+            return None
+        return [uid for uid, at in zip(self.uids, self.modseqs, strict=True) if at > modseq]
+
+
+class Contents:
+    """Everything an index knows. touched, gone: UIDs that changed or went since somebody emptied them."""
+
+    __slots__ = ("elements", "gone", "history", "state", "table", "touched")
+
+    def __init__(self) -> None:
+        self.table = Table()
+        self.state = state.State()
+        self.history = History()
+        self.touched = array("I")
+        self.gone = array("I")
+        self.elements = 0  # applied since the snapshot: what an open has to do again
+
+    def apply(self, one: Entry) -> None:
+        """Do what an entry says."""
+        _APPLY[one.kind](self, one) if one.kind in _APPLY else None
+        self.elements += one.count
+        self.state.highestmodseq = max(self.state.highestmodseq, one.modseq)
+
+
+class _Columns:
+    """Reads the columns of a table one after the other."""
+
+    __slots__ = ("at", "count", "table")
+
+    def __init__(self, one: Entry) -> None:
+        self.table, self.count, self.at = one.table, one.count, 0
+
+    def numbers(self, typecode: str) -> array[int]:
+        column = array(typecode)
+        end = self.at + column.itemsize * self.count
+        column.frombytes(self.table[self.at : end])
+        self.at = end
+        return column
+
+    def octets(self) -> bytes:
+        self.at += self.count
+        return self.table[self.at - self.count : self.at]
+
+    def names(self, lengths: Sequence[int]) -> list[bytes]:
+        found = []
+        for length in lengths:
+            found.append(self.table[self.at : self.at + length])
+            self.at += length
+        return found
+
+
+def _add(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    uids, marks, modseqs = columns.numbers("I"), columns.numbers("I"), columns.numbers("Q")
+    where, sizes = columns.octets(), columns.numbers("Q")
+    bases = columns.names(columns.octets())
+    table = contents.table
+    if not len(table):
+        table.fill(uids, marks, modseqs, where, sizes, bases)
+    else:
+        last = table.uids[-1]
+        for row in zip(uids, marks, modseqs, where, sizes, bases, strict=True):
+            if row[0] > last:
+                table.add(*row)
+    contents.state.top = max(contents.state.top, *uids)
+
+
+def _mark(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    uids, marks, where = columns.numbers("I"), columns.numbers("I"), columns.octets()
+    table = contents.table
+    for uid, mark, place in zip(uids, marks, where, strict=True):
+        row = table.row(uid)
+        if row is not None:
+            table.mark(row, mark, one.modseq, place)
+    contents.touched.extend(uids)
+
+
+def _gone(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    uids, modseqs = columns.numbers("I"), columns.numbers("Q")
+    here = {uid for uid in uids if contents.table.row(uid) is not None}
+    if here:
+        contents.table = contents.table.without(here)
+        contents.gone.extend(sorted(here))
+    contents.history.add(uids, modseqs)
+
+
+def _odd(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    uids = columns.numbers("I")
+    for uid, name in zip(uids, columns.names(columns.numbers("I")), strict=True):
+        row = contents.table.row(uid)
+        if row is not None:
+            contents.table.odd[uid] = name
+            contents.table.where[row] |= ODD
+
+
+def _sizes(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    for uid, size in zip(columns.numbers("I"), columns.numbers("Q"), strict=True):
+        row = contents.table.row(uid)
+        if row is not None:
+            contents.table.set_size(row, size)
+
+
+def _pieces(contents: Contents, one: Entry) -> None:
+    columns = _Columns(one)
+    uids, crcs = columns.numbers("I"), columns.numbers("I")
+    ends = [columns.numbers("I") for _ in range(KINDS)]
+    table, detail, at = contents.table, contents.table.detail, one.bulk_at
+    for i, uid in enumerate(uids):
+        row = table.row(uid)
+        if row is not None:
+            detail.part_at[row] = at
+            detail.part_crc[row] = crcs[i]
+            for kind in range(KINDS):
+                detail.part_ends[kind][row] = ends[kind][i]
+        at += ends[KINDS - 1][i]
+
+
+def _state(contents: Contents, one: Entry) -> None:
+    top = contents.state.top
+    contents.state = state.State.unpack(one.table)
+    contents.state.top = max(contents.state.top, top)
+
+
+_APPLY = {ADD: _add, MARK: _mark, GONE: _gone, ODDS: _odd, PART: _pieces, SIZE: _sizes, STATE: _state}
+

@@ -1,0 +1,202 @@
+"""Looking at cur/ and new/, and what differs from the rows we have. Reads directories; changes nothing.
+
+new/ is listed before cur/: a message another program moves in between is then seen twice, not missed. A name that is
+missing may be one that was renamed while the directory was read; it is only believed gone when a second listing misses
+it too, or when the directory had not changed for longer than the clock's grain.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from mailkit import clock
+from mailkit.maildir import marks
+from mailkit.maildir.state import CUR, NEW, settled
+from mailkit.maildir.table import NEW as IN_NEW
+from mailkit.maildir.table import ODD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.maildir.state import State
+    from mailkit.maildir.table import Table
+
+
+class Place:
+    """One directory as it was seen: names None when it did not have to be listed."""
+
+    __slots__ = ("cost", "looked", "mtime", "names", "path", "plain", "racy")
+
+    def __init__(self, path: str) -> None:
+        """OSError: FileNotFoundError when it is missing."""
+        self.path = path
+        status = os.stat(path)
+        self.mtime = status.st_mtime_ns
+        self.plain = status.st_nlink == 2  # no directories inside, on file systems that count so
+        self.names: list[bytes] | None = None
+        self.looked = self.cost = 0
+        self.racy = False
+
+    def list(self) -> None:
+        """Read the names; those that begin with a dot are no messages."""
+        self.looked = clock.now_ns()
+        self.names = [name for name in os.listdir(os.fsencode(self.path)) if name[:1] != b"."]
+        self.cost = clock.now_ns() - self.looked
+        changed = os.stat(self.path).st_mtime_ns != self.mtime
+        self.racy = changed or not settled(self.mtime, self.looked)
+
+    def list_again(self) -> None:
+        """A second listing, added to the first: nothing that was only renamed meanwhile is missing from both."""
+        assert self.names is not None
+        again = os.listdir(os.fsencode(self.path))
+        self.names = list({*self.names, *(name for name in again if name[:1] != b".")})
+
+    def is_message(self, name: bytes) -> bool:
+        """A file that nobody removed meanwhile, not a directory. Asked only where directories are possible."""
+        try:
+            return not stat.S_ISDIR(os.stat(os.fsencode(self.path) + b"/" + name).st_mode)
+        except OSError:
+            return False
+
+
+class Look:
+    """Both directories, listed as far as the state says they must be."""
+
+    __slots__ = ("cur", "new")
+
+    def __init__(self, directory: str, state: State, everything: bool = False) -> None:
+        self.new = Place(f"{directory}/new")
+        self.cur = Place(f"{directory}/cur")
+        now = clock.now_ns()
+        if everything or state.must_list_new(self.new.mtime, now):
+            self.new.list()
+        if everything or state.must_list_cur(self.cur.mtime, now):
+            self.cur.list()
+
+    @property
+    def nothing(self) -> bool:
+        """Neither had to be listed."""
+        return self.new.names is None and self.cur.names is None
+
+    def note(self, state: State) -> None:
+        """Remember what was seen."""
+        if self.cur.names is not None:
+            state.cur_mtime, state.cur_listed, state.cur_cost = self.cur.mtime, self.cur.looked, self.cur.cost
+            state.dirty = state.dirty & ~CUR | CUR * self.cur.racy
+        if self.new.names is not None:
+            state.new_mtime, state.new_listed, state.new_cost = self.new.mtime, self.new.looked, self.new.cost
+            state.dirty = state.dirty & ~NEW | NEW * self.new.racy
+
+
+class Stranger:
+    """A file that is no row yet. fresh: in new/."""
+
+    __slots__ = ("base", "fresh", "marks", "name", "odd")
+
+    def __init__(self, name: bytes, fresh: bool) -> None:
+        self.name = name
+        self.base, self.marks, self.odd = marks.parse(name)
+        self.fresh = fresh
+        if fresh:
+            self.odd = self.base != name
+
+    @property
+    def where(self) -> int:
+        """The bits of `table.Table.where`."""
+        return IN_NEW * self.fresh | ODD * self.odd
+
+
+class Difference:
+    """What the directories say against the rows.
+
+    moved: (row, Stranger) whose file has another name or place; vanished: rows without a file; strangers: files
+    without a row; doubles: files whose base another file has too.
+    """
+
+    __slots__ = ("doubles", "moved", "strangers", "vanished")
+
+    def __init__(self) -> None:
+        self.moved: list[tuple[int, Stranger]] = []
+        self.vanished: list[int] = []
+        self.strangers: list[Stranger] = []
+        self.doubles: list[Stranger] = []
+
+
+def compare(table: Table, look: Look) -> Difference:
+    """The difference, as far as the directories were listed."""
+    rows = _Rows(table, look)
+    missing = rows.missing()
+    if missing and look.cur.names is None:
+        look.cur.list()  # what left new/ went to cur/, or is gone
+        rows = _Rows(table, look)
+        missing = rows.missing()
+    found = _match(table, missing, rows.strangers())
+    if found.vanished and (look.cur.racy or look.new.racy):
+        for place in (look.new, look.cur):
+            if place.names is not None:
+                place.list_again()
+        found = _match(table, rows.missing(), rows.strangers())
+    return found
+
+
+class _Rows:
+    """The file names we expect in each directory that was listed."""
+
+    __slots__ = ("cur", "look", "new")
+
+    def __init__(self, table: Table, look: Look) -> None:
+        self.look = look
+        self.cur: dict[bytes, int] = {}
+        self.new: dict[bytes, int] = {}
+        if look.cur.names is None and not table.fresh:
+            return
+        suffix, odd, uids = marks.SUFFIX, table.odd, table.uids
+        columns = zip(table.detail.bases(), table.marks, table.where, strict=False)
+        for row, (base, mark, where) in enumerate(columns):
+            if where & ODD and uids[row] in odd:
+                name = odd[uids[row]]
+            else:
+                name = base if where & IN_NEW else base + suffix[mark]
+            if where & IN_NEW:
+                self.new[name] = row
+            else:
+                self.cur[name] = row
+
+    def missing(self) -> list[int]:
+        """Rows whose file is not where it was."""
+        gone = []
+        for place, known in ((self.look.cur, self.cur), (self.look.new, self.new)):
+            if place.names is not None and known:
+                names = set(place.names)
+                gone += [row for name, row in known.items() if name not in names]
+        return gone
+
+    def strangers(self) -> list[Stranger]:
+        """Files that are not as any row says; those of cur/ first."""
+        found = []
+        for place, known, fresh in ((self.look.cur, self.cur, False), (self.look.new, self.new, True)):
+            for name in place.names or ():
+                if name not in known and (place.plain or place.is_message(name)):
+                    found.append(Stranger(name, fresh))
+        return found
+
+
+def _match(table: Table, missing: list[int], strangers: list[Stranger]) -> Difference:
+    found = Difference()
+    detail = table.detail
+    lost = {detail.base(row): row for row in missing}
+    seen: set[bytes] = set()
+    if len(strangers) > 8 and len(table) > len(missing):
+        seen.update(detail.bases())
+        seen.difference_update(lost)
+    for one in strangers:
+        row = lost.pop(one.base, None)
+        if row is not None:
+            found.moved.append((row, one))
+        elif one.base in seen or not one.base or b"\n" in one.base or b"\r" in one.base or len(one.base) > 255:
+            found.doubles.append(one)
+        else:
+            found.strangers.append(one)
+        seen.add(one.base)
+    found.vanished = list(lost.values())
+    return found

@@ -1,0 +1,183 @@
+"""mailkit-index: the table as it was at some offset of mailkit-log, in columns that are read with a few calls.
+
+    header   "mailkit-index 1" 10  generation(8) covered(8) rows(4) gone(4) odd(4) names(8) core crc(4) detail crc(4)
+             `maildir.state` (160)  crc(4)
+    core     uids(4) marks(4) modseqs(8) where(1) per row; expunged uids(4) modseqs(8); odd: uid(4) length(4) name
+    detail   sizes(8) name_at(4) name_len(1) part_at(8) part_crc(4) part_ends(8 x 4) per row; names
+
+All little-endian columns, one behind the other. generation names the mailkit-log it belongs to, covered the octets
+of it that are already in here. The file is replaced as a whole and never trusted: three checksums, one for each part
+that is read at its own time. It is not fsynced; whatever a power failure makes of it fails them.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from array import array
+from binascii import crc32
+
+from mailkit import log
+from mailkit.maildir import state
+from mailkit.maildir.journal import Contents
+from mailkit.maildir.table import KINDS, UNCHECKED, Detail, Table
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_MAGIC = b"mailkit-index 1\n"
+_HEADER = struct.Struct("<16sQQIIIQII")
+_CRC = struct.Struct("<I")
+HEADER_OCTETS = _HEADER.size + state.OCTETS + _CRC.size
+_CORE_ROW = 4 + 4 + 8 + 1
+_GONE_ROW = 4 + 8
+_DETAIL_ROW = 8 + 4 + 1 + 8 + 4 + 4 * KINDS
+
+
+def encode(contents: Contents, generation: int, covered: int) -> bytes:
+    """The whole file."""
+    table, detail = contents.table, contents.table.detail
+    bases = detail.bases()
+    lengths = bytes(map(len, bases))
+    places, at = array("I"), 0
+    for length in lengths:
+        places.append(at)
+        at += length
+    core = b"".join(
+        (
+            table.uids.tobytes(),
+            table.marks.tobytes(),
+            table.modseqs.tobytes(),
+            table.where.translate(UNCHECKED),
+            contents.history.uids.tobytes(),
+            contents.history.modseqs.tobytes(),
+            odd := _odd_names(table),
+        )
+    )
+    rest = b"".join(
+        (
+            detail.sizes.tobytes(),
+            places.tobytes(),
+            lengths,
+            detail.part_at.tobytes(),
+            detail.part_crc.tobytes(),
+            *(ends.tobytes() for ends in detail.part_ends),
+            *bases,
+        )
+    )
+    header = _HEADER.pack(
+        _MAGIC, generation, covered, len(table), len(contents.history.uids), len(odd), at, crc32(core), crc32(rest)
+    )
+    header += contents.state.pack()
+    return b"".join((header, _CRC.pack(crc32(header)), core, rest))
+
+
+def _odd_names(table: Table) -> bytes:
+    return b"".join(struct.pack("<II", uid, len(name)) + name for uid, name in sorted(table.odd.items()))
+
+
+class Snapshot:
+    """An open mailkit-index whose header verified: .generation, .covered."""
+
+    __slots__ = (
+        "_core_crc", "_detail_crc", "_fd", "_gone", "_names", "_odd", "_rows", "covered", "generation", "state",
+    )  # fmt: skip
+
+    def __init__(self, fd: int) -> None:
+        """ValueError: not one, or damaged. Owns `fd` from the end of the constructor on."""
+        raw = os.pread(fd, HEADER_OCTETS, 0)
+        if len(raw) < HEADER_OCTETS or not raw.startswith(_MAGIC):
+            raise ValueError("no index")
+        if crc32(raw[: -_CRC.size]) != _CRC.unpack_from(raw, HEADER_OCTETS - _CRC.size)[0]:
+            raise ValueError("header does not verify")
+        (
+            _, self.generation, self.covered, self._rows, self._gone, self._odd, self._names,
+            self._core_crc, self._detail_crc,
+        ) = _HEADER.unpack_from(raw)  # fmt: skip
+        self.state = state.State.unpack(raw, _HEADER.size)
+        self._fd = fd
+
+    def contents(self, recover: Callable[[Table], Detail]) -> Contents:
+        """What it holds; the detail is loaded later. ValueError: damaged.
+
+        recover: makes the detail anew should it turn out to be damaged when it is wanted.
+        """
+        octets = _CORE_ROW * self._rows + _GONE_ROW * self._gone + self._odd
+        core = os.pread(self._fd, octets, HEADER_OCTETS)
+        if len(core) != octets or crc32(core) != self._core_crc:
+            raise ValueError("columns do not verify")
+        contents = Contents()
+        table = contents.table
+        at = 0
+        for column in (table.uids, table.marks, table.modseqs):
+            at = _fill(column, core, at, self._rows)
+        table.where = bytearray(core[at : at + self._rows])
+        at = _fill(contents.history.uids, core, at + self._rows, self._gone)
+        at = _fill(contents.history.modseqs, core, at, self._gone)
+        table.odd = _read_odd(core[at:])
+        known = contents.state = self.state
+        contents.history.floor = known.floor
+        table.unseen, table.deleted, table.fresh = known.unseen, known.deleted, known.fresh
+        table.size, table.unsized = known.size, known.unsized
+        at = HEADER_OCTETS + octets
+        table.load_later(_Later(self._fd, at, self._rows, self._names, self._detail_crc, recover, table))
+        self._fd = -1
+        return contents
+
+    def close(self) -> None:
+        """Close the file unless `contents` has handed it on."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class _Later:
+    """Loads the detail when it is first wanted."""
+
+    __slots__ = ("_at", "_crc", "_fd", "_names", "_recover", "_rows", "_table")
+
+    def __init__(
+        self, fd: int, at: int, rows: int, names: int, crc: int, recover: Callable[[Table], Detail], table: Table
+    ) -> None:
+        self._fd, self._at, self._rows, self._names, self._crc = fd, at, rows, names, crc
+        self._recover, self._table = recover, table
+
+    def __call__(self) -> Detail:
+        octets = _DETAIL_ROW * self._rows + self._names
+        data = os.pread(self._fd, octets, self._at)
+        self.close()
+        if len(data) != octets or crc32(data) != self._crc:
+            log.event("index", verdict="damaged", part="detail", rows=self._rows)
+            return self._recover(self._table)
+        detail = Detail()
+        at = _fill(detail.sizes, data, 0, self._rows)
+        at = _fill(detail.name_at, data, at, self._rows)
+        detail.name_len = bytearray(data[at : at + self._rows])
+        at = _fill(detail.part_at, data, at + self._rows, self._rows)
+        for column in (detail.part_crc, *detail.part_ends):
+            at = _fill(column, data, at, self._rows)
+        detail.names = bytearray(data[at:])
+        return detail
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    __del__ = close
+
+
+def _fill(column: array[int], data: bytes, at: int, rows: int) -> int:
+    end = at + column.itemsize * rows
+    column.frombytes(data[at:end])
+    return end
+
+
+def _read_odd(data: bytes) -> dict[int, bytes]:
+    odd, at = {}, 0
+    while at + 8 <= len(data):
+        uid, length = struct.unpack_from("<II", data, at)
+        odd[uid] = data[at + 8 : at + 8 + length]
+        at += 8 + length
+    return odd

@@ -1,0 +1,264 @@
+"""The rows of a folder, one per message in UID order, as columns of machine numbers: 100,000 messages are no objects.
+
+`Table` has what SELECT, FETCH FLAGS and SEARCH need and is loaded when a folder is opened; `Detail` has what finds
+file names and cached pieces and is loaded at the first use. Only `journal` changes them, with the folder's mutex held.
+Readers need no lock: rows are added at the end, the UID last, and when rows go a new Table takes the place of the old
+one, which stays whole for whoever still looks at it.
+"""
+
+from __future__ import annotations
+
+import os
+from array import array
+from bisect import bisect_left
+from itertools import compress
+
+from mailkit.maildir.marks import DELETED, SEEN
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeVar
+
+    Column = TypeVar("Column", array[int], bytearray)
+
+KINDS = 8
+NEW = 1  # `where` bits: the file is in new/
+ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
+CHECKED = 4  # the checksum of its pieces was verified by this process; never written
+UNCHECKED = bytes(octet & ~CHECKED for octet in range(256))  # for translate
+
+_FEW = 24  # rows below which deleting from a copy beats copying what stays
+
+
+class Cut:
+    """Takes the same rows out of each column: cut(column) is a copy without them."""
+
+    __slots__ = ("_keep", "_rows")
+
+    def __init__(self, rows: list[int]) -> None:
+        self._rows = sorted(rows, reverse=True)
+        self._keep = bytearray()
+
+    def __call__(self, column: Column) -> Column:
+        if len(self._rows) <= _FEW:
+            left = column[:]
+            for row in self._rows:
+                del left[row]
+            return left
+        if not self._keep:
+            self._keep = bytearray(b"\1") * len(column)
+            for row in self._rows:
+                self._keep[row] = 0
+        kept = compress(column, self._keep)
+        return bytearray(kept) if isinstance(column, bytearray) else array(column.typecode, kept)
+
+
+class Detail:
+    """names: every base one behind the other; row i's is names[name_at[i]:][:name_len[i]].
+
+    sizes: octets on the wire, 0 while not known. part_at: where its pieces stand in mailkit-log, 0 for none;
+    part_ends[k]: end of piece k counted from there; part_crc: CRC-32 of all of them.
+    """
+
+    __slots__ = ("name_at", "name_len", "names", "part_at", "part_crc", "part_ends", "sizes")
+
+    def __init__(self) -> None:
+        self.sizes = array("Q")
+        self.name_at = array("I")
+        self.name_len = bytearray()
+        self.names = bytearray()
+        self.part_at = array("Q")
+        self.part_crc = array("I")
+        self.part_ends = [array("I") for _ in range(KINDS)]
+
+    def base(self, row: int) -> bytes:
+        """The base of the row's file name."""
+        at = self.name_at[row]
+        return bytes(self.names[at : at + self.name_len[row]])
+
+    def bases(self) -> list[bytes]:
+        """All of them, in row order."""
+        names = bytes(self.names)
+        return [names[at : at + length] for at, length in zip(self.name_at, self.name_len, strict=False)]
+
+    def add(self, size: int, base: bytes) -> None:
+        """A row without pieces."""
+        self.sizes.append(size)
+        self.name_at.append(len(self.names))
+        self.name_len.append(len(base))
+        self.names += base
+        self.part_at.append(0)
+        self.part_crc.append(0)
+        for ends in self.part_ends:
+            ends.append(0)
+
+    def without(self, cut: Cut) -> Detail:
+        """A copy without the rows of `cut`. The names of those rows stay in the area, which both share."""
+        left = Detail()
+        left.sizes = cut(self.sizes)
+        left.names = self.names
+        left.name_at = cut(self.name_at)
+        left.name_len = cut(self.name_len)
+        left.part_at = cut(self.part_at)
+        left.part_crc = cut(self.part_crc)
+        left.part_ends = [cut(ends) for ends in self.part_ends]
+        return left
+
+    def set_names(self, bases: Sequence[bytes]) -> None:
+        """Lay out the bases of all rows."""
+        self.names = bytearray(b"".join(bases))
+        self.name_len = bytearray(map(len, bases))
+        self.name_at = array("I")
+        at = 0
+        for length in self.name_len:
+            self.name_at.append(at)
+            at += length
+
+
+class Source:
+    """An open mailkit-log, closed when the last table that points into it is gone."""
+
+    __slots__ = ("fd",)
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def read(self, octets: int, at: int) -> bytes:
+        """What stands there; short where the file ends."""
+        return os.pread(self.fd, octets, at)
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Table:
+    """uids, marks (`maildir.marks`), modseqs: arrays; where: bit octets; odd: uid -> whole file name.
+
+    source: the log its pieces stand in. unseen, deleted, fresh (in new/): how many rows; size: sum of known sizes,
+    unsized: rows without one.
+    """
+
+    __slots__ = (
+        "_detail", "_load", "deleted", "fresh", "marks", "modseqs", "odd", "size", "source", "uids",
+        "unseen", "unsized", "where",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.uids = array("I")
+        self.marks = array("I")
+        self.modseqs = array("Q")
+        self.where = bytearray()
+        self.odd: dict[int, bytes] = {}
+        self.unseen = self.deleted = self.fresh = self.size = self.unsized = 0
+        self.source: Source | None = None
+        self._detail: Detail | None = Detail()
+        self._load: Callable[[], Detail] | None = None
+
+    def __len__(self) -> int:
+        return len(self.uids)
+
+    @property
+    def detail(self) -> Detail:
+        """The other columns, loaded now when they are not yet."""
+        if self._detail is None:
+            assert self._load is not None
+            self._detail = self._load()
+            self._load = None
+        return self._detail
+
+    def load_later(self, load: Callable[[], Detail]) -> None:
+        """The detail is on disk; `load` reads it."""
+        self._detail, self._load = None, load
+
+    def row(self, uid: int) -> int | None:
+        """Where a message is."""
+        row = bisect_left(self.uids, uid)
+        return row if row < len(self.uids) and self.uids[row] == uid else None
+
+    def recount(self) -> None:
+        """Count anew what a load of columns left uncounted."""
+        self.unseen = sum(1 for marks in self.marks if not marks & SEEN)
+        self.deleted = sum(1 for marks in self.marks if marks & DELETED)
+        self.fresh = sum(1 for where in self.where if where & NEW)
+        self.size = sum(self.detail.sizes)
+        self.unsized = self.detail.sizes.count(0)
+
+    def add(self, uid: int, marks: int, modseq: int, where: int, size: int, base: bytes) -> None:
+        """A row at the end; `uid` is higher than all."""
+        self.detail.add(size, base)
+        self.marks.append(marks)
+        self.modseqs.append(modseq)
+        self.where.append(where)
+        self.unseen += not marks & SEEN
+        self.deleted += marks & DELETED != 0
+        self.fresh += where & NEW
+        self.size += size
+        self.unsized += not size
+        self.uids.append(uid)
+
+    def fill(
+        self,
+        uids: array[int],
+        marks: array[int],
+        modseqs: array[int],
+        where: bytes,
+        sizes: array[int],
+        bases: Sequence[bytes],
+    ) -> None:
+        """All rows of an empty table at once."""
+        rows = len(uids)
+        self.marks, self.modseqs, self.where = marks, modseqs, bytearray(where)
+        self._detail = detail = Detail()
+        detail.sizes = sizes
+        detail.set_names(bases)
+        detail.part_at = array("Q", bytes(8 * rows))
+        detail.part_crc = array("I", bytes(4 * rows))
+        detail.part_ends = [array("I", bytes(4 * rows)) for _ in range(KINDS)]
+        self.uids = uids
+        self.recount()
+
+    def mark(self, row: int, marks: int, modseq: int, where: int) -> None:
+        """New flags and place of a row."""
+        old, old_where = self.marks[row], self.where[row]
+        self.unseen += (not marks & SEEN) - (not old & SEEN)
+        self.deleted += (marks & DELETED != 0) - (old & DELETED != 0)
+        self.fresh += (where & NEW) - (old_where & NEW)
+        self.where[row] = (old_where & CHECKED) | (where & ~CHECKED)
+        self.modseqs[row] = modseq
+        self.marks[row] = marks
+        if old_where & ODD and not where & ODD:
+            self.odd.pop(self.uids[row], None)
+
+    def set_size(self, row: int, size: int) -> None:
+        """The size on the wire became known."""
+        old = self.detail.sizes[row]
+        self.size += size - old
+        self.unsized += (not size) - (not old)
+        self.detail.sizes[row] = size
+
+    def without(self, uids: set[int]) -> Table:
+        """A new table without these messages."""
+        cut = Cut([row for row in map(self.row, uids) if row is not None])
+        left = Table()
+        left.uids = cut(self.uids)
+        left.marks = cut(self.marks)
+        left.modseqs = cut(self.modseqs)
+        left.where = cut(self.where)
+        left.odd = {uid: name for uid, name in self.odd.items() if uid not in uids}
+        left._detail = self.detail.without(cut)
+        left.source = self.source
+        self._count_without(left, uids)
+        return left
+
+    def _count_without(self, left: Table, uids: set[int]) -> None:
+        left.unseen, left.deleted, left.fresh = self.unseen, self.deleted, self.fresh
+        left.size, left.unsized = self.size, self.unsized
+        for uid in uids:
+            row = self.row(uid)
+            if row is not None:
+                left.unseen -= not self.marks[row] & SEEN
+                left.deleted -= self.marks[row] & DELETED != 0
+                left.fresh -= self.where[row] & NEW
+                left.size -= self.detail.sizes[row]
+                left.unsized -= not self.detail.sizes[row]

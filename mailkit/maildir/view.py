@@ -1,0 +1,148 @@
+"""What one session sees of a folder: message numbers that only change when the client is told.
+
+A view of a folder with nothing pending is the folder's own column of UIDs and a count: the second session on 100,000
+messages costs nothing. While expunges may not be told (RFC 9051 7.5.1: not during FETCH, STORE, SEARCH) it keeps the
+column as it was, which the folder leaves whole when rows go.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterable, Sequence
+
+    from mailkit.maildir.folder import Folder
+    from mailkit.maildir.table import Table
+
+
+class Changes:
+    """What to tell the client, in this order.
+
+    sequence: numbers of expunged messages, highest first, each right at the moment it is sent; expunged: their
+    UIDs, rising. exists: the new count when there are new messages, else None. changed: (number, UID) of messages whose
+    flags changed, numbers as they are after all the above.
+    """
+
+    __slots__ = ("changed", "exists", "expunged", "sequence")
+
+    def __init__(self) -> None:
+        self.sequence: list[int] = []
+        self.expunged: list[int] = []
+        self.exists: int | None = None
+        self.changed: list[tuple[int, int]] = []
+
+    def __bool__(self) -> bool:
+        return bool(self.sequence or self.changed or self.exists is not None)
+
+
+class View:
+    """One session's numbering. Made by `Folder.view`; `close` it."""
+
+    __slots__ = (
+        "_muted", "_told_gone", "_told_touched", "count", "folder", "readonly", "recent", "uids", "uidvalidity",
+    )  # fmt: skip
+
+    def __init__(self, folder: Folder, readonly: bool) -> None:
+        self.folder = folder
+        self.readonly = readonly
+        self.recent: set[int] = set()
+        self.restart()
+
+    def restart(self) -> None:
+        """See the folder as it is now: everything has been told."""
+        contents = self.folder.index.contents
+        self.uids: array[int] = contents.table.uids
+        self.count = len(self.uids)
+        self.uidvalidity = contents.state.uidvalidity
+        self._told_gone = len(contents.gone)
+        self._told_touched = len(contents.touched)
+        self._muted: dict[int, int] = {}
+
+    @property
+    def valid(self) -> bool:
+        """The folder still has the UIDVALIDITY the client knows; otherwise the session must be closed."""
+        return self.folder.uidvalidity == self.uidvalidity
+
+    def seq(self, uid: int) -> int | None:
+        """The number of a message."""
+        place = bisect_left(self.uids, uid, 0, self.count)
+        return place + 1 if place < self.count and self.uids[place] == uid else None
+
+    def span(self, first_uid: int, last_uid: int) -> range:
+        """The numbers of the messages whose UIDs are in a range."""
+        low = bisect_left(self.uids, first_uid, 0, self.count)
+        return range(low + 1, bisect_left(self.uids, last_uid + 1, low, self.count) + 1)
+
+    def rows(self, first: int, last: int) -> tuple[Table, Sequence[int]]:
+        """The table, and the rows of messages first to last; -1 for those expunged and not yet told."""
+        table = self.folder.table
+        if self.uids is table.uids:
+            return table, range(first - 1, min(last, self.count))
+        rows = map(table.row, self.uids[first - 1 : min(last, self.count)])
+        return table, [-1 if row is None else row for row in rows]
+
+    def mute(self, uids: Iterable[int]) -> None:
+        """The client knows the flags these have now: do not tell them."""
+        table = self.folder.table
+        for uid in uids:
+            row = table.row(uid)
+            if row is not None:
+                self._muted[uid] = table.marks[row]
+
+    def changes(self, expunges: bool = True) -> Changes:
+        """What happened since the last call; with expunges=False what may be told while numbers must stay."""
+        changes = Changes()
+        contents = self.folder.index.contents
+        table = contents.table
+        if expunges and len(contents.gone) > self._told_gone:
+            self._tell_gone(changes, contents.gone[self._told_gone :])
+            self._told_gone = len(contents.gone)
+        last = self.uids[self.count - 1] if self.count else 0
+        if len(contents.gone) == self._told_gone:
+            arrived = len(table) - bisect_left(table.uids, last + 1)
+            self.uids, self.count = table.uids, len(table)
+        else:
+            new = table.uids[bisect_left(table.uids, last + 1) :]
+            arrived = len(new)
+            if arrived:
+                self.uids = self.uids[: self.count] + new
+                self.count = len(self.uids)
+        if arrived:
+            changes.exists = self.count
+        if len(contents.touched) > self._told_touched:
+            touched = contents.touched[self._told_touched :]
+            self._told_touched = len(contents.touched)
+            self._tell_touched(changes, table, touched, last)
+        self._muted.clear()
+        return changes
+
+    def _tell_gone(self, changes: Changes, gone: Iterable[int]) -> None:
+        told = sorted({uid for uid in gone if self.seq(uid) is not None})
+        numbers = [self.seq(uid) or 0 for uid in told]
+        changes.expunged, changes.sequence = told, numbers[::-1]
+        self.recent.difference_update(told)
+
+    def _tell_touched(self, changes: Changes, table: Table, touched: Iterable[int], last: int) -> None:
+        """Messages the client has not seen yet need no telling: it will ask for them."""
+        for uid in sorted(set(touched)):
+            row, number = table.row(uid), self.seq(uid)
+            if row is None or number is None or uid > last or self._muted.get(uid) == table.marks[row]:
+                continue
+            changes.changed.append((number, uid))
+
+    def forget(self, gone: int, touched: int) -> None:
+        """The folder dropped that many from the fronts of its lists."""
+        self._told_gone -= gone
+        self._told_touched -= touched
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """How far this view has been told."""
+        return self._told_gone, self._told_touched
+
+    def close(self) -> None:
+        """The session left the folder."""
+        self.folder.leave(self)
