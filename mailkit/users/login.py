@@ -60,8 +60,7 @@ def plain_allowed(conn: Conn, home: Home) -> bool:
     """May one log in on this connection? With TLS, or from this machine (or a pipe) if control/clearauth says so."""
     if conn.tls is not None:
         return True
-    is_here = conn.peer in ("", "::1") or conn.peer.startswith("127.")
-    return is_here and home.control.flag("clearauth")
+    return throttle.is_here(conn.peer) and home.control.flag("clearauth")
 
 
 def mechanisms(conn: Conn, home: Home) -> list[str]:

@@ -116,10 +116,15 @@ def _known(home: Home, peer: str, account: str) -> str:
     return os.path.join(home.run, "known", name)
 
 
+def is_here(peer: str) -> bool:
+    """Is the peer on this machine: loopback, or a pipe ("")?"""
+    peer = peer.removeprefix("::ffff:")
+    return peer in ("", "::1") or (peer.startswith("127.") and peer.count(".") == 3)
+
+
 def _address(peer: str) -> str:
     """The file name of an address, "" for one that is not counted."""
-    network = _network(peer)
-    return "" if not network or network.startswith("127.") or network == "::1" else network
+    return "" if is_here(peer) else _network(peer)
 
 
 def _network(peer: str) -> str:

@@ -1,0 +1,121 @@
+"""mailkit-adduser: a new user, with a Maildir and a password."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from mailkit import files
+from mailkit.control import Home
+from mailkit.exits import Perm
+from mailkit.maildir import tree
+from mailkit.programs import options, person
+from mailkit.users import edit, names, verify
+from mailkit.users.passwd import Passwd, User
+
+_EXAMPLE = """
+Example:
+
+    mailkit-adduser --name "Alice Smith" --quota 5G alice@example.org
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@options.common
+@options.dry_run
+@click.argument("address")
+@person.password_source
+@click.option("--name", metavar="TEXT", default="", help="The person's name.")
+@person.settings
+@click.option("--home-dir", metavar="DIR", default="", help="The user's directory, in place of the usual one.")
+@click.option("--new-domain", is_flag=True, help="Put the domain into control/domains if it is not there.")
+def command(
+    home: Home,
+    dry_run: bool,
+    address: str,
+    password_stdin: bool,
+    generate: bool,
+    name: str,
+    quota: str | None,
+    messages: int | None,
+    uid: str | None,
+    gid: str | None,
+    home_dir: str,
+    new_domain: bool,
+) -> None:
+    """Add a user with the e-mail address ADDRESS.
+
+    Makes the Maildir with the folders Drafts, Sent, Junk, Trash and Archive, subscribed; one that is there already
+    is taken over as it is. The password is asked for, twice, unless --password-stdin or --generate is given.
+    """
+    user = User(person.address(address), gecos=name, home=home_dir, domains=home.domains)
+    person.set_settings(user, quota, messages, uid, gid)
+    hosted = _is_hosted(home, user.domain)
+    if not hosted and not new_domain:
+        raise Perm(f"{user.domain} is not in control/domains; --new-domain puts it there")
+    if Passwd(home).lookup(user.address) is not None:
+        raise Perm(f"there is a user {user.address} already")
+    secret = person.password(user.address, password_stdin, generate)
+    person.told(lambda: verify.set_password(user, secret, home.control.number("scramiterations")))
+    person.told(user.line)
+    if dry_run:
+        click.echo(f"would add {user.address} with {user.maildir}", err=True)
+        return
+    if not hosted:
+        _add_domain(home, user.domain)
+    # The mailbox first: a crash in between leaves a Maildir without a user, not a user without a Maildir.
+    make_maildir(home, user)
+    edit.add(home, user)
+    if generate:
+        click.echo(secret)
+    click.echo(f"added {user.address}", err=True)
+
+
+def make_maildir(home: Home, user: User) -> None:
+    """Make the user's Maildir where there is none, owned by whoever the user's files belong to."""
+    if os.path.isdir(os.path.join(user.maildir, "cur")):
+        return
+    missing = user.directory
+    while not os.path.isdir(os.path.dirname(missing)):
+        missing = os.path.dirname(missing)
+    files.mkdir(user.directory)
+    tree.create(user.maildir)
+    if os.geteuid() == 0:
+        owner = os.stat(home.domains if os.path.isdir(home.domains) else home.path)
+        _give(missing, user.directory, owner.st_uid, owner.st_gid)
+        uid = user.uid if user.uid is not None else owner.st_uid
+        gid = user.gid if user.gid is not None else owner.st_gid
+        _give(user.directory, user.directory, uid, gid)
+        for directory, folders, found in os.walk(user.maildir):
+            for path in (directory, *(os.path.join(directory, name) for name in folders + found)):
+                files.chown(path, uid, gid)
+
+
+def _give(first: str, last: str, uid: int, gid: int) -> None:
+    """Give the directories from `first` down to `last` away."""
+    while len(last) >= len(first):
+        files.chown(last, uid, gid)
+        last = os.path.dirname(last)
+
+
+def _is_hosted(home: Home, domain: str) -> bool:
+    for name in home.control.lines("domains"):
+        try:
+            if names.domain(name) == domain:
+                return True
+        except ValueError:
+            continue
+    return False
+
+
+def _add_domain(home: Home, domain: str) -> None:
+    old = home.control.raw("domains") or ""
+    new = old + ("" if old.endswith("\n") or not old else "\n") + domain + "\n"
+    files.mkdir(home.control.directory)
+    files.replace(os.path.join(home.control.directory, "domains"), new.encode("utf-8", "surrogateescape"), mode=0o644)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program."""
+    return options.run(command, argv)

@@ -1,0 +1,77 @@
+"""mailkit-lsusers: who has a mailbox here."""
+
+from __future__ import annotations
+
+import json
+from fnmatch import fnmatchcase
+
+import click
+
+from mailkit.control import Home
+from mailkit.programs import options
+from mailkit.users import keys, schemes
+from mailkit.users.passwd import Passwd, User
+
+_EXAMPLE = """
+Example:
+
+    mailkit-lsusers --json '*@example.org'
+"""
+
+
+@click.command(epilog=_EXAMPLE)
+@options.common
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--damaged", is_flag=True, help="List the lines that do not count, and why; exit status 100 if any.")
+@click.argument("patterns", nargs=-1, metavar="[PATTERN ...]")
+def command(home: Home, as_json: bool, damaged: bool, patterns: tuple[str, ...]) -> None:
+    """List users, in the order of the passwd file: all, or those whose address fits a PATTERN (with * and ?).
+
+    Each line is address, state (ok, nologin or disabled), quota, Maildir and name, with tabs in between.
+    """
+    if damaged:
+        lines = Passwd(home).damaged()
+        for number, why in lines:
+            click.echo(json.dumps({"line": number, "error": why}) if as_json else f"{number}\t{why}")
+        if lines:
+            raise click.exceptions.Exit(100)
+        return
+    for user in Passwd(home).users():
+        if not patterns or any(fnmatchcase(user.address, pattern.lower()) for pattern in patterns):
+            fact = _fact(user)
+            click.echo(json.dumps(fact, ensure_ascii=False) if as_json else _readable(fact))
+
+
+def _fact(user: User) -> dict[str, object]:
+    octets, messages = user.quota
+    return {
+        "address": user.address,
+        "state": "ok" if user.may_log_in else "nologin" if user.may_receive else "disabled",
+        "quota": octets,
+        "messages": messages,
+        "maildir": user.maildir,
+        "name": user.gecos,
+        "uid": user.uid,
+        "gid": user.gid,
+        "scheme": schemes.split(user.hash)[0],
+        "scram": all(field in user.fields for field in keys.FIELDS.values()),
+    }
+
+
+def _readable(fact: dict[str, object]) -> str:
+    quota = fact["quota"]
+    shown = _size(quota) if isinstance(quota, int) else "-"
+    return "\t".join(str(part) for part in (fact["address"], fact["state"], shown, fact["maildir"], fact["name"]))
+
+
+def _size(octets: int) -> str:
+    for unit in "TGMK":
+        size = 1 << 10 * ("KMGT".index(unit) + 1)
+        if octets >= size and octets % size == 0:
+            return f"{octets // size}{unit}"
+    return str(octets)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """The program."""
+    return options.run(command, argv)

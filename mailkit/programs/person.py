@@ -1,0 +1,101 @@
+"""What the programs about people share: address, quota, owner and where a new password comes from."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from mailkit.exits import Perm
+from mailkit.users import names
+from mailkit.users.passwd import User
+
+F = TypeVar("F", bound=Callable[..., Any])
+R = TypeVar("R")
+
+_LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like something else
+_GROUPS = 4
+_GROUP = 5  # 4 groups of 5 letters out of 32: 100 bits
+_RULE = "userdb_quota_rule"
+
+
+def told(function: Callable[[], R]) -> R:
+    """The function's result; its ValueError becomes the program's message."""
+    try:
+        return function()
+    except ValueError as error:
+        raise Perm(str(error))
+
+
+def address(text: str) -> str:
+    """An address in canonical form. Perm when it is none."""
+    return told(lambda: names.canonical(text))
+
+
+def settings(function: F) -> F:
+    """--quota, --messages, --uid and --gid, given to the function as `quota`, `messages`, `uid` and `gid`."""
+    for option in (
+        click.option("--gid", metavar="GROUP", help='The system group, "" for our own.'),
+        click.option("--uid", metavar="USER", help='The system user who owns the files, "" for our own.'),
+        click.option("--messages", type=click.IntRange(0), metavar="N", help="Number of messages allowed; 0: any."),
+        click.option("--quota", metavar="SIZE", help="Octets allowed, such as 500M or 5G; 0: any."),
+    ):
+        function = option(function)
+    return function
+
+
+def set_settings(user: User, quota: str | None, messages: int | None, uid: str | None, gid: str | None) -> None:
+    """Put what `settings` collected into the user; None leaves a value as it is. Perm for what cannot be."""
+    if uid is not None:
+        user.uid_text = uid
+    if gid is not None:
+        user.gid_text = gid
+    told(lambda: (user.uid, user.gid))
+    if quota is not None or messages is not None:
+        _set_quota(user, quota, messages)
+
+
+def _set_quota(user: User, quota: str | None, messages: int | None) -> None:
+    if quota is not None and not re.fullmatch(r"0|[1-9][0-9]*[KMGT]", quota.upper()):
+        raise Perm(f"{quota!r} is not a quota such as 500M or 5G")
+    old_octets, old_messages = user.quota
+    storage = f"{old_octets}B" if quota is None and old_octets else (quota or "0").upper()
+    count = old_messages or 0 if messages is None else messages
+    limits = ([f"storage={storage}"] if storage != "0" else []) + ([f"messages={count}"] if count else [])
+    user.fields.pop(_RULE, None)
+    if limits:
+        user.fields[_RULE] = ":".join(["*", *limits])
+
+
+def password_source(function: F) -> F:
+    """--password-stdin and --generate, given to the function as `password_stdin` and `generate`."""
+    stdin = click.option("--password-stdin", is_flag=True, help="Read the password from standard input, one line.")
+    made_up = click.option("--generate", is_flag=True, help="Make a password up and print it on standard output.")
+    return stdin(made_up(function))
+
+
+def password(who: str, password_stdin: bool, generate: bool) -> str:
+    """The new password: made up, read, or asked for twice. UsageError when there is no way to get one."""
+    if password_stdin and generate:
+        raise click.UsageError("--password-stdin and --generate exclude each other")
+    if generate:
+        return "-".join("".join(secrets.choice(_LETTERS) for _ in range(_GROUP)) for _ in range(_GROUPS))
+    return asked(who, password_stdin, twice=True)
+
+
+def asked(who: str, password_stdin: bool, twice: bool = False) -> str:
+    """A password from standard input or the terminal. UsageError when there is neither."""
+    if password_stdin:
+        line = sys.stdin.readline().rstrip("\n").removesuffix("\r")
+        if not line:
+            raise click.UsageError("there is no password on standard input")
+        return line
+    if not sys.stdin.isatty():
+        raise click.UsageError("standard input is no terminal: give --password-stdin or --generate")
+    if twice:
+        return str(click.prompt(f"New password for {who}", hide_input=True, confirmation_prompt="Again", err=True))
+    return str(click.prompt(f"Password of {who}", hide_input=True, err=True))
