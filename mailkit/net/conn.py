@@ -63,7 +63,7 @@ if TYPE_CHECKING:
             """The result of blocking work, done where it holds up nobody else."""
 
         async def pause(self, seconds: float) -> None:
-            """Let time pass. Stopping ends it early."""
+            """Let time pass; with 0 only let others have their turn. Stopping ends it early."""
 
         def watch(self, directories: list[str]) -> Watch:
             """Wake `more(wake=True)` whenever a name in one of `directories` changes."""

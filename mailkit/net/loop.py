@@ -227,6 +227,8 @@ class LoopConn(asyncio.Protocol):
         return await self._pool.loop.run_in_executor(None, functools.partial(function, *args))
 
     async def pause(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)  # others have their turn
         until = clock.monotonic() + seconds
         while (left := until - clock.monotonic()) > 0:
             if self._pool.stopping:
