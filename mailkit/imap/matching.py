@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
-    from mailkit.maildir.folder import View
+    from mailkit.maildir.view import View
 
     Leaf = Callable[["Matcher", Sequence[int], Key], list[int]]
 
@@ -219,7 +219,7 @@ def in_fields(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes
 
 def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> Iterable[bytes | None]:
     """One kind of piece of each row."""
-    return matcher.view.folder.parts(rows, (kind,), pieces.build)
+    return matcher.view.folder.parts(matcher.table, rows, (kind,), pieces.build)
 
 
 # What only files answer.

@@ -6,23 +6,31 @@ When this may happen is decided by the table of commands.
 
 from __future__ import annotations
 
+from mailkit.imap import selection
+from mailkit.imap.commands import LOGOUT
 from mailkit.imap.responses import paren, untagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
-    from mailkit.maildir.folder import View
+    from mailkit.maildir.view import View
 
 SYSTEM_FLAGS = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
 LINES_AT_ONCE = 500
 
 
 async def tell(state: Session, expunges: bool = True) -> None:
-    """Look at the folder again and queue what is new. Temp as `Folder.sync` raises it."""
+    """Look at the folder again and queue what is new. Temp as `Folder.sync` raises it.
+
+    BYE when the folder was deleted or is another than the client knows: no other response could say so (RFC 2180 3.3).
+    """
     view = state.view
     assert view is not None
-    if view.folder.stale():
-        await state.conn.offload(view.folder.sync)
+    if not await looked(state, view):
+        selection.release(state)
+        state.state, state.why = LOGOUT, "lost"
+        state.conn.write(b"* BYE The selected mailbox is gone\r\n")
+        return
     changes = view.changes(expunges)
     if changes.sequence:
         state.conn.write(b"".join([b"* %d EXPUNGE\r\n" % number for number in changes.sequence]))
@@ -31,6 +39,16 @@ async def tell(state: Session, expunges: bool = True) -> None:
         if not rev2(state):
             state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
     await tell_flags(state, changes.changed)
+
+
+async def looked(state: Session, view: View) -> bool:
+    """Bring the folder up to date; False when it is no longer the one that was selected."""
+    try:
+        if view.folder.stale():
+            await state.conn.offload(view.folder.sync)
+    except FileNotFoundError:
+        return False
+    return view.valid
 
 
 async def tell_flags(state: Session, changed: list[tuple[int, int]]) -> None:

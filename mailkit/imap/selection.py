@@ -1,4 +1,4 @@
-"""Sequence and UID sets against the selected folder: what the client named, as message numbers.
+"""The selected folder, and sequence and UID sets against it: what the client named, as message numbers.
 
 The result is ascending (first, last) pairs of message numbers of the session's view. A number that is not there is BAD
 (RFC 9051 section 9, seq-number); a UID that is not there is nobody (section 6.4.9).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 
+from mailkit.imap.commands import AUTHENTICATED, SELECTED
 from mailkit.imap.wire import Bad, sets
 
 TYPE_CHECKING = False
@@ -17,8 +18,20 @@ if TYPE_CHECKING:
 
     from mailkit.imap.session import Session
     from mailkit.imap.wire.sets import Ranges
-    from mailkit.maildir.folder import View
     from mailkit.maildir.table import Table
+    from mailkit.maildir.view import View
+
+
+def release(state: Session) -> None:
+    """No folder is selected any more."""
+    if state.view is None:
+        return
+    state.view.close()
+    state.view.folder.close()
+    state.view = None
+    state.saved = []
+    if state.state == SELECTED:
+        state.state = AUTHENTICATED
 
 
 def numbers(state: Session, ranges: Ranges, by_uid: bool) -> Ranges:

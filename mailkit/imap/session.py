@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, intake, news
+from mailkit.imap import capability, commands, intake, news, selection
 from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mailkit.control import Home
-    from mailkit.maildir.folder import View
     from mailkit.maildir.tree import Tree
+    from mailkit.maildir.view import View
     from mailkit.net.conn import Conn
     from mailkit.users.passwd import User
 
@@ -107,7 +107,7 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         log.trace("crash", error, c=conn.id, user=state.user.address if state.user else None)
         await bye(state, "Internal error; it is in the log", "crash", "SERVERBUG")
     finally:
-        leave(state)
+        selection.release(state)
         log.event("close", c=conn.id, user=state.user.address if state.user else None, why=state.why)
 
 
@@ -129,14 +129,6 @@ async def bye(state: Session, text: str, why: str, code: str = "") -> None:
         await state.conn.flush()
     except (Gone, Timeout, Stopping):
         pass
-
-
-def leave(state: Session) -> None:
-    """Let go of the selected folder."""
-    if state.view is not None:
-        state.view.folder.close()
-        state.view = None
-    state.saved = []
 
 
 async def step(state: Session) -> None:

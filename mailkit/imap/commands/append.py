@@ -36,7 +36,7 @@ async def append(state: Session, reader: Reader) -> str:
     parcels: list[Parcel] = []
     try:
         await gather(state, reader, folder, name, parcels)
-        uids = await folder.append(parcels)
+        uids = await folder.append(parcels, state.conn.offload)
     except OSError as error:
         raise Temp("There is no room for the message", detail=f"append to {path}: {error.strerror}")
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap.commands import AUTHENTICATED
+from mailkit.imap import selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +24,4 @@ async def close(state: Session, reader: Reader) -> None:
 async def unselect(state: Session, reader: Reader) -> None:
     """No arguments. Deleted messages stay."""
     reader.end()
-    assert state.view is not None
-    state.view.folder.close()
-    state.view = None
-    state.saved = []
-    state.state = AUTHENTICATED
+    selection.release(state)

@@ -7,6 +7,7 @@ first, so that the flags in the same response are right.
 
 from __future__ import annotations
 
+from mailkit import clock
 from mailkit.imap import intake, news, pieces, sections, selection
 from mailkit.imap.responses import No
 from mailkit.imap.wire import items, sets
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.items import Item
     from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.sets import Ranges
-    from mailkit.maildir.folder import View
+    from mailkit.maildir.table import Table
+    from mailkit.maildir.view import View
 
-QUICK_BLOCK = 500
+QUICK_BLOCK, SLOW_BLOCK = 500, 50
+LONG_S = 0.02
 FILE_BLOCK = 50
 SLICE_OCTETS = 1 << 19
 """So much of message files is made before it is sent."""
@@ -86,11 +89,19 @@ async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:
     view = state.view
     assert view is not None
     missing = False
-    for first, last in selection.blocks(ranges, QUICK_BLOCK):
-        lines = quick_lines(state, view, plan, first, last)
-        missing |= len(lines) <= last - first
-        state.conn.write(b"".join(lines))
-        await intake.breathe(state)
+    size = QUICK_BLOCK
+    for start, end in ranges:
+        first = start
+        while first <= end:
+            last = min(first + size - 1, end)
+            begun_s = clock.monotonic()
+            lines = quick_lines(state, view, plan, first, last)
+            missing |= len(lines) <= last - first
+            state.conn.write(b"".join(lines))
+            await intake.breathe(state)
+            first = last + 1
+            # What the index lacks is made now, a hundred times slower: then blocks are small.
+            size = SLOW_BLOCK if clock.monotonic() - begun_s > LONG_S else QUICK_BLOCK
     return missing
 
 
@@ -102,7 +113,7 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
         return [b"* %d FETCH (UID %d)\r\n" % pair for pair in zip(numbers, uids, strict=True)]
     flags = block_flags(state, view, uids, selection.column(table.marks, rows)) if plan.flags else None
     if plan.kinds or plan.files:
-        return cached_lines(view, plan, numbers, rows, uids, flags)
+        return cached_lines(view, plan, table, numbers, rows, uids, flags)
     assert flags is not None
     if plan.uid:
         return [b"* %d FETCH (UID %d FLAGS (%b))\r\n" % line for line in zip(numbers, uids, flags, strict=True)]
@@ -121,10 +132,16 @@ def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence
 
 
 def cached_lines(
-    view: View, plan: Plan, numbers: Sequence[int], rows: Sequence[int], uids: Sequence[int], flags: list[bytes] | None
+    view: View,
+    plan: Plan,
+    table: Table,
+    numbers: Sequence[int],
+    rows: Sequence[int],
+    uids: Sequence[int],
+    flags: list[bytes] | None,
 ) -> list[bytes]:
     """Responses with pieces of the index."""
-    parts = wire_parts(view, plan, rows, uids)
+    parts = wire_parts(view, plan, table, rows, uids)
     heads = [b"UID %d" % uid for uid in uids] if plan.uid else [b""] * len(uids)
     if flags is not None:
         blank = b" " if plan.uid else b""
@@ -137,14 +154,14 @@ def cached_lines(
     ]
 
 
-def wire_parts(view: View, plan: Plan, rows: Sequence[int], uids: Sequence[int]) -> list[bytes | None]:
+def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: Sequence[int]) -> list[bytes | None]:
     """What follows UID and FLAGS, with a blank in front; None for a message that cannot be read."""
     folder = view.folder
     parts: list[bytes | None] = [b""] * len(rows)
     if plan.kinds:
-        parts = list(folder.parts(rows, plan.kinds, pieces.build))
+        parts = list(folder.parts(table, rows, plan.kinds, pieces.build))
     if plan.files:
-        kept = folder.parts(rows, (pieces.FIELDS,), pieces.build)
+        kept = folder.parts(table, rows, (pieces.FIELDS,), pieces.build)
         for at, block in enumerate(kept):
             fields = None if block is None else field_parts(view, plan, uids[at], block)
             part = parts[at]
@@ -241,13 +258,14 @@ def head(state: Session, plan: Plan, number: int, uid: int, marked: frozenset[in
     view = state.view
     assert view is not None
     found = b" UID %d" % uid if plan.uid else b""
-    row = view.folder.row(uid)
+    table = view.folder.table
+    row = table.row(uid)
     if row is None:
         return found
     if plan.flags or uid in marked:
-        found += b" FLAGS (%b)" % news.flags_of(state, view, view.folder.table.marks[row], uid)
+        found += b" FLAGS (%b)" % news.flags_of(state, view, table.marks[row], uid)
     if plan.kinds:
-        found += next(iter(view.folder.parts([row], plan.kinds, pieces.build))) or b""
+        found += next(iter(view.folder.parts(table, [row], plan.kinds, pieces.build))) or b""
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailkit.imap import news
+from mailkit.imap.commands import LOGOUT
 from mailkit.imap.wire import Bad
 from mailkit.lines import TooLong
 from mailkit.net.conn import Gone
@@ -39,6 +40,8 @@ async def until_line(state: Session) -> bytes:
     while True:
         if state.view is not None:
             await news.tell(state)
+            if state.state == LOGOUT:
+                return b"DONE"
         line = said(state)
         if line is not None:
             return line

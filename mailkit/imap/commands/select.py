@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap import news
-from mailkit.imap.commands import AUTHENTICATED, SELECTED
+from mailkit.imap import news, selection
+from mailkit.imap.commands import SELECTED
 from mailkit.imap.responses import mailbox, untagged
 from mailkit.imap.tree import path_of
 from mailkit.maildir import folder as folders
@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
-    from mailkit.maildir.folder import View
+    from mailkit.maildir.view import View
 
 
 async def select(state: Session, reader: Reader) -> str:
@@ -50,13 +50,9 @@ def opened(path: str, readonly: bool) -> View:
 
 def leave(state: Session) -> None:
     """No folder is selected any more; [CLOSED] parts what concerned the old one from the new (RFC 9051 section 7.1)."""
-    if state.view is None:
-        return
-    state.view.folder.close()
-    state.view = None
-    state.saved = []
-    state.state = AUTHENTICATED
-    state.conn.write(untagged(b"OK [CLOSED] The mailbox selected before is closed"))
+    if state.view is not None:
+        selection.release(state)
+        state.conn.write(untagged(b"OK [CLOSED] The mailbox selected before is closed"))
 
 
 def describe(state: Session, name: str) -> None:

@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
-    from mailkit.maildir.folder import Status
+    from mailkit.maildir.state import State
 
 ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT")
 
@@ -45,7 +45,7 @@ async def line(state: Session, name: str, path: str, items: list[str]) -> bytes:
     return untagged(b"STATUS", mailbox(name, state.utf8), b"(" + b" ".join(values) + b")")
 
 
-def value(state: Session, found: Status, size: int, item: str) -> int:
+def value(state: Session, found: State, size: int, item: str) -> int:
     """One number."""
     if item == "SIZE":
         return size
