@@ -17,7 +17,6 @@ with an account of their own must not be able to reset the count.
 from __future__ import annotations
 
 import os
-from hashlib import blake2b
 
 from mailkit import clock, files, log
 
@@ -112,8 +111,7 @@ def _is_known(home: Home, peer: str, account: str) -> bool:
 
 
 def _known(home: Home, peer: str, account: str) -> str:
-    name = blake2b(f"{_network(peer)} {account}".encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-    return os.path.join(home.run, "known", name)
+    return os.path.join(home.run, "known", _digest(f"{_network(peer)} {account}"))
 
 
 def is_here(peer: str) -> bool:
@@ -144,4 +142,10 @@ def _account(account: str) -> str:
     plain = account.isascii() and account.isprintable() and "/" not in account and not account.startswith(".")
     if plain and "@" in account and len(account) < 200:
         return account.lower()
-    return blake2b(account.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return _digest(account)
+
+
+def _digest(text: str) -> str:
+    from hashlib import blake2b
+
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
