@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files, log
-from mailkit.maildir import folder
+from mailkit.maildir import folder, save
 from mailkit.maildir.marks import SEEN
 from mailkit.pop3 import names
 
@@ -63,6 +63,8 @@ class Maildrop:
         """Busy, TooSoon, OSError; Temp when the store cannot be locked."""
         self.user = user
         self._path = user.maildir
+        if not os.path.isdir(f"{self._path}/cur"):
+            save.make_directories(self._path, False)
         self._lock = _locked(self._path, delay_s)
         try:
             self._folder = folder.open(self._path)
@@ -135,12 +137,14 @@ class Maildrop:
     def _finish_removal(self) -> None:
         """Do the rest of a removal that was cut short."""
         try:
-            with open(os.path.join(self._path, _LIST), encoding="ascii") as file:
-                first, *numbers = file.read().split()
+            with open(os.path.join(self._path, _LIST), "rb") as file:
+                first, *lines = file.read().split(b"\n")
         except FileNotFoundError:
             return
-        # Numbers of an older life of this folder mean nothing now.
-        uids = [int(number) for number in numbers] if first == f"V{self._folder.uidvalidity}" else []
+        uids = []
+        # Numbers of an older life of this folder mean nothing now; neither does a list that others wrote into.
+        if first == b"V%d" % self._folder.uidvalidity and all(line.isdigit() for line in lines[:-1]):
+            uids = [int(line) for line in lines[:-1]]
         log.event("resume", what=_LIST, user=self.user.address, messages=len(uids))
         self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import os
 import sys
 from array import array
+from bisect import bisect_left
 
 from mailkit.maildir import uidlist
 
@@ -37,8 +38,8 @@ def of_messages(
         for row, base in enumerate(bases()):
             names[row] = theirs.get(base, names[row])
     for uid, name in dovecots(_read(os.path.join(maildir, uidlist.NAME))).items():
-        row = _row(uids, uid)
-        if row is not None:
+        row = bisect_left(uids, uid)
+        if row < len(uids) and uids[row] == uid:
             names[row] = name
     return names
 
@@ -94,13 +95,6 @@ def _courier(base: bytes, number: int, validity: int) -> str:
 def _sayable(name: bytes) -> bool:
     """1 to 70 printable characters (RFC 1939 7)."""
     return 0 < len(name) <= 70 and all(0x21 <= c <= 0x7E for c in name)
-
-
-def _row(uids: array[int], uid: int) -> int | None:
-    from bisect import bisect_left
-
-    row = bisect_left(uids, uid)
-    return row if row < len(uids) and uids[row] == uid else None
 
 
 def _read(path: str) -> bytes:

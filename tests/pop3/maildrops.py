@@ -11,7 +11,7 @@ from tests.harness.homes import make_home
 
 MESSAGES = (
     b"From: carol@example.net\nSubject: dots\n\n. one\n...two\n.\nend of the first\n",
-    b"From: carol@example.net\nSubject: second\n\n" + b"x" * 70 + b"\n" + b"y" * 82 + b"\n",
+    b"From: carol@example.net\nSubject: second\n\n" + b"x" * 70 + b"\n" + b"y" * 88 + b"\n",
     b"From: carol@example.net\nSubject: no line end\n\nthe last line of this message is not ended",
 )
 SIZES = tuple(len(message) + message.count(b"\n") for message in MESSAGES)

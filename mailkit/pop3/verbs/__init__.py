@@ -41,9 +41,9 @@ class Verb:
         """The verb itself."""
         if self._function is None:
             module, _, name = self._place.partition(":")
-            package = __import__(f"{__name__}.{module}", fromlist=[name])
-            self._function = getattr(package, name)
-        return self._function  # type: ignore[return-value]
+            function: Function = getattr(__import__(f"{__name__}.{module}", fromlist=[name]), name)
+            self._function = function
+        return self._function
 
 
 TABLE = {

@@ -67,11 +67,14 @@ async def auth(session: Session, argument: bytes) -> None:
 
 async def apop(session: Session, argument: bytes) -> None:
     """APOP name digest: MD5 over our greeting's stamp and the password, where the passwd line holds one in {PLAIN}."""
+    if not session.stamp:
+        return session.err("no APOP here")
     name, _, digest = argument.rpartition(b" ")
-    if not session.stamp or not name:
-        return session.err("no APOP here" if not session.stamp else "APOP takes a name and a digest")
+    if not name:
+        return session.err("APOP takes a name and a digest")
+    answer = digest.decode("latin-1")
     try:
-        found = await login.digest(session.conn, session.home, _text(name) or "", session.stamp, digest.decode("latin-1"))
+        found = await login.digest(session.conn, session.home, _text(name) or "", session.stamp, answer)
     except login.Refused as refused:
         return session.err(f"[{refused.pop3}] {refused.text}")
     return await _enter(session, found)

@@ -17,12 +17,10 @@ _PIECE_OCTETS = 262144  # most messages are one piece; a larger one never is in 
 async def retr(session: Session, argument: bytes) -> None:
     """RETR message: all of it."""
     number = numbered.one(session, argument)
-    if number is None:
+    fd = _opened(session, number)
+    if number is None or fd is None:
         return
     drop = numbered.drop(session)
-    fd = drop.open(number)
-    if fd is None:
-        return session.err("[SYS/TEMP] message was removed by another program")
     try:
         piece = os.read(fd, _PIECE_OCTETS)
         session.ok(f"{drop.sizes[number - 1]} octets")
@@ -46,19 +44,26 @@ async def top(session: Session, argument: bytes) -> None:
     lines = numbered.count(second)
     if lines is None:
         return session.err("TOP takes a message number and a number of lines")
-    number = numbered.one(session, first)
-    if number is None:
-        return
-    fd = numbered.drop(session).open(number)
+    fd = _opened(session, numbered.one(session, first))
     if fd is None:
-        return session.err("[SYS/TEMP] message was removed by another program")
+        return None
     try:
         stored = _top(fd, lines)
     finally:
         os.close(fd)
     session.ok("top of message follows")
     stuffer = wire.Stuffer()
-    session.say(stuffer.feed(stored) + stuffer.end())
+    return session.say(stuffer.feed(stored) + stuffer.end())
+
+
+def _opened(session: Session, number: int | None) -> int | None:
+    """A descriptor of the message; None after refusing, here or in finding the number."""
+    if number is None:
+        return None
+    fd = numbered.drop(session).open(number)
+    if fd is None:
+        session.err("[SYS/TEMP] message was removed by another program")
+    return fd
 
 
 def _top(fd: int, lines: int) -> bytes:
