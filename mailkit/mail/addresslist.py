@@ -12,8 +12,13 @@ from mailkit.mail import address, charset, word
 Entry = tuple["bytes | None", "bytes | None", "bytes | None", "bytes | None"]
 
 GROUP_END: Entry = (None, None, None, None)
-# With none of these a list is split at its commas.
+# With none of these outside of quotes, a list is split at its commas ...
 _INTRICATE = b'"(\\:;['
+# ... after the commas and the like inside quotes have been hidden behind controls, if there were none before.
+_HIDDEN = b",<>@ \t"
+_COVERS = bytes(range(1, 7))
+_HIDE = bytes.maketrans(_HIDDEN, _COVERS)
+_SHOW = bytes.maketrans(_COVERS, _HIDDEN)
 _SPECIAL = b'"()\\<>@,;:[]'
 _BLANKS = b" \t\r\n"
 # Every octet that ends an atom becomes a blank, so that its end is found in one step. Dots stay in the atom.
@@ -24,7 +29,14 @@ _PHRASE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 def entries(value: bytes) -> list[Entry]:
     """The entries of an unfolded field value; never fails."""
     if len(value.translate(None, _INTRICATE)) == len(value):
-        return [_simple(item) for item in value.split(b",") if item and not item.isspace()]
+        return _simple(value)
+    pieces = value.split(b'"')
+    outside = b"".join(pieces[::2])
+    if (len(pieces) % 2 and b"\\" not in value and len(outside.translate(None, _INTRICATE)) == len(outside)
+            and len(value.translate(None, _COVERS)) == len(value)):
+        pieces[1::2] = [quoted.translate(_HIDE) for quoted in pieces[1::2]]
+        return [(name and name.translate(_SHOW), None, local.translate(_SHOW), domain.translate(_SHOW))
+                for name, _, local, domain in _simple(b" ".join(pieces)) if local is not None and domain is not None]
     reader = _Reader()
     for kind, text in _tokens(value):
         reader.take(kind, text)
@@ -33,13 +45,17 @@ def entries(value: bytes) -> list[Entry]:
     return reader.found
 
 
-def _simple(item: bytes) -> Entry:
-    """`Name <local@domain>` or `local@domain` without quotes, comments, routes and groups."""
-    name, bracket, spec = item.partition(b"<")
-    if not bracket:
-        return _bare(item.split())
-    local, _, domain = _parted(spec.partition(b">")[0].strip())
-    return b" ".join(name.split()) or None, None, local, domain
+def _simple(value: bytes) -> list[Entry]:
+    """A list of `Name <local@domain>` and `local@domain` without quotes, comments, routes and groups."""
+    found: list[Entry] = []
+    for item in value.split(b","):
+        name, bracket, spec = item.partition(b"<")
+        if bracket:
+            local, _, domain = _parted(b"".join(spec.partition(b">")[0].split()))
+            found.append((b" ".join(name.split()) or None, None, local, domain))
+        elif words := item.split():
+            found.append(_bare(words))
+    return found
 
 
 def _bare(words: list[bytes]) -> Entry:

@@ -11,7 +11,7 @@ from mailkit.mail import word
 
 TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 10 ms
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Container
 
 _FOLD_AT = 78      # octets of a line before its end, RFC 5322 2.1.1
 _LINE_LONGEST = 998
@@ -47,19 +47,31 @@ def split(data: bytes) -> tuple[bytes, bytes]:
     return block, data[start:]
 
 
-def fields(block: bytes) -> list[tuple[bytes, bytes]]:
-    """(name as written, unfolded value without blanks around it) of each field."""
-    found = []
-    for line in _unfolded(block).split(b"\n"):
-        name, colon, value = line.partition(b":")
-        if colon:
-            found.append((name.strip(), value.strip()))
-    return found
+def fields(block: bytes, names: Container[bytes] | None = None) -> list[tuple[bytes, bytes]]:
+    """(name as written, unfolded value without blanks around it) of each field.
+
+    names: only fields whose lower-case name is in it.
+    """
+    # Lines are cut first and joined where a field goes on: three times as fast as unfolding the block.
+    found: list[tuple[bytes, list[bytes]]] = []
+    pieces: list[bytes] | None = None
+    for line in block.split(b"\n"):
+        if line and line[0] in b" \t":
+            if pieces is not None:
+                pieces.append(line.removesuffix(b"\r"))
+            continue
+        name, colon, content = line.partition(b":")
+        if colon and (names is None or name.strip().lower() in names):
+            pieces = [content.removesuffix(b"\r")]
+            found.append((name, pieces))
+        else:
+            pieces = None
+    return [(name.strip(), b"".join(pieces).strip()) for name, pieces in found]
 
 
-def _unfolded(block: bytes) -> bytes:
+def _unfolded(value: bytes) -> bytes:
     # RFC 5322 2.2.3: a line end followed by a blank is taken out, the blank stays.
-    return block.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t")
+    return value.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t")
 
 
 def raw_fields(block: bytes) -> list[bytes]:
@@ -76,13 +88,12 @@ def raw_fields(block: bytes) -> list[bytes]:
 def _name(raw: bytes) -> bytes:
     """Lower-case name of a raw field; b"" when it is none."""
     name, colon, _ = raw.partition(b":")
-    return name.strip().lower() if colon else b""
+    return name.strip().lower() if colon and b"\n" not in name and raw[0] not in b" \t" else b""
 
 
 def values(block: bytes, name: bytes) -> list[bytes]:
     """Unfolded values of every field of that name."""
-    wanted = name.lower()
-    return [value for field_name, value in fields(block) if field_name.lower() == wanted]
+    return [value for _, value in fields(block, (name.lower(),))]
 
 
 def value(block: bytes, name: bytes) -> bytes | None:
@@ -107,14 +118,27 @@ def delivered_to(block: bytes) -> list[str]:
 
 def only(block: bytes, names: Collection[bytes]) -> bytes:
     """The fields of these names as they are written (IMAP HEADER.FIELDS)."""
-    wanted = {name.lower() for name in names}
-    return b"".join(raw for raw in raw_fields(block) if _name(raw) in wanted)
+    return _picked(block, names, True)
 
 
 def without(block: bytes, names: Collection[bytes]) -> bytes:
     """Everything but the fields of these names."""
-    unwanted = {name.lower() for name in names}
-    return b"".join(raw for raw in raw_fields(block) if _name(raw) not in unwanted)
+    return _picked(block, names, False)
+
+
+def _picked(block: bytes, names: Collection[bytes], wanted: bool) -> bytes:
+    lowered = {name.lower() for name in names}
+    *lines, last = block.split(b"\n")
+    kept = []
+    keep = not wanted
+    for line in (*lines, last) if last else lines:
+        if not (line and line[0] in b" \t"):
+            name, colon, _ = line.partition(b":")
+            keep = (colon == b":" and name.strip().lower() in lowered) == wanted
+        if keep:
+            kept.append(line)
+    ended = kept and not (last and keep)
+    return b"\n".join(kept) + (b"\n" if ended else b"")
 
 
 def prepended(block: bytes, new: bytes) -> bytes:

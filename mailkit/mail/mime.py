@@ -22,6 +22,7 @@ _WORK = 32                    # octets searched for each octet of the message ..
 _WORK_SMALL_OCTETS = 1 << 23  # ... and so many more, so that a small one may nest to the depth limit
 _HEADER_READ_OCTETS = 1 << 20  # fields beyond are not seen; the sizes count them
 _BOUNDARY_LONGEST = 1000      # RFC 2046 says 70
+_NEAR_MOST = 100_000          # lines of a multipart that begin like its delimiter and are none
 _CUT_OCTETS = 1 << 16
 
 # Several fields of one of these are read as one list, so that nobody can hide an address behind another.
@@ -93,10 +94,8 @@ def _part(data: bytes, start: int, end: int, in_digest: bool) -> Part:
 def _fields(block: bytes) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     lists: dict[bytes, list[bytes]] = {}
-    for name, value in header.fields(block):
+    for name, value in header.fields(block, _FIELDS):
         key = name.lower()
-        if key not in _FIELDS:
-            continue
         if key not in found:
             found[key] = value
         elif key in _ADDRESS_FIELDS:
@@ -162,9 +161,9 @@ def _opaque(part: Part) -> Part:
 def _spans(data: bytes, start: int, end: int, delimiter: bytes, room: int) -> list[tuple[int, int]]:
     """(start, end) of what stands between the delimiter lines; the line end before one belongs to it."""
     spans: list[tuple[int, int]] = []
-    opened = -1
+    opened, near = -1, 0
     at = start if data.startswith(delimiter, start, end) else _next(data, delimiter, start, end)
-    while at >= 0:
+    while at >= 0 and near < _NEAR_MOST:
         after = at + len(delimiter)
         line_end = data.find(b"\n", after, end)
         line_end = end if line_end < 0 else line_end
@@ -175,6 +174,8 @@ def _spans(data: bytes, start: int, end: int, delimiter: bytes, room: int) -> li
             if rest or len(spans) == room:
                 return spans
             opened = min(line_end + 1, end)
+        else:
+            near += 1
         at = _next(data, delimiter, line_end, end)
     if opened >= 0:
         spans.append((opened, end))
