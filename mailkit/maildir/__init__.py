@@ -22,7 +22,7 @@ tree     Tree(maildir)                              names are str with "/" betwe
            .path(name) -> str                       directory of a folder, there or not; ValueError: not a usable name
            .exists(name), .names() -> [str]         selectable folders, INBOX first
            .create(name), .delete(name), .rename(old, new)      ValueError (text for the client), FileExistsError,
-                                                    FileNotFoundError; INBOX rules of RFC 9051 6.3.5/6
+                                                    FileNotFoundError. rename of INBOX moves its messages: offload it
            .subscriptions() -> set, .subscribe(name), .unsubscribe(name)
            .special() -> {name: "\\\\Sent", ...}, .set_special(name, use)       RFC 6154
          create(maildir)                            new Maildir with the standard folders, subscribed

@@ -39,11 +39,16 @@ def open(path: str) -> Folder:
     """The folder at `path`, shared; `close` it as often as you opened it. FileNotFoundError: there is none."""
     with _opening:
         folder = _opened.get(path)
-        if folder is None:
-            os.stat(path)
+        if folder is None or folder.identity != _identity(path):
             folder = _opened[path] = Folder(path)
         folder.users += 1
         return folder
+
+
+def _identity(path: str) -> tuple[int, int]:
+    """What tells a directory from one that was made in its place. FileNotFoundError."""
+    status = os.stat(path)
+    return status.st_dev, status.st_ino
 
 
 class Stored:
@@ -60,10 +65,11 @@ class Stored:
 class Folder:
     """See the package's docstring for the whole interface. users: how many opened it."""
 
-    __slots__ = ("_keywords", "_views", "directory", "flags", "index", "mutex", "users", "writable")
+    __slots__ = ("_keywords", "_views", "directory", "flags", "identity", "index", "mutex", "users", "writable")
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self.identity = _identity(directory)
         self.mutex = RLock()
         self.users = 0
         self.writable = os.access(directory, os.W_OK | os.X_OK)
@@ -143,6 +149,8 @@ class Folder:
     def sync(self) -> None:
         """Find out what changed. FileNotFoundError: the folder was deleted. Temp: it is locked by another program."""
         with self.mutex:
+            if _identity(self.directory) != self.identity:
+                raise FileNotFoundError(f"{self.directory} was replaced by another folder")
             if not self.stale() and not (self.table.fresh and self._taker()):
                 return
             first = not self.state.uidvalidity and os.path.exists(f"{self.directory}/courierimapkeywords")
@@ -232,7 +240,8 @@ class Folder:
         with _opening:
             self.users -= 1
             if self.users == 0:
-                _opened.pop(self.directory, None)
+                if _opened.get(self.directory) is self:
+                    del _opened[self.directory]
                 self.index.close()
 
     # flags
@@ -264,9 +273,7 @@ class Folder:
                 self.flags.clear()
         return bits
 
-    def store(
-        self, uids: Iterable[int], add: int = 0, remove: int = 0, unchanged_since: int | None = None
-    ) -> Stored:
+    def store(self, uids: Iterable[int], add: int = 0, remove: int = 0, unchanged_since: int | None = None) -> Stored:
         """Change flags: bits of `remove` off, then bits of `add` on. OSError: the file system refuses.
 
         At most some hundred messages at a time when others share the event loop: a rename each.
@@ -477,6 +484,21 @@ class _Unlocked:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         return
+
+
+def empty_into(inbox: str, path: str) -> None:
+    """RENAME of INBOX: all its messages move to the new folder at `path`, it stays. Errors of `sync`."""
+    from mailkit.maildir import transfer
+
+    source, target = open(inbox), open(path)
+    try:
+        source.sync()
+        target.sync()
+        transfer.relocate(source, list(source.table.uids), target)
+        files.sync_dir(f"{path}/cur")
+    finally:
+        source.close()
+        target.close()
 
 
 def status(path: str) -> State:

@@ -21,6 +21,7 @@ from binascii import crc32
 from mailkit import clock, files, log
 from mailkit.exits import Temp
 from mailkit.maildir import journal
+from mailkit.maildir.pieces import EDITION
 from mailkit.maildir.snapshot import Snapshot, encode
 from mailkit.maildir.table import Source
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Detail, Table
 
 LOG, SNAPSHOT = "mailkit-log", "mailkit-index"
-EDITION = 1  # of what the kinds of pieces mean; pieces of another edition are not used
 _MAGIC = b"mailkit-log 1\n\0\0"
 _HEADER = struct.Struct("<16sQII")
 _WINDOW = 256 * 1024

@@ -299,4 +299,3 @@ def _state(contents: Contents, one: Entry) -> None:
 
 
 _APPLY = {ADD: _add, MARK: _mark, GONE: _gone, ODDS: _odd, PART: _pieces, SIZE: _sizes, STATE: _state}
-

@@ -17,7 +17,7 @@ from mailkit.maildir import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
 STALE_S = 36 * 3600  # cr.yp.to/proto/maildir.html: files in tmp/ untouched for 36 hours are left by the dead
@@ -193,6 +193,23 @@ async def _copied(source: str, maildir: str, folder: str) -> str:
         os.close(fd)
 
 
+def remove_tree(path: str) -> None:
+    """Remove a directory with all in it; what cannot be removed stays."""
+    for directory, folders, found in os.walk(path, topdown=False):
+        for name in found:
+            _quietly(files.unlink, f"{directory}/{name}")
+        for name in folders:
+            _quietly(files.rmdir, f"{directory}/{name}")
+    _quietly(files.rmdir, path)
+
+
+def _quietly(function: Callable[[str], None], path: str) -> None:
+    try:
+        function(path)
+    except OSError:
+        pass  # `clean` comes again
+
+
 def clean(folder_path: str) -> int:
     """Remove what dead processes left in tmp/; how many. A directory that is not there is clean."""
     removed = 0
@@ -204,9 +221,15 @@ def clean(folder_path: str) -> int:
     for entry in entries:
         try:
             status = entry.stat(follow_symlinks=False)
-            if stat.S_ISREG(status.st_mode) and max(status.st_mtime, status.st_ctime) < oldest:
+            if max(status.st_mtime, status.st_ctime) >= oldest:
+                continue
+            if stat.S_ISREG(status.st_mode):
                 files.unlink(os.fsdecode(entry.path), missing_ok=True)
-                removed += 1
+            elif entry.name.endswith(b".deleted"):  # a folder that was deleted by half
+                remove_tree(os.fsdecode(entry.path))
+            else:
+                continue
+            removed += 1
         except OSError:
             continue
     return removed

@@ -323,5 +323,3 @@ def import_courier_keywords(folder: Folder) -> None:
             folder.store([uid], add=folder.mask(keywords))
         except ValueError as error:
             log.event("keywords", verdict="skipped", path=folder.directory, uid=uid, error=str(error))
-
-

@@ -124,6 +124,14 @@ async def copy(source: Folder, uids: Sequence[int], target: Folder) -> tuple[lis
 
 async def move(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
     """See `folder.Folder.move`."""
+    there, new = relocate(source, uids, target)
+    if there:
+        await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
+    return there, new
+
+
+def relocate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+    """`move` up to the fsync of the directories; blocking."""
     first, second = sorted((source, target), key=lambda folder: folder.directory)
     with first.mutex, second.mutex, first.index, second.index:
         there, arrivals = _leaving(source, uids, target, keep=False)
@@ -131,8 +139,6 @@ async def move(source: Folder, uids: Sequence[int], target: Folder) -> tuple[lis
             with source.own_change():
                 adopt(target, arrivals)
             source.went(there)
-    if arrivals:
-        await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
     return there, [arrival.newcomer.uid for arrival in arrivals]
 
 

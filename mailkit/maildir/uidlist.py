@@ -224,12 +224,12 @@ def fresh(directory: str) -> Listing:
     """
     listing = Listing()
     listing.version = 3
-    listing.uidvalidity = max(int(clock.now()), _last_uidvalidity(directory) + 1)
+    listing.uidvalidity = max(int(clock.now()), last_uidvalidity(directory) + 1)
     listing.guid = bytes.fromhex(clock.token(16))
     return listing
 
 
-def _last_uidvalidity(directory: str) -> int:
+def last_uidvalidity(directory: str) -> int:
     """What dovecot-uidvalidity of this Maildir or of the one above says: eight hexadecimal digits."""
     for place in (directory, os.path.dirname(directory)):
         try:
