@@ -22,7 +22,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files, log
-from mailkit.maildir import folder, save
+from mailkit.maildir import folder, journal, pieces, save
 from mailkit.maildir.marks import SEEN
 from mailkit.pop3 import names
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _LOCK = "mailkit-pop3.lock"
 _LIST = "mailkit-pop3.expunge"
+_BATCH = 1000  # sizes that are told to the store at once
 
 
 class Busy(Exception):
@@ -149,17 +150,20 @@ class Maildrop:
         self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
 
     def _sizes(self) -> array[int]:
-        """Octets of each message with CRLF for every line end."""
+        """Octets of each message with CRLF for every line end; what the store does not know yet is told to it."""
         sizes = self._folder.table.detail.sizes[: self.count]
-        if 0 in sizes:
-            for row, size in enumerate(sizes):
-                if not size:
-                    sizes[row] = self._size(self._uids[row])
+        unknown = [row for row, size in enumerate(sizes) if not size] if 0 in sizes else []
+        for first in range(0, len(unknown), _BATCH):
+            measured = []
+            for row in unknown[first : first + _BATCH]:
+                sizes[row] = self._measured(self._uids[row])
+                measured.append((self._uids[row], sizes[row]))
+            self._folder.commit([journal.sized(measured)])
         return sizes
 
-    def _size(self, uid: int) -> int:
+    def _measured(self, uid: int) -> int:
         try:
-            return self._folder.size(uid)
+            return pieces.wire_size(self._folder.read(uid))
         except FileNotFoundError:
             return 0  # removed a moment ago: RETR will say so
 
