@@ -120,6 +120,8 @@ class Server:
         if self._next("handshake") != "works":
             raise Gone
         self.tls = FakeTls()
+        if not self.commands:
+            self._answer("greeting")  # implicit TLS: what was said before was never sent
         self.offers = [word for word in self.offers if word != "STARTTLS"]
 
     async def offload(self, function: Callable[..., Any], *args: Any) -> Any:

@@ -128,3 +128,4 @@ def test_converted_message_is_a_body_of_its_own(tmp_path: Path) -> None:
     os.close(fd)
     assert b"".join(found.blocks(dotted=False)) == b"A\r\nB\r\n"
     assert found.size == 6
+    found.close()

@@ -20,19 +20,19 @@ _HEADER_MOST = 1 << 20  # a header that is longer is no header
 
 class Body:
     """The message at `offset` of descriptor `fd`, through its end. Reading moves no file position, so several
-    deliveries may read one descriptor at once.
+    deliveries may read one descriptor at once. owned: `close` closes it.
 
     size: octets as they are sent, before dots. eight_bit: an octet above 127 is in it. eight_bit_header:
     in its header. tls_optional: it says "TLS-Required: no" (RFC 8689 5). OSError when the file cannot be
     read.
     """
 
-    __slots__ = ("_fd", "_file", "_offset", "eight_bit", "eight_bit_header", "size", "tls_optional")
+    __slots__ = ("_fd", "_offset", "_owned", "eight_bit", "eight_bit_header", "size", "tls_optional")
 
-    def __init__(self, fd: int, offset: int = 0) -> None:
+    def __init__(self, fd: int, offset: int = 0, owned: bool = False) -> None:
         self._fd = fd
         self._offset = offset
-        self._file: object = None  # keeps the file of a converted message open
+        self._owned = owned
         self.size = 0
         self.eight_bit = False
         self.eight_bit_header = False
@@ -42,11 +42,17 @@ class Body:
     def blocks(self, dotted: bool) -> Iterator[bytes]:
         """The message in blocks of about BLOCK octets; the last one ends in CRLF. dotted: as DATA wants it."""
         wire = Wire(dotted)
-        for data in self._raw():
+        for data in self.raw():
             yield wire.put(data)
         yield wire.end()
 
-    def _raw(self) -> Iterator[bytes]:
+    def close(self) -> None:
+        """Close the descriptor, if it is the body's own."""
+        if self._owned:
+            os.close(self._fd)
+
+    def raw(self) -> Iterator[bytes]:
+        """The message as it is in the file, in blocks."""
         at = self._offset
         while data := os.pread(self._fd, BLOCK, at):
             at += len(data)
@@ -56,7 +62,7 @@ class Body:
         header = b""
         in_header = True
         last = b"\n"
-        for data in self._raw():
+        for data in self.raw():
             self.size += len(data) + data.count(b"\n")
             self.eight_bit = self.eight_bit or not data.isascii()
             last = data[-1:]
@@ -109,17 +115,15 @@ class Wire:
 
 
 def converted(body: Body, convert: Callable[[bytes], bytes]) -> Body:
-    """A Body of what `convert` makes of the whole message, in a nameless file that goes away with it. OSError when
+    """A Body of what `convert` makes of the whole message, in a nameless file; the caller closes it. OSError when
     there is no room; what `convert` raises."""
     import tempfile
 
-    data = convert(b"".join(body._raw()))
-    file = tempfile.TemporaryFile(prefix="mailkit-")
-    file.write(data)
-    file.flush()
-    made = Body(file.fileno())
-    made._file = file
-    return made
+    data = convert(b"".join(body.raw()))
+    with tempfile.TemporaryFile(prefix="mailkit-") as file:
+        file.write(data)
+        file.flush()
+        return Body(os.dup(file.fileno()), owned=True)
 
 
 def _says_tls_optional(header: bytes) -> bool:

@@ -46,6 +46,10 @@ class Broken(Exception):
         self.code = code
 
 
+class Insecure(Broken):
+    """The TLS handshake failed: no common ground, or a certificate that does not hold."""
+
+
 class Refused(Exception):
     """The server does not want to talk to us: `reply`, and the `stage` at which it said so."""
 
@@ -153,14 +157,14 @@ class Dialogue:
         self.conn.write(data)
 
     async def starttls(self, server_name: str, context: SSLContext) -> None:
-        """Shake hands. What the server said in the clear after its 220 is thrown away (RFC 3207 4.2). Broken."""
+        """Shake hands. What the server said in the clear after its 220 is thrown away (RFC 3207 4.2). Insecure."""
         self._parser.clear()
         self.stage = "TLS handshake"
         self.conn.idle_s = self._left(clock.monotonic() + self.limits.command)
         try:
             await self.conn.starttls_client(server_name, context)
         except Closing:  # the connection has logged what the TLS library said
-            raise Broken("the TLS handshake with the server failed", "4.7.5")
+            raise Insecure("the TLS handshake with the server failed", "4.7.5")
 
     async def quit(self) -> None:
         """Say goodbye and close; the answer does not matter and is not waited for (RFC 5321 4.1.1.10 allows it)."""

@@ -22,6 +22,7 @@ from mailkit.smtp.client.body import Body
 from mailkit.smtp.client.dialogue import Broken, Dialogue
 from mailkit.smtp.reply import Reply
 
+END = "end of message"  # the stage at which the server has all of it
 RECIPIENTS_MOST = 100  # RFC 5321 4.5.3.1.8: every server takes that many
 _LARGE = 65536  # octets: wait until so many are on their way before the next are read
 
@@ -50,14 +51,19 @@ class To:
 
 class Result:
     """What the server said about one recipient. stage: the command it said it to. heard: False when the server said
-    nothing and `reply` is ours. dsn: the server takes over what the sender wants to be told (RFC 3461)."""
+    nothing and `reply` is ours. broken: because the connection broke. dsn: the server takes over what the
+    sender wants
+    to be told (RFC 3461)."""
 
-    __slots__ = ("dsn", "heard", "reply", "stage")
+    __slots__ = ("broken", "dsn", "heard", "reply", "stage")
 
-    def __init__(self, stage: str, reply: Reply, heard: bool = True, dsn: bool = False) -> None:
+    def __init__(
+        self, stage: str, reply: Reply, heard: bool = True, *, broken: bool = False, dsn: bool = False
+    ) -> None:
         self.stage = stage
         self.reply = reply
         self.heard = heard
+        self.broken = broken
         self.dsn = dsn
 
     def __repr__(self) -> str:
@@ -67,7 +73,7 @@ class Result:
 async def send(talk: Dialogue, mail: Mail, recipients: list[To]) -> list[Result]:
     """Send `mail` to at most RECIPIENTS_MOST `recipients`; one Result each, in their order.
 
-    The session must have said EHLO. When a Result was not `heard`, or `talk.last_word` is set, the
+    The session must have said EHLO. When a Result is `broken`, or `talk.last_word` is set, the
     connection is of no more use. OSError when the message cannot be read: then the connection must be
     closed, and nothing was delivered.
     """
@@ -125,7 +131,7 @@ async def _transaction(talk: Dialogue, mail: Mail, recipients: list[To]) -> list
     except Broken as error:
         reply = Reply(421, error.code, error.text)
         for number in range(len(recipients)):
-            results.setdefault(number, Result(talk.stage, reply, heard=False))
+            results.setdefault(number, Result(talk.stage, reply, heard=False, broken=True))
     return [results[number] for number in range(len(recipients))]
 
 
@@ -265,7 +271,7 @@ async def _data(talk: Dialogue, body: Body, go_on: Reply | None) -> Reply | None
         if len(block) >= _LARGE:
             await talk.flush(talk.limits.block)
     talk.write(b".\r\n")
-    talk.stage = "end of message"
+    talk.stage = END
     return None
 
 
@@ -284,5 +290,5 @@ async def _bdat(talk: Dialogue, body: Body) -> Reply | None:
         chunk = block or chunk
     talk.send(f"BDAT {len(chunk)} LAST")
     talk.write(chunk)
-    talk.stage = "end of message"
+    talk.stage = END
     return None

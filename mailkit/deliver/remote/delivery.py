@@ -1,0 +1,197 @@
+"""One message to the recipients of one domain (or of one route): servers tried in order until everybody has an answer.
+
+What a server says decides about a recipient when it is yes or a final no. When it is "later", or the
+connection breaks, the next server is asked (RFC 5321 5.1), but for two things: no more than SESSIONS_MOST
+servers are really talked to for one attempt; and when a connection broke after the whole message had been
+sent, nobody else gets it now: the silent server may have it (RFC 1047).
+"""
+
+from __future__ import annotations
+
+from mailkit import log
+from mailkit.deliver import outcome
+from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.remote.hosts import Place
+from mailkit.deliver.remote.opening import Opening
+from mailkit.deliver.remote.outside import Outside
+from mailkit.deliver.remote.routes import Route
+from mailkit.deliver.remote.security import Security
+from mailkit.exits import Temp, Trouble
+from mailkit.mail import quoted
+from mailkit.smtp.client import body, transaction
+from mailkit.smtp.client.dialogue import Broken, Dialogue, Refused
+from mailkit.smtp.client.transaction import Mail, Result, To
+from mailkit.smtp.reply import Reply
+
+SESSIONS_MOST = 3
+HANDED = "handed"  # an Outcome's action: the server tells the sender itself (RFC 3461), so nobody else need
+
+
+class Delivery:
+    """The work on one message. `run`, then `outcomes`, one for each of `recipients`."""
+
+    def __init__(self, outside: Outside, route: Route, domain: str, mail: Mail, recipients: list[To], q: str) -> None:
+        self._outside = outside
+        self._route = route
+        self._domain = domain
+        self._mail = mail
+        self._recipients = recipients
+        self._q = q
+        self._left = list(range(len(recipients)))
+        self._found: dict[int, Outcome] = {}
+        self._failures: list[Outcome] = []  # of servers that gave no session
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of each recipient."""
+        return [self._found[number] for number in range(len(self._recipients))]
+
+    async def run(self) -> None:
+        """Try the servers. Nothing is raised: what was delivered has to be known even when the rest went wrong."""
+        rest = None
+        try:
+            await self._try_all()
+        except Trouble as trouble:
+            rest = outcome.of(trouble)
+            log.event("remote", q=self._q or None, domain=self._domain, code=trouble.code, error=str(trouble))
+        except Exception as error:
+            rest = Outcome("temp", "4.3.0", "delivery met an error of our own")
+            log.trace("remote", error, q=self._q or None, domain=self._domain)
+        for recipient in self._left:
+            self._found.setdefault(recipient, rest or self._failure())
+
+    async def _try_all(self) -> None:
+        places = await self._outside.places(self._route, self._domain)
+        sessions = 0
+        for number, place in enumerate(places):
+            if not self._left or sessions == SESSIONS_MOST:
+                break
+            sessions += await self._try(place, number + 1 < len(places))
+
+    async def _try(self, place: Place, others: bool) -> bool:
+        """One server; was it talked to?"""
+        choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
+        key = self._key(place, choice)
+        kept = self._outside.kept.take(key)
+        if kept is not None and await self._use(kept, place, key, fresh=False):
+            return True
+        try:
+            talk = await Opening(self._outside, self._route, place, choice, self._q).session(others)
+        except Refused as error:
+            # A no to the whole connection: other servers of the domain may think otherwise.
+            self._failures.append(sent_away(error, place))
+            return False
+        except (Broken, Temp) as error:
+            self._failures.append(Outcome("temp", error.code, f"{place}: {error.text}"))
+            return False
+        await self._use(talk, place, key, fresh=True)
+        return True
+
+    def _key(self, place: Place, choice: Security) -> tuple[object, ...]:
+        route = self._route
+        tls = (choice.level, choice.server_name)
+        return (place.ip, place.port, *tls, route.lmtp, route.implicit_tls, route.login, route.helo, route.sources)
+
+    async def _use(self, talk: Dialogue, place: Place, key: tuple[object, ...], fresh: bool) -> bool:
+        """Send to all who are left; False when a kept connection turned out to be over, and nothing was done."""
+        usable = False
+        try:
+            usable, done = await self._send_all(talk, place, fresh)
+        finally:
+            if not usable:
+                talk.close()
+        if usable and not self._outside.kept.keep(key, talk):
+            await talk.quit()
+        return done
+
+    async def _send_all(self, talk: Dialogue, place: Place, fresh: bool) -> tuple[bool, bool]:
+        """(the connection can be used again, something was done)."""
+        assert talk.features is not None
+        most = talk.features.limit("RCPTMAX") or transaction.RECIPIENTS_MOST
+        mail = await self._fitting(talk)
+        waiting = list(self._left)
+        try:
+            while waiting:
+                batch, waiting = waiting[:most], waiting[most:]
+                results = await transaction.send(talk, mail, [self._recipients[number] for number in batch])
+                if not fresh and over(results):
+                    return False, False
+                fresh = True
+                waiting = self._judge(batch, results, place) + waiting
+                if talk.last_word or any(result.broken for result in results):
+                    return False, True
+            return True, True
+        finally:
+            if mail is not self._mail:
+                mail.body.close()
+
+    def _judge(self, batch: list[int], results: list[Result], place: Place) -> list[int]:
+        """Keep what was said; who is to be sent again on this connection, because it takes fewer recipients at once."""
+        accepted = any(result.reply.ok for result in results)
+        again = []
+        for number, result in zip(batch, results, strict=True):
+            if accepted and result.stage == "RCPT" and too_many(result.reply):
+                again.append(number)
+                continue
+            found = self._found[number] = self._outcome(number, result, place)
+            unknown = result.broken and result.stage == transaction.END
+            if found.status != "temp" or unknown:
+                self._left.remove(number)
+        return again
+
+    def _outcome(self, number: int, result: Result, place: Place) -> Outcome:
+        reply = result.reply
+        status = "ok" if reply.ok else "perm" if reply.permanent else "temp"
+        code = reply.status or {"ok": "2.0.0", "temp": "4.0.0", "perm": "5.0.0"}[status]
+        if not result.heard:
+            return Outcome(status, code, f"{place}: {reply.text}" if result.broken else reply.text)
+        action = ""
+        if status == "ok" and not self._route.lmtp:
+            # RFC 3461 5.2.2: a server without DSN is where our knowledge ends.
+            action = HANDED if result.dsn else "relayed"
+        return Outcome(status, code, said(reply), place.name, action)
+
+    def _failure(self) -> Outcome:
+        """What to say of recipients that no server was asked about: for good only if every server sent us away so."""
+        if not self._failures:
+            return Outcome("temp", "4.4.2", "the connection ended before this recipient was asked about")
+        passing = [found for found in self._failures if found.status == "temp"]
+        return passing[-1] if passing else self._failures[-1]
+
+    async def _fitting(self, talk: Dialogue) -> Mail:
+        """The message as this server can take it (RFC 6152 3)."""
+        assert talk.features is not None
+        if not self._mail.body.eight_bit or "8BITMIME" in talk.features:
+            return self._mail
+        try:
+            made = await self._outside.offload(body.converted, self._mail.body, quoted.seven_bit)
+        except ValueError:
+            return self._mail  # it cannot be had in seven bits: most servers take it all the same
+        return Mail(self._mail.sender, made, self._mail.params)
+
+
+def sent_away(error: Refused, place: Place) -> Outcome:
+    """What it means that a server does not talk to us. Its name counts as `remote` only when it is for good: to be told
+    "not now" is no sign that the next try will do better."""
+    reply, text = error.reply, f"{place}, {error.stage}: {said(error.reply)}"
+    if reply.permanent:
+        return Outcome("perm", reply.status or "5.0.0", text, place.name)
+    return Outcome("temp", reply.status or "4.0.0", text)
+
+
+def over(results: list[Result]) -> bool:
+    """Had the server given up a kept connection, so that nothing was said to it? It may also say so in words."""
+    talked = [result for result in results if result.heard or result.broken]
+    return bool(talked) and all(
+        result.stage in ("RSET", "MAIL") and (result.broken or result.reply.temporary) for result in talked
+    )
+
+
+def too_many(reply: Reply) -> bool:
+    """Is it about the number of recipients, not about this one (RFC 5321 4.5.3.1.10)?"""
+    return reply.code == 452 and (reply.status == "4.5.3" or "too many" in reply.text.lower())
+
+
+def said(reply: Reply) -> str:
+    """A reply in one line, as the server gave it."""
+    return " ".join(word for word in (str(reply.code), reply.status, reply.text) if word)

@@ -1,0 +1,144 @@
+"""Outside: what all deliveries of a process share on their way out: name servers, connections, what was found dead."""
+
+from __future__ import annotations
+
+from mailkit import clock, log
+from mailkit.control import Home
+from mailkit.deliver.remote import hosts, security
+from mailkit.deliver.remote.hosts import Place
+from mailkit.deliver.remote.kept import Kept
+from mailkit.deliver.remote.routes import Route
+from mailkit.smtp.client.dialogue import Limits
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+    from concurrent.futures import ThreadPoolExecutor
+    from typing import Any, TypeVar
+
+    from mailkit.dns.resolve import Resolver
+    from mailkit.net.connect import ClientConn
+    from mailkit.net.loop import Pool
+
+    R = TypeVar("R")
+    Dial = Callable[[str, int, float, str], Awaitable[ClientConn]]  # address, port, seconds, source address
+
+DEAD_S = 300.0  # an address that did not answer is tried last for so long
+_LOOKUPS_AT_ONCE = 32  # threads that wait for name servers
+_FIRST_S = 10.0  # for an address while there are others (RFC 8305 in one file: short patience, all families soon)
+
+
+class Outside:
+    """The world as deliveries reach it.
+
+    pool: the event loop's connections, None under the blocking driver. dial, resolver, choice, ours: in
+    the place of the real ones, for tests and for TLS policies. trace: called with each line of every
+    dialogue.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        pool: Pool | None = None,
+        *,
+        resolver: Resolver | None = None,
+        dial: Dial | None = None,
+        choice: security.Choice = security.choose,
+        ours: Callable[[str], bool] = hosts.local,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.home = home
+        self.kept = Kept()
+        self.choice = choice
+        self.ours = ours
+        self.trace = trace
+        self._pool = pool
+        self._resolver = resolver
+        self._dial = dial or self._connect
+        self._threads: ThreadPoolExecutor | None = None
+        self._dead: dict[tuple[str, int], float] = {}
+
+    async def places(self, route: Route, domain: str) -> list[Place]:
+        """Where to try, in order; those that did not answer lately come last. Perm, Temp."""
+        place = hosts.known(route, domain) if route.direct else None
+        if place is not None:
+            return [place]
+        me = self.home.control.text("me")
+        found = await self.offload(hosts.find, self.resolver(), route, domain, me, self.ours)
+        return sorted(found, key=lambda place: self._dead.get((place.ip, place.port), 0.0) > clock.monotonic())
+
+    async def connect(self, route: Route, place: Place, others: bool) -> ClientConn:
+        """A connection to `place`. others: there are further addresses to try. Temp."""
+        limit_s = float(self.home.control.seconds("connecttimeout"))
+        started = clock.monotonic()
+        try:
+            conn = await self._dial(
+                place.ip, place.port, min(limit_s, _FIRST_S) if others else limit_s, self._source(route,
+                place.ip)
+            )
+        except Exception as error:
+            self._dead[place.ip, place.port] = clock.monotonic() + DEAD_S
+            log.event("connect", host=place.name, ip=place.ip, port=place.port, ms=_ms(started), error=str(error))
+            raise
+        self._dead.pop((place.ip, place.port), None)
+        return conn
+
+    def limits(self) -> Limits:
+        """The time-outs of control."""
+        control = self.home.control
+        command = control.seconds("remotetimeout")
+        return Limits(
+            command=command,
+            start=min(120, command),
+            block=min(180, command),
+            end=control.seconds("datatimeout"),
+            total=control.seconds("remotelimit"),
+        )
+
+    def resolver(self) -> Resolver:
+        """The resolver; made when it is first needed."""
+        if self._resolver is None:
+            from mailkit.dns import resolve
+
+            self._resolver = resolve.configured(self.home.control)
+        return self._resolver
+
+    async def offload(self, function: Callable[..., R], *args: Any) -> R:
+        """Blocking work: in a thread of ours under the event loop, a plain call otherwise."""
+        if self._pool is None:
+            return function(*args)
+        if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            # Not the loop's own: name servers that do not answer would hold up everybody else's work.
+            self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "dns")
+        return await self._pool.loop.run_in_executor(self._threads, function, *args)
+
+    async def tidy(self) -> None:
+        """End connections that were kept long enough and forget old failures. To be called every second or so."""
+        await self.kept.expire()
+        now = clock.monotonic()
+        if self._dead and min(self._dead.values()) <= now:
+            self._dead = {key: until for key, until in self._dead.items() if until > now}
+
+    async def close(self) -> None:
+        """End what is kept; look-ups under way are not waited for."""
+        await self.kept.close()
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+            self._threads = None
+
+    def _source(self, route: Route, ip: str) -> str:
+        sources = route.sources or tuple(self.home.control.lines("sourceaddresses"))
+        if ip.startswith("/"):
+            return ""
+        return next((source for source in sources if (":" in source) == (":" in ip)), "")
+
+    async def _connect(self, ip: str, port: int, timeout_s: float, source: str) -> ClientConn:
+        from mailkit.net import connect
+
+        return await connect.dial(ip, port, timeout_s=timeout_s, source=source, pool=self._pool)
+
+
+def _ms(started: float) -> int:
+    return int((clock.monotonic() - started) * 1000)
