@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-import socket
+import _socket
 
 LOOPBACK = "loopback"
 
@@ -46,8 +46,8 @@ def _number(address: str) -> tuple[int, int]:
     """(address as a number, 32 or 128 bits); IPv4-mapped IPv6 counts as IPv4. ValueError."""
     try:
         if ":" not in address:
-            return int.from_bytes(socket.inet_pton(socket.AF_INET, address), "big"), 32
-        octets = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+            return int.from_bytes(_socket.inet_pton(_socket.AF_INET, address), "big"), 32
+        octets = _socket.inet_pton(_socket.AF_INET6, address.partition("%")[0])
     except OSError:
         raise ValueError(f"{address!r} is no IP address")
     if octets[:12] == b"\0" * 10 + b"\xff\xff":

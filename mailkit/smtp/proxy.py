@@ -6,7 +6,7 @@ applies what it found to a session.
 
 from __future__ import annotations
 
-import socket
+import _socket
 
 from mailkit.net.conn import Gone
 from mailkit.smtp import dialogue
@@ -20,7 +20,7 @@ _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _V1_LONGEST = 107
 _V2_HEAD = 16
 # Address block of each family of version 2: octets of one address.
-_FAMILIES = {1: (socket.AF_INET, 4), 2: (socket.AF_INET6, 16)}
+_FAMILIES = {1: (_socket.AF_INET, 4), 2: (_socket.AF_INET6, 16)}
 
 
 class Proxied:
@@ -56,7 +56,7 @@ def _v1(data: bytes) -> Proxied | None:
         return Proxied(end + 2)
     if len(words) != 6 or words[1] not in ("TCP4", "TCP6"):
         raise ValueError("bad PROXY line")
-    family = socket.AF_INET if words[1] == "TCP4" else socket.AF_INET6
+    family = _socket.AF_INET if words[1] == "TCP4" else _socket.AF_INET6
     return Proxied(end + 2, _ip(family, words[2]), _port(words[4]), _ip(family, words[3]), _port(words[5]))
 
 
@@ -78,16 +78,16 @@ def _v2(data: bytes) -> Proxied | None:
     source, target, ports = block[:size], block[size : 2 * size], block[2 * size :]
     return Proxied(
         _V2_HEAD + length,
-        socket.inet_ntop(family, source),
+        _socket.inet_ntop(family, source),
         int.from_bytes(ports[:2], "big"),
-        socket.inet_ntop(family, target),
+        _socket.inet_ntop(family, target),
         int.from_bytes(ports[2:4], "big"),
     )
 
 
 def _ip(family: int, text: str) -> str:
     try:
-        return socket.inet_ntop(family, socket.inet_pton(family, text))
+        return _socket.inet_ntop(family, _socket.inet_pton(family, text))
     except OSError:
         raise ValueError("bad address in the PROXY line")
 

@@ -132,9 +132,8 @@ async def _obey(session: Session, line: bytes) -> None:
 def _loaded(word: bytes) -> Run | None:
     if word not in VERBS:
         return None
-    from importlib import import_module
-
-    run: Run = import_module(f"mailkit.smtp.verbs.{VERBS[word]}").run
+    # importlib would import more than the verb does.
+    run: Run = __import__(f"mailkit.smtp.verbs.{VERBS[word]}", fromlist=("run",)).run
     _runs[word] = run
     return run
 

@@ -146,13 +146,25 @@ class _Disk:
 
     def _rename(self, old: str, new: str) -> None:
         saved = self._bury(new)
+        itself = self._bury(old) if os.path.dirname(old) != os.path.dirname(new) else ""
 
         def undo() -> None:
             _quietly(os.rename, new, old)
             if saved:
                 _quietly(os.link, saved, new)
 
-        self._remember({os.path.dirname(old), os.path.dirname(new)}, undo)
+        if not itself:
+            self._remember({os.path.dirname(old), os.path.dirname(new)}, undo)
+            return
+
+        # Between two directories each name is lost, or comes back, with its own directory.
+        def undo_new() -> None:
+            _quietly(os.unlink, new)
+            if saved:
+                _quietly(os.link, saved, new)
+
+        self._remember({os.path.dirname(old)}, lambda: _quietly(os.link, itself, old))
+        self._remember({os.path.dirname(new)}, undo_new)
 
     def _link(self, old: str, new: str) -> None:
         self._remember({os.path.dirname(new)}, lambda: _quietly(os.unlink, new))
