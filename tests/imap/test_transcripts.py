@@ -28,4 +28,5 @@ def test_transcript(path: Path, tmp_path: Path) -> None:
     home = mailboxes.make(tmp_path)
     stranger = path.stem.startswith(("tls-", "clear-", "pipe-"))
     user = None if stranger else Passwd(home).lookup("alice@example.test")
-    replay(lambda conn: session(conn, home, user), path, fresh=lambda: mailboxes.fill(home), **kwargs(path.stem))
+    dialogue = path.read_text("utf-8")
+    replay(lambda conn: session(conn, home, user), dialogue, fresh=lambda: mailboxes.fill(home), **kwargs(path.stem))

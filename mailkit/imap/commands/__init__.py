@@ -48,7 +48,7 @@ class Row:
             module, _, name = self.place.partition(":")
             full = f"mailkit.imap.commands.{module}"
             self._function = getattr(__import__(full, fromlist=[name]), name)
-        return self._function  # type: ignore[return-value]
+        return self._function
 
 
 TABLE = {

@@ -8,6 +8,7 @@ from mailkit.imap.responses import mailbox, untagged
 from mailkit.imap.tree import path_of
 from mailkit.maildir import folder as folders
 from mailkit.maildir.marks import SEEN
+from mailkit.maildir.table import NEW
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,10 +43,21 @@ def opened(path: str, readonly: bool) -> View:
     """The view of a folder. Blocking."""
     folder = folders.open(path)
     try:
-        return folder.view(readonly)
+        view = folder.view(readonly or not folder.writable)
+        if view.readonly:
+            view.recent = unclaimed(view)
+        return view
     except BaseException:
         folder.close()
         raise
+
+
+def unclaimed(view: View) -> set[int]:
+    """UIDs of messages that no session has been told of as \\Recent, nor will be by an EXAMINE."""
+    table = view.folder.table
+    if not table.fresh:
+        return set()
+    return {uid for uid, where in zip(table.uids, table.where, strict=True) if where & NEW}
 
 
 def leave(state: Session) -> None:

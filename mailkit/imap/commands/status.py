@@ -12,7 +12,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
-    from mailkit.maildir.state import State
 
 ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT")
 
@@ -39,21 +38,14 @@ async def line(state: Session, name: str, path: str, items: list[str]) -> bytes:
     """The STATUS response of one folder."""
     found = await tree.attempt(state, folders.status, path)
     size = found.size
-    if size is None and "SIZE" in items:
+    if found.unsized and "SIZE" in items:
         size = await tree.attempt(state, total_size, path)
-    values = [b"%s %d" % (item.encode("ascii"), value(state, found, size or 0, item)) for item in items]
+    numbers = {
+        "MESSAGES": found.messages, "RECENT": found.fresh, "UIDNEXT": found.uidnext, "UIDVALIDITY": found.uidvalidity,
+        "UNSEEN": found.unseen, "DELETED": found.deleted, "SIZE": size, "APPENDLIMIT": append_limit(state),
+    }  # fmt: skip
+    values = [b"%b %d" % (item.encode("ascii"), numbers[item]) for item in items]
     return untagged(b"STATUS", mailbox(name, state.utf8), b"(" + b" ".join(values) + b")")
-
-
-def value(state: Session, found: State, size: int, item: str) -> int:
-    """One number."""
-    if item == "SIZE":
-        return size
-    if item == "APPENDLIMIT":
-        return append_limit(state)
-    number = getattr(found, item.lower())
-    assert isinstance(number, int)
-    return number
 
 
 def total_size(path: str) -> int:
