@@ -156,7 +156,10 @@ class Index:
                 break
             self.end = end
             self.replayed += one.count + _ENTRY_ELEMENTS
-        self.contents.history.floor = max(self.contents.history.floor, self.contents.state.floor)
+        table, state = self.contents.table, self.contents.state
+        self.contents.history.floor = max(self.contents.history.floor, state.floor)
+        if not table.loaded:  # what an expunge takes off the sizes is only known to whoever wrote it
+            table.size, table.unsized = state.size, state.unsized
 
     def refresh(self) -> None:
         """Learn what other processes wrote."""
@@ -249,6 +252,8 @@ class Index:
     def commit(self, *entries: bytes) -> None:
         """Do what the entries say, and write them and the state behind them. Only with the lock held."""
         contents, at = self.contents, self.end
+        if entries:
+            _ = contents.table.detail  # to count sizes
         for raw in entries:
             head = journal.Head(raw)
             one = head.entry(raw[journal.HEAD_OCTETS : journal.HEAD_OCTETS + head.checked], at)

@@ -25,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailkit.maildir.table import Detail
+
 ADD, MARK, GONE, ODDS, PART, SIZE, STATE = range(1, 8)
 _HEAD = struct.Struct("<4sB3xIIQI")
 _CRC = struct.Struct("<I")
@@ -281,15 +283,28 @@ def _pieces(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
     uids, crcs = columns.numbers("I"), columns.numbers("I")
     ends = [columns.numbers("I") for _ in range(KINDS)]
-    table, detail, at = contents.table, contents.table.detail, one.bulk_at
-    for i, uid in enumerate(uids):
-        row = table.row(uid)
+    places, at = array("Q"), one.bulk_at
+    for octets in ends[-1]:
+        places.append(at)
+        at += octets
+    rows = [contents.table.row(uid) for uid in uids]
+    contents.table.change_detail(lambda detail: _placed(detail, rows, places, crcs, ends))
+
+
+def _placed(
+    detail: Detail, rows: list[int | None], places: array[int], crcs: array[int], ends: list[array[int]]
+) -> Detail:
+    columns = list(zip((detail.part_at, detail.part_crc, *detail.part_ends), (places, crcs, *ends), strict=True))
+    first = rows[0]
+    if first is not None and rows == list(range(first, first + len(rows))):
+        for column, values in columns:
+            column[first : first + len(rows)] = values
+        return detail
+    for i, row in enumerate(rows):
         if row is not None:
-            detail.part_at[row] = at
-            detail.part_crc[row] = crcs[i]
-            for kind in range(KINDS):
-                detail.part_ends[kind][row] = ends[kind][i]
-        at += ends[KINDS - 1][i]
+            for column, values in columns:
+                column[row] = values[i]
+    return detail
 
 
 def _state(contents: Contents, one: Entry) -> None:

@@ -33,14 +33,14 @@ class Place:
         status = os.stat(path)
         self.mtime = status.st_mtime_ns
         self.plain = status.st_nlink == 2  # no directories inside, on file systems that count so
-        self.names: list[bytes] | None = None
+        self.names: set[bytes] | None = None
         self.looked = self.cost = 0
         self.racy = False
 
     def list(self) -> None:
-        """Read the names; those that begin with a dot are no messages."""
+        """Read the names."""
         self.looked = clock.now_ns()
-        self.names = [name for name in os.listdir(os.fsencode(self.path)) if name[:1] != b"."]
+        self.names = _names(self.path)
         self.cost = clock.now_ns() - self.looked
         changed = os.stat(self.path).st_mtime_ns != self.mtime
         self.racy = changed or not settled(self.mtime, self.looked)
@@ -48,8 +48,7 @@ class Place:
     def list_again(self) -> None:
         """A second listing, added to the first: nothing that was only renamed meanwhile is missing from both."""
         assert self.names is not None
-        again = os.listdir(os.fsencode(self.path))
-        self.names = list({*self.names, *(name for name in again if name[:1] != b".")})
+        self.names |= _names(self.path)
 
     def is_message(self, name: bytes) -> bool:
         """A file that nobody removed meanwhile, not a directory. Asked only where directories are possible."""
@@ -57,6 +56,11 @@ class Place:
             return not stat.S_ISDIR(os.stat(os.fsencode(self.path) + b"/" + name).st_mode)
         except OSError:
             return False
+
+
+def _names(path: str) -> set[bytes]:
+    """The names in a directory; those that begin with a dot are no messages."""
+    return {name for name in os.listdir(os.fsencode(path)) if name[:1] != b"."}
 
 
 class Look:
@@ -150,9 +154,13 @@ class _Rows:
         self.new: dict[bytes, int] = {}
         if look.cur.names is None and not table.fresh:
             return
-        suffix, odd, uids = marks.SUFFIX, table.odd, table.uids
-        columns = zip(table.detail.bases(), table.marks, table.where, strict=False)
-        for row, (base, mark, where) in enumerate(columns):
+        suffix, bases = marks.SUFFIX, table.detail.bases()
+        if not table.fresh and not table.odd:
+            expected = [base + suffix[mark] for base, mark in zip(bases, table.marks, strict=False)]
+            self.cur = dict(zip(expected, range(len(expected)), strict=True))
+            return
+        odd, uids = table.odd, table.uids
+        for row, (base, mark, where) in enumerate(zip(bases, table.marks, table.where, strict=False)):
             if where & ODD and uids[row] in odd:
                 name = odd[uids[row]]
             else:
@@ -162,22 +170,24 @@ class _Rows:
             else:
                 self.cur[name] = row
 
+    def _places(self) -> tuple[tuple[Place, dict[bytes, int], bool], ...]:
+        return (self.look.cur, self.cur, False), (self.look.new, self.new, True)
+
     def missing(self) -> list[int]:
         """Rows whose file is not where it was."""
         gone = []
-        for place, known in ((self.look.cur, self.cur), (self.look.new, self.new)):
+        for place, known, _ in self._places():
             if place.names is not None and known:
-                names = set(place.names)
-                gone += [row for name, row in known.items() if name not in names]
+                gone += [known[name] for name in known.keys() - place.names]
         return gone
 
     def strangers(self) -> list[Stranger]:
         """Files that are not as any row says; those of cur/ first."""
         found = []
-        for place, known, fresh in ((self.look.cur, self.cur, False), (self.look.new, self.new, True)):
-            for name in place.names or ():
-                if name not in known and (place.plain or place.is_message(name)):
-                    found.append(Stranger(name, fresh))
+        for place, known, fresh in self._places():
+            if place.names is not None:
+                strange = place.names.difference(known)
+                found += [Stranger(name, fresh) for name in strange if place.plain or place.is_message(name)]
         return found
 
 

@@ -6,9 +6,10 @@
     Projects<TAB>2024
 
 Version 2: the levels of a name are apart by tabs, each in modified UTF-7 as on disk; tab, line feed, NUL, CR and
-\\001 within one are written \\001 and t n 0 r 1. Version 1, without the header, has "." between the levels. A file keeps its version;
-a new one is version 2. Courier's courierimapsubscribed ("INBOX.Sent") is read where there is no file of ours.
-Writers hold Dovecot's lock subscriptions.lock. Names that do not exist may be subscribed (RFC 9051 6.3.7).
+\\001 within one are written \\001 and t n 0 r 1. Version 1, without the header, has "." between the levels. A file
+keeps its version; a new one is version 2. Courier's courierimapsubscribed ("INBOX.Sent") is read where there is no
+file of ours. Writers hold Dovecot's lock subscriptions.lock. Names that do not exist may be subscribed (RFC 9051
+6.3.7).
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from mailkit.maildir.marks import DELETED, SEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import TypeVar
 
     Column = TypeVar("Column", array[int], bytearray)
@@ -28,30 +28,39 @@ ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 CHECKED = 4  # the checksum of its pieces was verified by this process; never written
 UNCHECKED = bytes(octet & ~CHECKED for octet in range(256))  # for translate
 
-_FEW = 24  # rows below which deleting from a copy beats copying what stays
+_FEW = 24  # runs below which copying them beats looking at each row
 
 
 class Cut:
     """Takes the same rows out of each column: cut(column) is a copy without them."""
 
-    __slots__ = ("_keep", "_rows")
+    __slots__ = ("_keep", "_runs")
 
-    def __init__(self, rows: list[int]) -> None:
-        self._rows = sorted(rows, reverse=True)
+    def __init__(self, rows: Iterable[int], among: int) -> None:
+        """rows of a table of `among` rows."""
+        self._runs: list[tuple[int, int]] = []  # of rows that stay
         self._keep = bytearray()
+        start = 0
+        gone = sorted(rows)
+        for row in gone:
+            if row > start:
+                self._runs.append((start, row))
+            start = row + 1
+        if start < among:
+            self._runs.append((start, among))
+        if len(self._runs) > _FEW + among // 8:
+            self._keep = bytearray(b"\1") * among
+            for row in gone:
+                self._keep[row] = 0
 
     def __call__(self, column: Column) -> Column:
-        if len(self._rows) <= _FEW:
-            left = column[:]
-            for row in self._rows:
-                del left[row]
-            return left
-        if not self._keep:
-            self._keep = bytearray(b"\1") * len(column)
-            for row in self._rows:
-                self._keep[row] = 0
-        kept = compress(column, self._keep)
-        return bytearray(kept) if isinstance(column, bytearray) else array(column.typecode, kept)
+        if self._keep:
+            kept = compress(column, self._keep)
+            return bytearray(kept) if isinstance(column, bytearray) else array(column.typecode, kept)
+        left = column[:0]
+        for start, end in self._runs:
+            left += column[start:end]
+        return left
 
 
 class Detail:
@@ -82,8 +91,8 @@ class Detail:
         names = bytes(self.names)
         return [names[at : at + length] for at, length in zip(self.name_at, self.name_len, strict=False)]
 
-    def add(self, size: int, base: bytes) -> None:
-        """A row without pieces."""
+    def add(self, size: int, base: bytes) -> Detail:
+        """A row without pieces; self."""
         self.sizes.append(size)
         self.name_at.append(len(self.names))
         self.name_len.append(len(base))
@@ -92,6 +101,7 @@ class Detail:
         self.part_crc.append(0)
         for ends in self.part_ends:
             ends.append(0)
+        return self
 
     def without(self, cut: Cut) -> Detail:
         """A copy without the rows of `cut`. The names of those rows stay in the area, which both share."""
@@ -140,7 +150,7 @@ class Table:
     """
 
     __slots__ = (
-        "_detail", "_load", "deleted", "fresh", "marks", "modseqs", "odd", "size", "source", "uids",
+        "_detail", "_load", "_todo", "deleted", "fresh", "marks", "modseqs", "odd", "size", "source", "uids",
         "unseen", "unsized", "where",
     )  # fmt: skip
 
@@ -154,6 +164,7 @@ class Table:
         self.source: Source | None = None
         self._detail: Detail | None = Detail()
         self._load: Callable[[], Detail] | None = None
+        self._todo: list[Callable[[Detail], Detail]] = []
 
     def __len__(self) -> int:
         return len(self.uids)
@@ -163,9 +174,23 @@ class Table:
         """The other columns, loaded now when they are not yet."""
         if self._detail is None:
             assert self._load is not None
-            self._detail = self._load()
-            self._load = None
+            detail = self._load()
+            for change in self._todo:
+                detail = change(detail)
+            self._detail, self._load, self._todo = detail, None, []
         return self._detail
+
+    @property
+    def loaded(self) -> bool:
+        """The detail is here."""
+        return self._detail is not None
+
+    def change_detail(self, change: Callable[[Detail], Detail]) -> None:
+        """Change the detail, now or when it is loaded: an open that replays changes needs not load it."""
+        if self._detail is None:
+            self._todo.append(change)
+        else:
+            self._detail = change(self._detail)
 
     def load_later(self, load: Callable[[], Detail]) -> None:
         """The detail is on disk; `load` reads it."""
@@ -186,7 +211,7 @@ class Table:
 
     def add(self, uid: int, marks: int, modseq: int, where: int, size: int, base: bytes) -> None:
         """A row at the end; `uid` is higher than all."""
-        self.detail.add(size, base)
+        self.change_detail(lambda detail: detail.add(size, base))
         self.marks.append(marks)
         self.modseqs.append(modseq)
         self.where.append(where)
@@ -232,33 +257,42 @@ class Table:
 
     def set_size(self, row: int, size: int) -> None:
         """The size on the wire became known."""
-        old = self.detail.sizes[row]
-        self.size += size - old
-        self.unsized += (not size) - (not old)
-        self.detail.sizes[row] = size
+        counted = self.loaded
+        self.change_detail(lambda detail: self._resized(detail, row, size, counted))
+
+    def _resized(self, detail: Detail, row: int, size: int, counted: bool) -> Detail:
+        old = detail.sizes[row]
+        detail.sizes[row] = size
+        if counted:
+            self.size += size - old
+            self.unsized += (not size) - (not old)
+        return detail
 
     def without(self, uids: set[int]) -> Table:
         """A new table without these messages."""
-        cut = Cut([row for row in map(self.row, uids) if row is not None])
+        gone = [row for row in map(self.row, uids) if row is not None]
+        cut = Cut(gone, len(self.uids))
         left = Table()
         left.uids = cut(self.uids)
         left.marks = cut(self.marks)
         left.modseqs = cut(self.modseqs)
         left.where = cut(self.where)
         left.odd = {uid: name for uid, name in self.odd.items() if uid not in uids}
-        left._detail = self.detail.without(cut)
         left.source = self.source
-        self._count_without(left, uids)
+        if self._detail is None:
+            left.load_later(lambda: self.detail.without(cut))
+        else:
+            left._detail = self._detail.without(cut)
+        self._count_without(left, gone)
         return left
 
-    def _count_without(self, left: Table, uids: set[int]) -> None:
+    def _count_without(self, left: Table, gone: Iterable[int]) -> None:
         left.unseen, left.deleted, left.fresh = self.unseen, self.deleted, self.fresh
         left.size, left.unsized = self.size, self.unsized
-        for uid in uids:
-            row = self.row(uid)
-            if row is not None:
-                left.unseen -= not self.marks[row] & SEEN
-                left.deleted -= self.marks[row] & DELETED != 0
-                left.fresh -= self.where[row] & NEW
-                left.size -= self.detail.sizes[row]
-                left.unsized -= not self.detail.sizes[row]
+        for row in gone:
+            left.unseen -= not self.marks[row] & SEEN
+            left.deleted -= self.marks[row] & DELETED != 0
+            left.fresh -= self.where[row] & NEW
+            if self._detail is not None:
+                left.size -= self._detail.sizes[row]
+                left.unsized -= not self._detail.sizes[row]

@@ -1,10 +1,9 @@
 """The folders of a Maildir, Maildir++: INBOX is the Maildir itself, "Sent/2024" is the directory .Sent.2024 in it.
 
 Names are str with "/" between levels; on disk the levels are in modified UTF-7 and joined by dots, as Dovecot and
-Courier write them, so that a dot within a level is not possible. A directory is a folder when it has cur/ in it. A level in
-between need not exist. Names that come from the disk may hold anything (`mutf7` loses nothing of them); names to be
-created must be clean. Which folder has a special use (RFC 6154) is told by mailkit-special,
-
+Courier write them, so that a dot within a level is not possible. A directory is a folder when it has cur/ in it. A
+level in between need not exist. Names that come from the disk may hold anything (`mutf7` loses nothing of them);
+names to be created must be clean. Which folder has a special use (RFC 6154) is told by mailkit-special,
     \\Sent Gesendet
 
 one use and one name a line, and where that is silent by the usual names.
