@@ -108,7 +108,7 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         await bye(state, "Internal error; it is in the log", "crash", "SERVERBUG")
     finally:
         selection.release(state)
-        log.event("close", c=conn.id, user=state.user.address if state.user else None, why=state.why)
+        log.event("imap", c=conn.id, user=state.user.address if state.user else None, end=state.why)
 
 
 def greet(state: Session, user: User | None) -> None:
