@@ -9,6 +9,7 @@ from __future__ import annotations
 _LOCAL_LONGEST = 64     # octets, RFC 5321 4.5.3.1.1
 _DOMAIN_LONGEST = 255   # octets, RFC 5321 4.5.3.1.2
 _PATH_LONGEST = 1024    # RFC 5321 4.5.3.1.3 asks for 256; source routes may be longer
+_QUOTE, _GREATER, _BACKSLASH = b'">\\'
 _ATEXT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~")
 _CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)))
 _LET_DIG_HYP = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")
@@ -77,9 +78,9 @@ def _path_end(argument: bytes) -> int:
         quoted = False
         for at in range(1, min(len(argument), _PATH_LONGEST)):
             octet = argument[at]
-            if octet == 34 and not (quoted and _escaped(argument, at)):
+            if octet == _QUOTE and not (quoted and _escaped(argument, at)):
                 quoted = not quoted
-            elif octet == 62 and not quoted:
+            elif octet == _GREATER and not quoted:
                 return at
         raise ValueError("address has no end")
     end = argument.find(b">", 1, _PATH_LONGEST)
@@ -91,7 +92,7 @@ def _path_end(argument: bytes) -> int:
 def _escaped(octets: bytes, at: int) -> bool:
     """Whether an odd number of backslashes stands before `at`."""
     first = at
-    while octets[first - 1] == 92:
+    while octets[first - 1] == _BACKSLASH:
         first -= 1
     return (at - first) % 2 == 1
 

@@ -21,6 +21,10 @@ _HIDE = bytes.maketrans(_HIDDEN, _COVERS)
 _SHOW = bytes.maketrans(_COVERS, _HIDDEN)
 _SPECIAL = b'"()\\<>@,;:[]'
 _BLANKS = b" \t\r\n"
+# Kinds of tokens: a special octet is itself, a comment its parenthesis, an atom or domain literal none.
+_ATOM = 0
+_QUOTED, _COMMENT, _LITERAL, _BACKSLASH = b'"([\\'
+_LESS, _GREATER, _AT, _COMMA, _COLON, _SEMICOLON, _CLOSE = b"<>@,:;)"
 # Every octet that ends an atom becomes a blank, so that its end is found in one step. Dots stay in the atom.
 _ATOM_ENDS = bytes(32 if octet in _SPECIAL + _BLANKS else octet for octet in range(256))
 _PHRASE = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~ ")
@@ -76,8 +80,7 @@ def _parted(spec: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _tokens(value: bytes) -> list[tuple[int, bytes]]:
-    """(kind, octets): kind is the special octet itself, or 34 for a quoted string, 40 for a comment,
-    0 for an atom or a domain literal."""
+    """(kind, octets) of each word and special; quotes, parentheses and escapes are gone."""
     flat = value.translate(_ATOM_ENDS) + b" "
     found: list[tuple[int, bytes]] = []
     at = 0
@@ -85,23 +88,23 @@ def _tokens(value: bytes) -> list[tuple[int, bytes]]:
         octet = value[at]
         if octet in _BLANKS:
             at += 1
-        elif octet == 34:
+        elif octet == _QUOTED:
             text, at = _quoted(value, at)
-            found.append((34, text))
-        elif octet == 40:
+            found.append((_QUOTED, text))
+        elif octet == _COMMENT:
             text, at = _comment(value, at)
-            found.append((40, text))
-        elif octet == 91:
+            found.append((_COMMENT, text))
+        elif octet == _LITERAL:
             end = value.find(b"]", at)
             end = len(value) if end < 0 else end + 1
-            found.append((0, value[at:end]))
+            found.append((_ATOM, value[at:end]))
             at = end
         elif octet in _SPECIAL:
             found.append((octet, value[at:at + 1]))
             at += 1
         else:
             end = flat.find(b" ", at)
-            found.append((0, value[at:end]))
+            found.append((_ATOM, value[at:end]))
             at = end
     return found
 
@@ -114,8 +117,8 @@ def _quoted(value: bytes, at: int) -> tuple[bytes, int]:
         return value[at + 1:end], end + 1
     text = bytearray()
     at += 1
-    while at < len(value) and value[at] != 34:
-        at += value[at] == 92
+    while at < len(value) and value[at] != _QUOTED:
+        at += value[at] == _BACKSLASH
         text += value[at:at + 1]
         at += 1
     return bytes(text), at + 1
@@ -131,10 +134,10 @@ def _comment(value: bytes, at: int) -> tuple[bytes, int]:
     depth = 0
     while at < len(value):
         octet = value[at]
-        depth += (octet == 40) - (octet == 41)
+        depth += (octet == _COMMENT) - (octet == _CLOSE)
         if depth == 0:
             break
-        at += octet == 92
+        at += octet == _BACKSLASH
         text += value[at:at + 1]
         at += 1
     return bytes(text[1:]), at + 1
@@ -145,36 +148,39 @@ class _Reader:
 
     words    tokens since the last comma or bracket: a phrase, or an address where no bracket comes
     phrase   the name before an angle bracket; None outside of brackets
+    route    the source route inside the brackets (RFC 5322 4.4), which only ENVELOPE shows
     """
 
     def __init__(self) -> None:
         self.found: list[Entry] = []
         self._words: list[tuple[int, bytes]] = []
         self._phrase: bytes | None = None
+        self._route: bytes | None = None
         self._comment = b""
         self._in_group = False
 
     def take(self, kind: int, text: bytes) -> None:
-        if kind == 44:  # a comma inside brackets belongs to a source route
-            if self._phrase is None or not self._words or self._words[0][0] != 64:
-                self.end_entry()
-        elif kind == 60:
+        in_route = self._phrase is not None and bool(self._words) and self._words[0][0] == _AT
+        if kind == _COMMA and not in_route:
+            self.end_entry()
+        elif kind == _LESS:
             self._phrase = b" ".join(text for _, text in self._words)
             self._words = []
-        elif kind == 62:
+        elif kind == _GREATER:
             self.end_entry()
-        elif kind == 58:
+        elif kind == _COLON:
             self._colon()
-        elif kind == 59:
+        elif kind == _SEMICOLON:
             self.end_entry()
             self.end_group()
-        elif kind == 40:
+        elif kind == _COMMENT:
             self._comment = text
         else:
             self._words.append((kind, text))
 
     def _colon(self) -> None:
-        if self._phrase is not None:  # the end of a source route, which RFC 5322 4.4 has ignored
+        if self._phrase is not None:  # the end of a source route
+            self._route = b"".join(text for _, text in self._words) or None
             self._words = []
             return
         self.end_group()
@@ -188,20 +194,20 @@ class _Reader:
             self._in_group = False
 
     def end_entry(self) -> None:
-        words, phrase, remark = self._words, self._phrase, self._comment.strip()
-        self._words, self._phrase, self._comment = [], None, b""
+        words, phrase, route, remark = self._words, self._phrase, self._route, self._comment.strip()
+        self._words, self._phrase, self._route, self._comment = [], None, None, b""
         if not words and phrase is None:
             return
-        if phrase is None and not any(kind == 64 for kind, _ in words) and len(words) > 1:
+        if phrase is None and not any(kind == _AT for kind, _ in words) and len(words) > 1:
             self.found.append((b" ".join(text for _, text in words), None, b"", b""))
             return
         local, domain = _spec(words)
-        self.found.append((phrase or remark or None, None, local, domain))
+        self.found.append((phrase or remark or None, route, local, domain))
 
 
 def _spec(words: list[tuple[int, bytes]]) -> tuple[bytes, bytes]:
     """(local, domain), parted at the last at sign that is not quoted."""
-    last = max((at for at, (kind, _) in enumerate(words) if kind == 64), default=len(words))
+    last = max((at for at, (kind, _) in enumerate(words) if kind == _AT), default=len(words))
     return b"".join(text for _, text in words[:last]), b"".join(text for _, text in words[last + 1:])
 
 

@@ -105,18 +105,20 @@ def _fields(block: bytes) -> dict[bytes, bytes]:
     return found
 
 
-_PLAIN = (b"text", b"plain", [(b"charset", b"us-ascii")])
+_ASCII = (b"charset", b"us-ascii")
 
 
 def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
-    """RFC 2045 5.2 and RFC 2046 5.1.5 say what stands for a missing type, and for one that is none."""
+    """What stands for a missing type, one that is none, and a missing charset: RFC 2045 5.2, RFC 2046 4.1.2, 5.1.5."""
     if value is None:
-        return (b"message", b"rfc822", []) if in_digest else _PLAIN
+        return (b"message", b"rfc822", []) if in_digest else (b"text", b"plain", [_ASCII])
     main, params = parameter.parse(value)
     kind, slash, subtype = main.lower().partition(b"/")
     kind, subtype = kind.strip(), subtype.strip()
     if not slash or not kind or not subtype:
-        return _PLAIN
+        return b"text", b"plain", [_ASCII]
+    if kind == b"text" and not any(name == b"charset" for name, _ in params):
+        params.append(_ASCII)
     return kind, subtype, parameter.joined(params)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mailkit.mail import charset, comment, word
 
+_QUOTE = ord('"')
 _HEX = b"0123456789abcdefABCDEF"
 
 
@@ -19,8 +20,9 @@ def parse(value: bytes) -> tuple[bytes, list[tuple[bytes, bytes]]]:
     found = []
     for item in rest:
         name, equals, content = item.partition(b"=")
-        if equals:
-            found.append((name.strip().lower(), _unquoted(content.strip())))
+        name = name.strip().lower()
+        if equals and name:
+            found.append((name, _unquoted(content.strip())))
     return first.strip(), found
 
 
@@ -60,7 +62,7 @@ def _unquoted(content: bytes) -> bytes:
         if escaped or octet not in b'"\\':
             octets.append(octet)
             escaped = False
-        elif octet == 34:
+        elif octet == _QUOTE:
             break
         else:
             escaped = True

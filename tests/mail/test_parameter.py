@@ -22,7 +22,7 @@ from tests.mail.work import steps
     (b"a/b (one; two=3); y=z (tail)", b"a/b", [(b"y", b"z")]),
     (b'a/b; name="a (not a comment).txt"', b"a/b", [(b"name", b"a (not a comment).txt")]),
     (b"a/b; name=report (1.txt", b"a/b", [(b"name", b"report (1.txt")]),
-    (b"a/b; ; =x; y", b"a/b", [(b"", b"x")]),
+    (b"a/b; ; =x; y; z=", b"a/b", [(b"z", b"")]),
     (b"", b"", []),
 ])
 def test_parse(value: bytes, main: bytes, params: list[tuple[bytes, bytes]]) -> None:

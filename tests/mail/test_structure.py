@@ -73,7 +73,7 @@ x
 def test_structure_of_a_nested_message() -> None:
     root = mime.scan(NESTED)
     assert structure.bodystructure(root) == (
-        b'(("text" "html" NIL "<id@x>" "a \\"quoted\\" one" "base64" 4 0 "Q2hlY2sgSW50ZWdyaXR5IQ==" '
+        b'(("text" "html" ("charset" "us-ascii") "<id@x>" "a \\"quoted\\" one" "base64" 4 0 "Q2hlY2sgSW50ZWdyaXR5IQ==" '
         b'("attachment" ("filename" "a b.html" "size" "3")) ("de" "en") "http://example/")'
         b'("message" "rfc822" NIL NIL NIL "7bit" 25 '
         b'(NIL "" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) NIL NIL NIL NIL NIL) '
@@ -81,7 +81,7 @@ def test_structure_of_a_nested_message() -> None:
         b'("application" "octet-stream" ("name" "ab") NIL NIL "7bit" 1 NIL ("inline" NIL) NIL NIL) '
         b'"mixed" ("boundary" "b") NIL "en" NIL)')
     assert structure.body(root) == (
-        b'(("text" "html" NIL "<id@x>" "a \\"quoted\\" one" "base64" 4 0)'
+        b'(("text" "html" ("charset" "us-ascii") "<id@x>" "a \\"quoted\\" one" "base64" 4 0)'
         b'("message" "rfc822" NIL NIL NIL "7bit" 25 '
         b'(NIL "" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) NIL NIL NIL NIL NIL) '
         b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 2 0) 3)'
