@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mailkit.exits import Temp, Trouble
 
+HANDED = "handed"  # action: the next server tells the sender itself (RFC 3461 5.2.2), so nobody else need
+
 
 class Outcome:
     """status: "ok" delivered (or handed on), "temp" try again, "perm" never.

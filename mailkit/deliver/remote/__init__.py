@@ -8,21 +8,20 @@
     opening     a session with one server
     delivery    the servers in turn, until everybody has an answer
 
-A process makes one Outside and gives it to every `attempt`. Under the event loop:
+    outcomes = await remote.attempt(home, "example.org", sender, recipients, fd, offset, params, q=id)
+    await remote.close()            when the process ends
 
-    outside = Outside(home, net.loop.Pool())
-    outcomes = await remote.attempt(home, "example.org", sender, recipients, fd, offset, params, outside=outside, q=id)
-    await outside.tidy()            every second or so
-    await outside.close()           at the end
+Deliveries of one process share one Outside for each home, made at the first of them; under a running
+event loop it uses that.
 """
 
 from __future__ import annotations
 
 from mailkit import log
 from mailkit.deliver import outcome
-from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.outcome import HANDED, Outcome
 from mailkit.deliver.remote import routes
-from mailkit.deliver.remote.delivery import HANDED, Delivery
+from mailkit.deliver.remote.delivery import Delivery
 from mailkit.deliver.remote.outside import Outside
 from mailkit.exits import Temp
 from mailkit.smtp.client.body import Body
@@ -42,7 +41,9 @@ if TYPE_CHECKING:
         params: dict[str, str]
 
 
-__all__ = ["HANDED", "Outside", "attempt"]
+__all__ = ["HANDED", "Outside", "attempt", "close", "shared"]
+
+_shared: dict[str, tuple[object, Outside]] = {}  # by path of the home, with the event loop it works under
 
 
 async def attempt(
@@ -54,15 +55,16 @@ async def attempt(
     offset: int,
     params: dict[str, str],
     *,
-    outside: Outside,
+    outside: Outside | None = None,
     q: str = "",
 ) -> list[Outcome]:
     """Try to send the message at `offset` of `fd` to `recipients`, all of `domain` (or of one routes.destination).
 
-    sender: "" for the null sender. params: of the queue entry's envelope. q: its id, for the log. One
-    Outcome for each recipient, in their order; whatever goes wrong is in there. `remote` is set where a
-    server said it; its words are the `text`. An Outcome that is ok has the `action` "relayed" where
-    nobody further on will tell the sender, HANDED where the server does.
+    sender: "" for the null sender. params: of the queue entry's envelope. q: its id, for the log.
+    outside: in the place of the process's own. One Outcome for each recipient, in their order; whatever
+    goes wrong is in there. `remote` is set where a server said it; its words are the `text`. An Outcome
+    that is ok has the `action` "relayed" where nobody further on will tell the sender, HANDED where the
+    server does.
     """
     try:
         route = routes.choose(home, sender, domain)
@@ -74,6 +76,29 @@ async def attempt(
         log.event("remote", q=q or None, operation="read", error=error.strerror)
         return [Outcome("temp", "4.3.0", "the message could not be read") for _ in recipients]
     to = [To(recipient.address, recipient.params) for recipient in recipients]
-    delivery = Delivery(outside, route, domain, mail, to, q)
+    delivery = Delivery(outside or shared(home), route, domain, mail, to, q)
     await delivery.run()
     return delivery.outcomes
+
+
+def shared(home: Home) -> Outside:
+    """The Outside that this process's deliveries for `home` share."""
+    import asyncio
+
+    try:
+        running = asyncio.get_running_loop()
+    except RuntimeError:
+        running = None
+    kept = _shared.get(home.path)
+    if kept is None or kept[0] is not running:
+        from mailkit.net.loop import Pool
+
+        kept = _shared[home.path] = (running, Outside(home, Pool() if running is not None else None))
+    return kept[1]
+
+
+async def close() -> None:
+    """Say goodbye to every server that a connection is kept to."""
+    for _, outside in list(_shared.values()):
+        await outside.close()
+    _shared.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.deliver import outcome
-from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.outcome import HANDED, Outcome
 from mailkit.deliver.remote.hosts import Place
 from mailkit.deliver.remote.opening import Opening
 from mailkit.deliver.remote.outside import Outside
@@ -24,7 +24,6 @@ from mailkit.smtp.client.transaction import Mail, Result, To
 from mailkit.smtp.reply import Reply
 
 SESSIONS_MOST = 3
-HANDED = "handed"  # an Outcome's action: the server tells the sender itself (RFC 3461), so nobody else need
 
 
 class Delivery:
@@ -100,8 +99,8 @@ class Delivery:
         finally:
             if not usable:
                 talk.close()
-        if usable and not self._outside.kept.keep(key, talk):
-            await talk.quit()
+        if usable:
+            await self._outside.keep(key, talk)
         return done
 
     async def _send_all(self, talk: Dialogue, place: Place, fresh: bool) -> tuple[bool, bool]:

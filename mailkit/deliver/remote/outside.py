@@ -8,10 +8,11 @@ from mailkit.deliver.remote import hosts, security
 from mailkit.deliver.remote.hosts import Place
 from mailkit.deliver.remote.kept import Kept
 from mailkit.deliver.remote.routes import Route
-from mailkit.smtp.client.dialogue import Limits
+from mailkit.smtp.client.dialogue import Dialogue, Limits
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from asyncio import Task, TimerHandle
     from collections.abc import Awaitable, Callable
     from concurrent.futures import ThreadPoolExecutor
     from typing import Any, TypeVar
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     Dial = Callable[[str, int, float, str], Awaitable[ClientConn]]  # address, port, seconds, source address
 
 DEAD_S = 300.0  # an address that did not answer is tried last for so long
+_TIDY_S = 1.0
 _LOOKUPS_AT_ONCE = 32  # threads that wait for name servers
 _FIRST_S = 10.0  # for an address while there are others (RFC 8305 in one file: short patience, all families soon)
 
@@ -31,9 +33,9 @@ _FIRST_S = 10.0  # for an address while there are others (RFC 8305 in one file: 
 class Outside:
     """The world as deliveries reach it.
 
-    pool: the event loop's connections, None under the blocking driver. dial, resolver, choice, ours: in
-    the place of the real ones, for tests and for TLS policies. trace: called with each line of every
-    dialogue.
+    pool: the event loop's connections, closed with this; None under the blocking driver. dial, resolver,
+    choice, ours: in the place of the real ones, for tests and for TLS policies. trace: called with each
+    line of every dialogue.
     """
 
     def __init__(
@@ -57,6 +59,8 @@ class Outside:
         self._dial = dial or self._connect
         self._threads: ThreadPoolExecutor | None = None
         self._dead: dict[tuple[str, int], float] = {}
+        self._tidier: TimerHandle | None = None
+        self._tidying: Task[None] | None = None
 
     async def places(self, route: Route, domain: str) -> list[Place]:
         """Where to try, in order; those that did not answer lately come last. Perm, Temp."""
@@ -114,8 +118,20 @@ class Outside:
             self._threads = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "dns")
         return await self._pool.loop.run_in_executor(self._threads, function, *args)
 
+    async def keep(self, key: tuple[object, ...], talk: Dialogue) -> None:
+        """The session is between messages: keep it for the next one, or end it."""
+        if not self.kept.keep(key, talk):
+            await talk.quit()
+        elif self._pool is not None and self._tidier is None:
+            self._tidier = self._pool.loop.call_later(_TIDY_S, self._tidy)
+
+    def _tidy(self) -> None:
+        assert self._pool is not None
+        self._tidying = self._pool.loop.create_task(self.tidy())  # kept here: the loop holds tasks weakly
+        self._tidier = self._pool.loop.call_later(_TIDY_S, self._tidy) if len(self.kept) else None
+
     async def tidy(self) -> None:
-        """End connections that were kept long enough and forget old failures. To be called every second or so."""
+        """End connections that were kept long enough and forget old failures."""
         await self.kept.expire()
         now = clock.monotonic()
         if self._dead and min(self._dead.values()) <= now:
@@ -123,7 +139,13 @@ class Outside:
 
     async def close(self) -> None:
         """End what is kept; look-ups under way are not waited for."""
+        if self._tidier is not None:
+            self._tidier.cancel()
+        if self._tidying is not None:
+            await self._tidying
         await self.kept.close()
+        if self._pool is not None:
+            self._pool.close()
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
             self._threads = None

@@ -58,7 +58,8 @@ async def choose(outside: Outside, domain: str, place: Place, route: Route, mail
         raise Temp("the way out is wrongly configured", code="4.3.5", detail=f"control/remotetls: {level!r}")
     if mail.params.get("requiretls"):
         if not place.secure:
-            # RFC 8689 4.2.1: a certificate for a name that anybody could have put into the DNS proves nothing.
+            # RFC 8689 4.2.1: a certificate for a name that anybody could have put into the DNS proves
+            # nothing.
             raise Perm("the sender requires TLS, and nothing vouches for the names of the servers", code="5.7.30")
         level = "verify"
     elif mail.body.tls_optional and level in ("require", "verify") and not route.tls:
