@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 
 _CHUNK = 256 << 10
 _MEMORY_MOST = 4 << 20  # octets
+_DOT_LONGEST = len(b"\n.\r\n")
 
 
 class Received:
     """`with Received(0) as received`: .message, and .sender as its From or Return-Path line has it ("" when neither).
 
+    dots_end: a line with a single dot ends the message, as people at a terminal do it (sendmail without -i).
     Perm 5.6.0 when there is no message at all; OSError.
     """
 
-    __slots__ = ("_crlf", "_fd", "_held", "_size", "message", "sender")
+    __slots__ = ("_crlf", "_dots_end", "_ended", "_fd", "_held", "_size", "_tail", "message", "sender")
 
-    def __init__(self, fd: int) -> None:
+    def __init__(self, fd: int, dots_end: bool = False) -> None:
+        self._dots_end = dots_end
+        self._ended = False
+        self._tail = b"\n"  # the last octet given out, and those kept back because a dot may be among them
         self._fd = -1
         self._held = bytearray()
         self._size = 0
@@ -67,14 +72,30 @@ class Received:
                     data, carry = data[:-1], b"\r"
                 data = data.replace(b"\r\n", b"\n")
             self._keep(data)
-            data = os.read(fd, _CHUNK)
+            data = self._more(fd)
         self._keep(carry)
+
+    def _more(self, fd: int) -> bytes:
+        """The next octets; none after the end, or after the dot that ends the message."""
+        if not self._dots_end:
+            return os.read(fd, _CHUNK)
+        while not self._ended:
+            data = os.read(fd, _CHUNK)
+            seen = self._tail + data
+            at = _dot(seen, final=not data)
+            self._ended = at >= 0 or not data
+            keep = len(seen) if self._ended else max(len(seen) - _DOT_LONGEST, 1)
+            self._tail = seen[keep - 1 :]
+            # The first octet was given out before.
+            if out := seen[1 : at + 1 if at >= 0 else keep]:
+                return out
+        return b""
 
     def _first(self, fd: int) -> bytes:
         """The first octets, with the first line whole and without a From line."""
         data = b""
         while b"\n" not in data and len(data) < _CHUNK:
-            more = os.read(fd, _CHUNK)
+            more = self._more(fd)
             if not more:
                 break
             data += more
@@ -83,7 +104,7 @@ class Received:
         if line.startswith(b"From "):
             self.sender = line.split()[1].decode("utf-8", "surrogateescape") if len(line.split()) > 1 else ""
             self.sender = "" if self.sender in ("MAILER-DAEMON", "<>") else self.sender
-            return rest or os.read(fd, _CHUNK)
+            return rest or self._more(fd)
         return data
 
     def _keep(self, data: bytes) -> None:
@@ -103,3 +124,11 @@ class Received:
         if not self.sender and b"return-path" in block[:4096].lower():
             value = header.value(block, b"Return-Path") or b""
             self.sender = value.strip(b" <>").decode("utf-8", "surrogateescape")
+
+
+def _dot(data: bytes, final: bool) -> int:
+    """Where the line end before a line with a single dot is, -1 for nowhere. final: nothing comes after `data`."""
+    places = [at for at in (data.find(b"\n.\n"), data.find(b"\n.\r\n")) if at >= 0]
+    if final and data.endswith(b"\n."):
+        places.append(len(data) - 2)
+    return min(places, default=-1)

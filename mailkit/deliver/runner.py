@@ -21,7 +21,8 @@ from mailkit.control import Home
 from mailkit.deliver import schedule
 from mailkit.deliver.attempt import Attempt
 from mailkit.deliver.destinations import Destinations
-from mailkit.queue import claim, listing
+from mailkit.exits import Trouble
+from mailkit.queue import claim, drop, listing
 from mailkit.queue.name import Name
 from mailkit.queue.watch import Arrivals
 
@@ -44,6 +45,7 @@ class Runner:
         self._waiting: dict[str, tuple[str, Name, float]] = {}  # by entry id: directory, name, when to work on it
         self._heap: list[tuple[float, str]] = []  # when, entry id; pairs that are no longer true are skipped
         self._wake = asyncio.Event()
+        self._collecting: asyncio.Task[None] | None = None
         self._arrivals: Arrivals | None = None
         self._stopping = False
         self._listed: dict[str, int] = {}  # directory -> its mtime before it was listed
@@ -52,7 +54,9 @@ class Runner:
 
     async def run(self) -> None:
         """Work until `stop`, or until nothing is due (`once`)."""
-        if not self.once:
+        if self.once:
+            await self._collected()
+        else:
             self._watch()
         try:
             while not self._stopping:
@@ -100,13 +104,15 @@ class Runner:
 
     def _arrived(self) -> None:
         assert self._arrivals is not None
-        found = self._arrivals.read()
-        if found is None:
+        for directory, entry in self._arrivals.read():
+            self.learn(directory, entry)
+        if self._arrivals.missed:
+            self._arrivals.missed = False
             self._look_at = 0.0
             self._listed.clear()
-        else:
-            for directory, entry in found:
-                self.learn(directory, entry)
+        if self._arrivals.dropped:
+            self._arrivals.dropped = False
+            self._collect()
         self._wake.set()
 
     def _look(self) -> None:
@@ -116,8 +122,10 @@ class Runner:
             self._clean_at = now + _CLEAN_EVERY_S
             claim.clean(self.home)
             self.destinations.forget()
-        if now < self._look_at and not (self.once and not self.active):
+        if now < self._look_at and (not self.once or self.active):
             return
+        if not self.once:
+            self._collect()
         for directory in listing.WAITING:
             mark = _changed_at(os.path.join(self.home.queue, directory))
             if self._listed.get(directory) != mark:
@@ -126,6 +134,18 @@ class Runner:
                     self.learn(directory, found)
         took = clock.monotonic() - now
         self._look_at = now + max(self.home.control.seconds("pollseconds"), 20 * took)
+
+    def _collect(self) -> None:
+        """Take what people left in drop/ into the queue."""
+        if self._collecting is None or self._collecting.done():
+            self._collecting = asyncio.get_running_loop().create_task(self._collected())
+
+    async def _collected(self) -> None:
+        try:
+            await drop.collect(self.home)
+        except Trouble as trouble:
+            log.event("drop", verdict="waits", why=str(trouble))
+        self._wake.set()
 
     # Working on them.
 
@@ -194,12 +214,12 @@ class Runner:
 
     async def _end(self) -> None:
         """Let what is in flight finish for a while, then let go of it: the entries stay as they are."""
-        if self.active:
-            await asyncio.wait(self.active.values(), timeout=self.home.control.seconds("stopgrace"))
-        for task in list(self.active.values()):
+        tasks = [*self.active.values(), *([self._collecting] if self._collecting is not None else [])]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self.home.control.seconds("stopgrace"))
+        for task in tasks:
             task.cancel()
-        if self.active:
-            await asyncio.wait(self.active.values())
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 _NOBODY = ("", Name(0, 0, "", 0), NEVER)

@@ -103,6 +103,11 @@ def prepare(home: Home) -> None:
     files.mkdir(home.queue, exist_ok=True)
     for name in DIRECTORIES:
         files.mkdir(os.path.join(home.queue, name), exist_ok=True)
+    drop = os.path.join(home.queue, "drop")
+    if not os.path.isdir(drop):
+        files.mkdir(drop)
+        os.chmod(drop, 0o1733)  # queue.drop says why
+        os.chmod(home.queue, 0o711)
 
 
 def _forget(tmp: str) -> None:

@@ -1,7 +1,7 @@
 """Names that appear in the queue, as inotify tells them.
 
-One descriptor; it becomes readable when an entry arrives in new/ or cur/, whoever put it there. Entries that vanish
-are not told: who wants to claim them finds out.
+One descriptor; it becomes readable when an entry arrives in new/ or cur/ or something in drop/, whoever put it there.
+Entries that vanish are not told: who wants to claim them finds out.
 """
 
 from __future__ import annotations
@@ -14,33 +14,47 @@ from mailkit.control import Home
 from mailkit.queue import listing, name
 from mailkit.queue.name import Name
 
+_DROP = "drop"
 _NOTHING = flags.Q_OVERFLOW | flags.UNMOUNT | flags.IGNORED
 
 
 class Arrivals:
-    """A watch on the directories of waiting entries. OSError when there is no inotify to be had."""
+    """A watch on the directories of waiting entries and on drop/. OSError when there is no inotify to be had.
+
+    missed: something was not told, list the directories; dropped: something is in drop/. Whoever deals with it clears
+    it.
+    """
 
     def __init__(self, home: Home) -> None:
+        self.missed = False
+        self.dropped = False
         self._inotify = INotify(nonblocking=True)
         self._directories: dict[int, str] = {}
-        for directory in listing.WAITING:
-            path = os.path.join(home.queue, directory)
-            wd = self._inotify.add_watch(path, flags.CREATE | flags.MOVED_TO | flags.ONLYDIR)
-            self._directories[wd] = directory
+        try:
+            for directory in (*listing.WAITING, _DROP):
+                path = os.path.join(home.queue, directory)
+                wd = self._inotify.add_watch(path, flags.CREATE | flags.MOVED_TO | flags.ONLYDIR)
+                self._directories[wd] = directory
+        except OSError:
+            self.close()
+            raise
 
     def fileno(self) -> int:
         """The descriptor to wait on."""
         return int(self._inotify.fileno())
 
-    def read(self) -> list[tuple[str, Name]] | None:
-        """Directory and name of what arrived. None when something was missed and the directories must be listed."""
+    def read(self) -> list[tuple[str, Name]]:
+        """Directory and name of what arrived in new/ and cur/."""
         found = []
         for event in self._inotify.read(timeout=0):
             if event.mask & _NOTHING:
-                return None
-            parsed = name.parse(event.name)
-            if parsed is not None:
-                found.append((self._directories[event.wd], parsed))
+                self.missed = True
+                continue
+            directory = self._directories[event.wd]
+            if directory == _DROP:
+                self.dropped = True
+            elif (parsed := name.parse(event.name)) is not None:
+                found.append((directory, parsed))
         return found
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
@@ -13,22 +14,23 @@ from mailkit.deliver.intake import Received
 from mailkit.exits import Perm
 
 
-def received(data: bytes) -> tuple[bytes, str]:
+def received(data: bytes, dots_end: bool = False, piece: int = 0) -> tuple[bytes, str]:
     """The message and the sender found in what came through a pipe."""
     read_fd, write_fd = os.pipe()
 
     def feed() -> None:
-        with open(write_fd, "wb") as pipe:
-            pipe.write(data)
+        with open(write_fd, "wb", buffering=0) as pipe, contextlib.suppress(BrokenPipeError):
+            for at in range(0, len(data), piece or len(data) or 1):
+                pipe.write(data[at : at + (piece or len(data))])
 
     feeder = threading.Thread(target=feed)
     feeder.start()
     try:
-        with Received(read_fd) as got:
+        with Received(read_fd, dots_end) as got:
             return b"".join(got.message.chunks()), got.sender
     finally:
-        feeder.join()
         os.close(read_fd)
+        feeder.join()
 
 
 @given(st.binary(min_size=1, max_size=2000).filter(lambda data: not data.startswith(b"From ") and b"\r" not in data))
@@ -67,3 +69,28 @@ def test_nothing_is_not_a_message() -> None:
     with pytest.raises(Perm) as raised:
         received(b"")
     assert raised.value.code == "5.6.0"
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 5, 1000])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"A: b\n\nc\n.\nd\n", b"A: b\n\nc\n"),
+        (b"A: b\r\n\r\nc\r\n.\r\nd\r\n", b"A: b\n\nc\n"),
+        (b"A: b\n\n.c\n..\n. \n", b"A: b\n\n.c\n..\n. \n"),
+        (b"A: b\n.", b"A: b\n"),
+        (b"A: b\nx.\n", b"A: b\nx.\n"),
+        (b"A: b\nx", b"A: b\nx"),
+    ],
+)
+def test_a_single_dot_ends_a_message_when_it_may(data: bytes, message: bytes, piece: int) -> None:
+    assert received(data, dots_end=True, piece=piece)[0] == message
+
+
+def test_a_dot_alone_is_no_message() -> None:
+    with pytest.raises(Perm):
+        received(b".\n", dots_end=True)
+
+
+def test_a_dot_is_only_a_dot_when_the_end_is_the_end() -> None:
+    assert received(b"A: b\n.\nc\n")[0] == b"A: b\n.\nc\n"

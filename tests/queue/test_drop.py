@@ -1,0 +1,131 @@
+"""The drop directory: anybody may leave a message, nobody may fool the runner."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailkit import clock
+from mailkit.control import Home
+from mailkit.net.blocking import run
+from mailkit.queue import claim, drop, inject, listing
+from mailkit.queue.entry import Envelope, Recipient, encode
+from tests.harness.crash import crashes
+
+MESSAGE = b"Subject: hello\n\nbody\n"
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return prepared(tmp_path)
+
+
+def prepared(directory: Path) -> Home:
+    home = Home(str(directory))
+    inject.prepare(home)
+    return home
+
+
+def envelope() -> Envelope:
+    return Envelope("alice@example.test", [Recipient("bob@example.test")])
+
+
+def left(home: Home) -> list[str]:
+    return os.listdir(drop.directory(home))
+
+
+def test_anybody_may_write_and_nobody_may_list(home: Home) -> None:
+    assert os.stat(drop.directory(home)).st_mode & 0o7777 == 0o1733
+    assert os.stat(home.queue).st_mode & 0o777 == 0o711
+
+
+def test_a_dropped_message_is_queued_with_its_owners_uid(home: Home, lines: list[str]) -> None:
+    drop.deposit(home, envelope(), [MESSAGE[:5], MESSAGE[5:]])
+    assert run(drop.collect(home)) == 1
+    assert left(home) == []
+    (found,) = listing.entries(home, "new")
+    got = claim.claim(home, "new", str(found))
+    assert got is not None
+    assert got.envelope.sender == "alice@example.test"
+    assert got.head.endswith(MESSAGE)
+    assert f"from uid {os.getuid()})".encode() in got.head.splitlines()[0]
+    assert found.id.encode() in got.head
+    got.release()
+    assert f"uid={os.getuid()}" in lines[0]
+
+
+def test_only_what_an_author_may_say_is_taken_over(home: Home) -> None:
+    recipient = Recipient("bob@example.test", "D", {"notify": "NEVER", "expanded": "yes", "via": "x@y"})
+    drop.deposit(home, Envelope("", [recipient], {"auth": "root@example.test", "ret": "HDRS"}), [MESSAGE])
+    run(drop.collect(home))
+    (found,) = listing.entries(home, "new")
+    got = claim.claim(home, "new", str(found))
+    assert got is not None
+    assert sorted(got.envelope.params) == ["arrived", "ret"]
+    assert got.envelope.recipients[0].params == {"notify": "NEVER"}
+    assert got.envelope.recipients[0].status == "T"
+    got.release()
+
+
+@pytest.mark.parametrize("trick", ["link", "symlink", "fifo", "directory", "rubbish", "large"])
+def test_tricks_are_refused_and_the_next_message_goes_on(home: Home, lines: list[str], trick: str) -> None:
+    secret = Path(home.path, "secret")
+    secret.write_bytes(encode(envelope()) + MESSAGE)
+    path = Path(drop.directory(home), "abc")
+    if trick == "link":
+        os.link(secret, path)
+    elif trick == "symlink":
+        path.symlink_to(secret)
+    elif trick == "fifo":
+        os.mkfifo(path)
+    elif trick == "directory":
+        path.mkdir()
+    elif trick == "rubbish":
+        path.write_bytes(b"\0" * 100)
+    else:
+        Path(home.path, "control").mkdir()
+        Path(home.path, "control", "databytes").write_text("10\n")
+        path.write_bytes(encode(envelope()) + MESSAGE)
+    assert run(drop.collect(home)) == 0
+    assert list(listing.entries(home, "new")) == []
+    assert "verdict=removed" in lines[0]
+    assert secret.exists()
+    Path(home.path, "control", "databytes").unlink(missing_ok=True)
+    drop.deposit(home, envelope(), [MESSAGE])
+    assert run(drop.collect(home)) == 1
+
+
+def test_what_is_being_written_is_left_alone_until_it_is_old(home: Home) -> None:
+    young, old = Path(drop.directory(home), ".young"), Path(drop.directory(home), ".old")
+    young.write_bytes(b"")
+    old.write_bytes(b"")
+    os.utime(old, (clock.now() - 37 * 3600,) * 2)
+    assert run(drop.collect(home)) == 0
+    assert left(home) == [".young"]
+
+
+def test_a_crash_while_leaving_a_message_leaves_it_whole_or_not_at_all(tmp_path: Path) -> None:
+    def scenario(directory: Path) -> None:
+        drop.deposit(Home(str(directory)), envelope(), [MESSAGE])
+
+    for crash in crashes(tmp_path, scenario, prepared):
+        home = Home(str(crash.directory))
+        assert run(drop.collect(home)) == len(list(listing.entries(home, "new"))), crash
+        assert len(list(listing.entries(home, "new"))) == 1 if crash.done and crash.variant == "kill" else True
+
+
+def test_a_crash_while_taking_loses_nothing(tmp_path: Path) -> None:
+    def prepare(directory: Path) -> None:
+        drop.deposit(prepared(directory), envelope(), [MESSAGE])
+
+    def scenario(directory: Path) -> None:
+        run(drop.collect(Home(str(directory))))
+
+    for crash in crashes(tmp_path, scenario, prepare):
+        home = Home(str(crash.directory))
+        run(drop.collect(home))
+        found = list(listing.entries(home, "new"))
+        assert len(found) == 1 or (len(found) == 2 and crash.operation in ("sync_dir", "unlink")), crash
+        assert left(home) == [], crash
