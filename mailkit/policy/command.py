@@ -22,8 +22,6 @@ from mailkit.policy.verdict import HEADER, Verdict, defer, junk, reject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from mailkit.policy.facts import Facts
 
 _JUNK = 99  # qmail's convention: done, and go no further
@@ -71,30 +69,32 @@ async def _asked(facts: Facts, moment: str) -> Verdict | None:
 
 def _run(facts: Facts, moment: str, words: list[str]) -> Verdict | None:
     """Run one program. Temp when it cannot be run, fails, or takes longer than the checks have."""
+    import signal
     import subprocess
+    import tempfile
 
-    try:
-        process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=_environment(facts, moment),
-            cwd="/",
-        )
-    except OSError as error:
-        raise Temp("a check is not available", detail=f"run {words[0]}: {error.strerror}")
-    try:
-        out, _ = process.communicate(b"".join(_message(facts, moment)), max(0.01, facts.deadline - clock.monotonic()))
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.communicate()
-        raise Temp("a check is not available", detail=f"{words[0]}: took too long")
+    with tempfile.TemporaryFile() as message:
+        if moment == "data" and facts.message is not None:
+            message.writelines(facts.message.pieces())
+            message.seek(0)
+        try:
+            process = subprocess.Popen(
+                words,
+                stdin=message,
+                stdout=subprocess.PIPE,
+                env=_environment(facts, moment),
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Temp("a check is not available", detail=f"run {words[0]}: {error.strerror}")
+    with process:
+        try:
+            out, _ = process.communicate(timeout=max(0.01, facts.deadline - clock.monotonic()))
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise Temp("a check is not available", detail=f"{words[0]}: took too long")
     return _verdict(words[0], process.returncode, out[:_TEXT_OCTETS].decode("utf-8", "replace").partition("\n")[0])
-
-
-def _message(facts: Facts, moment: str) -> Iterator[bytes]:
-    if moment == "data" and facts.message is not None:
-        yield from facts.message.pieces()
 
 
 def _environment(facts: Facts, moment: str) -> dict[str, str]:

@@ -136,7 +136,6 @@ class Link:
 
     def data(self, facts: Facts) -> Verdict | None:
         """The message from DATA to its end."""
-        self.in_message = False
         found = self._step(facts, packets.encode(b"T"), packets.NO_DATA, packets.NR_DATA)
         if found is None and not self.passed:
             found = self._header(facts)
@@ -144,8 +143,7 @@ class Link:
             found = self._body(facts)
         if found is None and not self.passed:
             found = self._end(facts)
-        elif not self.over:
-            self._send(packets.encode(b"A"))
+        self.in_message = False
         return found
 
     def _header(self, facts: Facts) -> Verdict | None:

@@ -43,7 +43,7 @@ class Packets:
 
     def packet(self) -> tuple[bytes, bytes] | None:
         """(command, data), or None: feed more. Broken for a length that cannot be."""
-        if len(self._buffer) < 5:
+        if len(self._buffer) < 4:
             return None
         length = int.from_bytes(self._buffer[:4], "big")
         if not 1 <= length <= LONGEST:

@@ -60,13 +60,14 @@ async def _at_once(function: Callable[..., Any], *args: Any) -> Any:
 async def _explain(home: Home, service: str, facts: Facts, recipients: list[str]) -> int:
     used = settings.of(home, service)
     facts.trusted = facts.peer in used.relayfrom
-    status = OK
     for moment in ("connect", "helo", "mail"):
-        status = status or _answered(facts, await used.policy.judge(moment, facts))
+        if refused := _answered(facts, await used.policy.judge(moment, facts)):
+            return refused
+    status = OK
     for recipient in recipients:
         status = await _recipient(home, facts, used, recipient) or status
-    if not sys.stdin.isatty():
-        status = await _message(home, facts, used) or status
+    if status == OK and not sys.stdin.isatty():
+        status = await _message(home, facts, used)
     return status
 
 

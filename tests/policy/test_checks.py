@@ -1,0 +1,215 @@
+"""The checks, each alone: relay, helo, fcrdns, rate, command."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailkit import clock
+from mailkit.exits import Temp
+from mailkit.policy import command, fcrdns, helo, rate, relay
+from mailkit.policy.facts import Facts
+from mailkit.policy.message import Held
+from tests.harness import fakeclock, zones
+from tests.harness.homes import make_home, set_control
+from tests.harness.transcript import FakeConn, run
+
+
+@pytest.fixture
+def facts(tmp_path: Path) -> Facts:
+    facts = Facts(make_home(tmp_path), "mx", FakeConn().offload)
+    facts.peer = "192.0.2.1"
+    facts.deadline = clock.monotonic() + 60
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("service", "account", "trusted", "remote", "status"),
+    [
+        ("mx", "", False, False, ""),
+        ("mx", "", False, True, "5.7.1"),
+        ("mx", "", True, True, ""),
+        ("submission", "alice@example.test", False, True, ""),
+        ("lmtp", "", True, True, "5.1.2"),
+    ],
+)
+def test_relay(service: str, account: str, trusted: bool, remote: bool, status: str, facts: Facts) -> None:
+    facts.service, facts.account, facts.trusted, facts.remote = service, account, trusted, remote
+    found = run(relay.rcpt(facts))
+    assert (found.status if found else "") == status
+
+
+def test_submission_needs_a_login(facts: Facts) -> None:
+    facts.service = "submissions"
+    assert run(relay.mail(facts)).code == 530
+    facts.account = "alice@example.test"
+    assert run(relay.mail(facts)) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "verdict"),
+    [
+        ("mx.example.net", ""),
+        ("mx_1.example.net", ""),
+        ("[192.0.2.1]", ""),
+        ("[192.0.2.2]", "reject"),
+        ("[IPv6:2001:db8::1]", "reject"),
+        ("192.0.2.1", "reject"),
+        ("mail.example.test", "reject"),
+        ("EXAMPLE.TEST.", "reject"),
+        ("semi;colon.example", "reject"),
+        ("desktop", "header"),
+    ],
+)
+def test_helo(name: str, verdict: str, facts: Facts) -> None:
+    facts.helo = name
+    found = run(helo.helo(facts))
+    assert (found.kind if found else "") == verdict
+
+
+@pytest.mark.parametrize("change", [{"peer": "127.0.0.1"}, {"account": "a@b"}, {"trusted": True}, {"service": "lmtp"}])
+def test_helo_of_people_we_know_is_not_judged(change: dict[str, object], facts: Facts) -> None:
+    facts.helo = "mail.example.test"
+    for name, value in change.items():
+        setattr(facts, name, value)
+    assert run(helo.helo(facts)) is None
+
+
+WORLD = {
+    "1.2.0.192.in-addr.arpa": {"PTR": ["other.example.net", "mx.example.net"]},
+    "mx.example.net": {"A": ["192.0.2.9", "192.0.2.1"]},
+    "other.example.net": {"A": ["192.0.2.77"]},
+    "2.2.0.192.in-addr.arpa": {"PTR": ["liar.example.net"]},
+    "liar.example.net": {"A": ["192.0.2.77"]},
+    "3.2.0.192.in-addr.arpa": "timeout",
+    "1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa": {"PTR": ["six.example.net"]},
+    "six.example.net": {"AAAA": ["2001:db8::1"]},
+}
+
+
+@pytest.mark.parametrize(
+    ("peer", "name", "kind"),
+    [
+        ("192.0.2.1", "mx.example.net", ""),
+        ("192.0.2.2", "", "reject"),
+        ("192.0.2.4", "", "reject"),
+        ("192.0.2.3", "", "defer"),
+        ("2001:db8::1", "six.example.net", ""),
+        ("127.0.0.1", "", ""),
+    ],
+)
+def test_fcrdns(peer: str, name: str, kind: str, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(fcrdns._resolvers, facts.home.path, zones.resolver(WORLD))
+    facts.peer = peer
+    found = run(fcrdns.connect(facts))
+    assert (facts.peer_name, found.kind if found else "") == (name, kind)
+
+
+def send(facts: Facts, recipients: int = 1) -> str:
+    """One message past the check; the status of a refusal, "" when it was counted."""
+    facts.forget_message()
+    found = run(rate.mail(facts))
+    if found is not None:
+        return f"mail {found.text}"
+    for i in range(recipients):
+        found = run(rate.rcpt(facts))
+        if found is not None:
+            return f"rcpt {found.text}"
+        facts.recipients.append(f"r{i}@example.net")
+    run(rate.accepted(facts))
+    return ""
+
+
+def test_rate_of_an_account(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fakeclock.install(monkeypatch, 1_800_000_000 // 86400 * 86400)
+    set_control(facts.home, "rate", "account hour 2", "account day 3", "account recipients 6")
+    facts.account = "alice@example.test"
+    assert [send(facts), send(facts), send(facts)] == ["", "", "mail too many messages this hour"]
+    fake.advance(3600)
+    assert send(facts, 5) == "rcpt too many recipients today"
+    assert [send(facts, 4), send(facts)] == ["", "mail too many messages today"]
+    fake.advance(86400)
+    assert send(facts) == ""
+    facts.account = "bob@example.test"
+    assert send(facts) == ""
+
+
+def test_rate_of_an_address(facts: Facts) -> None:
+    set_control(facts.home, "rate", "address hour 1")
+    assert [send(facts), send(facts)] == ["", "mail too many messages this hour"]
+    facts.peer = "127.0.0.1"
+    assert [send(facts), send(facts)] == ["", ""]
+    facts.peer, facts.trusted = "192.0.2.1", True
+    assert [send(facts), send(facts)] == ["", ""]
+
+
+def test_rate_file_that_says_nothing_counts_as_none(facts: Facts) -> None:
+    set_control(facts.home, "rate", "address hour 1")
+    path = os.path.join(facts.home.run, "rate", "address-192.0.2.1")
+    os.makedirs(os.path.dirname(path))
+    for damage in (b"", b"hour x y\n", b"\0\xff" * 90, b"hour 1\nday 2 3\n"):
+        Path(path).write_bytes(damage)
+        assert send(facts) == ""
+        assert rate.read(path).hour == 1
+
+
+def test_rate_names_a_bad_line(facts: Facts) -> None:
+    set_control(facts.home, "rate", "everybody hour 1")
+    with pytest.raises(ValueError, match="everybody"):
+        run(rate.mail(facts))
+
+
+def script(facts: Facts, text: str, moment: str = "rcpt") -> None:
+    path = Path(facts.home.path, "check")
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+    set_control(facts.home, "policycommand", f"{moment} {path} word")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "said"),
+    [
+        ("exit 0", "", ""),
+        ("echo blah; exit 0", "", ""),
+        ("echo 'X-Scan: clean'", "header", "X-Scan: clean"),
+        ("echo not you; exit 100", "reject", "not you"),
+        ("exit 100", "reject", "refused by a check of ours"),
+        ("echo busy; echo more; exit 111", "defer", "busy"),
+        ("exit 99", "junk", "a check of ours says so"),
+        ('echo "$MAILKIT_MOMENT $MAILKIT_PEER $MAILKIT_RECIPIENT $1"; exit 100', "reject", "rcpt 192.0.2.1 b@c word"),
+    ],
+)
+def test_command(text: str, kind: str, said: str, facts: Facts) -> None:
+    facts.recipient = "b@c"
+    script(facts, text)
+    found = run(command.rcpt(facts))
+    assert (found.kind if found else "") == kind
+    assert found is None or (found.text or found.field) == said
+    assert run(command.mail(facts)) is None
+
+
+def test_command_reads_the_message(facts: Facts) -> None:
+    message = Held(facts.home)
+    message.write(b"Subject: x\n\nhello\n")
+    facts.message = message
+    script(facts, "grep -q hello && { echo greets; exit 100; }", "data")
+    assert run(command.data(facts)).text == "greets"
+
+
+@pytest.mark.parametrize("text", ["exit 3", "kill -9 $$"])
+def test_command_that_fails_is_trouble_of_ours(text: str, facts: Facts) -> None:
+    script(facts, text)
+    with pytest.raises(Temp):
+        run(command.rcpt(facts))
+
+
+def test_command_that_is_missing_or_slow_is_trouble_of_ours(facts: Facts) -> None:
+    set_control(facts.home, "policycommand", "rcpt /nonexistent/check")
+    with pytest.raises(Temp):
+        run(command.rcpt(facts))
+    script(facts, "exec cat /dev/zero > /dev/null")
+    facts.deadline = 0.0
+    with pytest.raises(Temp, match="too long"):
+        run(command.rcpt(facts))
