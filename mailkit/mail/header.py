@@ -27,10 +27,10 @@ def body_start(data: bytes, start: int = 0, end: int | None = None) -> int:
     first = data.find(b"\n", start, stop)
     if first > start and data[first - 1] == 13:
         crlf = data.find(b"\n\r\n", first, stop)
-        bare = data.find(b"\n\n", first, stop if crlf < 0 else crlf)
+        bare = data.find(b"\n\n", first, stop if crlf < 0 else crlf + 1)
     else:
         bare = data.find(b"\n\n", start, stop)
-        crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare)
+        crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare + 1)
     if bare >= 0 and (crlf < 0 or bare < crlf):
         return bare + 2
     return crlf + 3 if crlf >= 0 else stop

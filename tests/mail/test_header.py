@@ -19,6 +19,8 @@ BLOCK = (b"Received: from a\n\tby b\nReceived: from c\nsubject : one\n two\r\n"
     (b"A: b\r\n\r\nbody", b"body"),
     (b"A: b\r\n\nbody\r\n\r\n", b"body\r\n\r\n"),
     (b"A: b\n\r\nbody\n\n", b"body\n\n"),
+    (b"A: b\r\n\n\r\n", b"\r\n"),
+    (b"A: b\n\r\n\n", b"\n"),
     (b"\nbody", b"body"),
     (b"\r\nbody\n\n", b"body\n\n"),
     (b"A: b\n", b""),
