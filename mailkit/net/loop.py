@@ -90,6 +90,17 @@ class Pool:
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
 
+def _hand_over(octets: bytes, transport: asyncio.Transport) -> None:
+    """Give octets that came to us to the TLS protocol that has taken our place."""
+    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
+    while octets:
+        room = memoryview(protocol.get_buffer(len(octets)))
+        taken = min(len(room), len(octets))
+        room[:taken] = octets[:taken]
+        protocol.buffer_updated(taken)
+        octets = octets[taken:]
+
+
 class LoopConn(asyncio.Protocol):
     """One connection (mailkit.net.conn.Conn) of a pool."""
 
@@ -219,6 +230,12 @@ class LoopConn(asyncio.Protocol):
         assert self._pool.certificates is not None
         await self._handshake(self._pool.certificates.server(), None)
 
+    async def handshake(self) -> None:
+        """TLS from the first octet (RFC 8314): whatever is here by now is the beginning of the client's hello."""
+        assert self._pool.certificates is not None
+        hello = b"".join(self._unread)
+        await self._handshake(self._pool.certificates.server(), None, hello)
+
     async def starttls_client(self, server_hostname: str, context: ssl.SSLContext) -> None:
         """Shake hands as the client."""
         await self._handshake(context, server_hostname)
@@ -289,7 +306,7 @@ class LoopConn(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    async def _handshake(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
+    async def _handshake(self, context: ssl.SSLContext, server_hostname: str | None, hello: bytes = b"") -> None:
         if self._transport is None:
             raise Gone
         # Reading stops before the go-ahead is sent: whatever is here by now came in the clear and is forgotten, and
@@ -297,8 +314,8 @@ class LoopConn(asyncio.Protocol):
         self._transport.pause_reading()
         self._unread = []
         await self.flush()
-        try:
-            transport = await self._pool.loop.start_tls(
+        shaking = self._pool.loop.create_task(
+            self._pool.loop.start_tls(
                 self._transport,
                 self,
                 context,
@@ -306,6 +323,12 @@ class LoopConn(asyncio.Protocol):
                 server_hostname=server_hostname,
                 ssl_handshake_timeout=_HANDSHAKE_S,
             )
+        )
+        if hello:
+            await asyncio.sleep(0)  # by then start_tls has put its protocol in our place and asked for its start
+            self._pool.loop.call_soon(_hand_over, hello, self._transport)
+        try:
+            transport = await shaking
         except (OSError, ssl.CertificateError) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             self._lost = True

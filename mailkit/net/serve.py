@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     class DriverConn(Conn, Protocol):
         """A connection with what only its driver does with it."""
 
+        async def handshake(self) -> None: ...
         def close(self) -> None: ...
 
 
@@ -163,7 +164,7 @@ async def attend(conn: DriverConn, service: Service) -> None:
     log.event("connect", c=conn.id, service=service.name, peer=conn.peer or None)
     try:
         if service.implicit_tls:
-            await conn.starttls()
+            await conn.handshake()
         await service.session(conn)
     except Closing:
         pass
