@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import itertools
 import shutil
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from tests.harness.homes import make_home, set_control
 UNITS = servers.ROOT / "contrib" / "systemd"
 SERVICES = sorted([*UNITS.glob("*.service"), *UNITS.glob("accept/*.service")])
 SHAPES = {"listening": [], "inetd": ["--inetd", "-a"]}
+
+_names = itertools.count()
 
 pytestmark = pytest.mark.neighbour
 
@@ -167,7 +170,7 @@ def _put(home: Home, subject: str) -> None:
     maildir = Path(home.join("domains", "example.test", "alice", "Maildir"))
     for path in [*(maildir / "cur").iterdir(), *(maildir / "new").iterdir()]:
         path.unlink()
-    (maildir / "new" / f"1700000000.M1P1.{subject}").write_text(f"From: c@example.net\nSubject: {subject}\n\nhello\n")
+    (maildir / "new" / f"1700000000.M{next(_names)}P1.{subject}").write_text(f"From: c@example.net\nSubject: {subject}\n\nhello\n")
 
 
 def _swaks(port: int, *words: str) -> None:
