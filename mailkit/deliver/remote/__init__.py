@@ -23,6 +23,7 @@ from mailkit.deliver.outcome import HANDED, Outcome
 from mailkit.deliver.remote import routes
 from mailkit.deliver.remote.delivery import Delivery
 from mailkit.deliver.remote.outside import Outside
+from mailkit.deliver.remote.routes import Route
 from mailkit.exits import Temp
 from mailkit.smtp.client.body import Body
 from mailkit.smtp.client.transaction import Mail, To
@@ -56,6 +57,7 @@ async def attempt(
     params: dict[str, str],
     *,
     outside: Outside | None = None,
+    route: Route | None = None,
     q: str = "",
 ) -> list[Outcome]:
     """Try to send the message at `offset` of `fd` to `recipients`, all of `domain` (or of one routes.destination).
@@ -67,7 +69,7 @@ async def attempt(
     server does.
     """
     try:
-        route = routes.choose(home, sender, domain)
+        route = route or routes.choose(home, sender, domain)
         mail = Mail(sender, Body(fd, offset), params)
     except Temp as trouble:
         log.event("remote", q=q or None, domain=domain, code=trouble.code, error=str(trouble))
