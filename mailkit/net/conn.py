@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         cipher: str  # "TLS_AES_256_GCM_SHA384"
         sni: str  # the name the client asked for, "" when none
         client_cert: bytes | None  # DER
+        server_cert: bytes | None  # DER, where we are the client; not necessarily verified
 
         def binding(self, kind: str) -> bytes | None:
             """Channel binding data of RFC 5929 / RFC 9266 ("tls-exporter", "tls-server-end-point"), None when the

@@ -127,7 +127,7 @@ def _mark(path: str) -> tuple[int, int, int]:
 class Facts:
     """What a finished handshake agreed on (mailkit.net.conn.Tls)."""
 
-    __slots__ = ("_certificate", "cipher", "client_cert", "sni", "version")
+    __slots__ = ("_certificate", "cipher", "client_cert", "server_cert", "sni", "version")
 
     def __init__(self, tls: ssl.SSLObject) -> None:
         cipher = tls.cipher()
@@ -135,6 +135,8 @@ class Facts:
         self.cipher = cipher[0] if cipher else ""
         self.sni: str = getattr(tls, "sni", "")
         self.client_cert = tls.getpeercert(binary_form=True) if tls.context.verify_mode else None
+        # For the log only: the context may have let any certificate pass.
+        self.server_cert = None if tls.server_side else tls.getpeercert(binary_form=True)
         self._certificate: bytes = getattr(tls.context, "certificate", b"")
 
     def binding(self, kind: str) -> bytes | None:

@@ -36,6 +36,7 @@ class FakeTls:
 
     def __init__(self, client_cert: bytes | None = None, bindings: dict[str, bytes] | None = None) -> None:
         self.client_cert = client_cert
+        self.server_cert: bytes | None = None
         self.bindings = bindings or {}
 
     def binding(self, kind: str) -> bytes | None:

@@ -90,7 +90,7 @@ class Opening:
             tls=tls.version if tls else "no",
             cipher=tls.cipher if tls else None,
             verified=self._choice.level == "verify" if tls else None,
-            certificate=fingerprint(tls.client_cert) if tls else None,
+            certificate=fingerprint(tls.server_cert) if tls else None,
             ms=int((clock.monotonic() - started) * 1000),
         )
         if tls:
