@@ -8,7 +8,7 @@ memoryview is turned into bytes by its owner. Line ends are LF (on disk) or CRLF
 
 header       split(data) -> (block, body)        block: the fields with their line ends, without the empty line
              body_start(data, start=0, end=None) -> int      just past the empty line; `end` where there is none
-             fields(block, names=None) -> [(name, value)]        name as written, value unfolded and stripped, both bytes
+             fields(block, names=None) -> [(name, value)]    name as written, value unfolded and stripped, bytes
              raw_fields(block) -> [bytes]        whole fields with folds and line ends; joined they are the block
              values(block, name) -> [bytes]      unfolded; name is bytes in any case: b"Subject"
              value(block, name) -> bytes | None  the first

@@ -64,7 +64,7 @@ def decode(data: bytes, name: str = "") -> str:
     Octets that mean nothing there become U+FFFD. Without a usable name it is UTF-8 where that fits
     and else Windows-1252, which is what unlabelled 8-bit mail mostly is.
     """
-    known = codec(name)
+    known = codec(name) if name else None
     if known in (None, "utf_8"):
         try:
             return data.decode()

@@ -71,6 +71,8 @@ def fields(block: bytes, names: Container[bytes] | None = None) -> list[tuple[by
 
 def _unfolded(value: bytes) -> bytes:
     # RFC 5322 2.2.3: a line end followed by a blank is taken out, the blank stays.
+    if b"\n" not in value:
+        return value
     return value.replace(b"\r\n", b"\n").replace(b"\n ", b" ").replace(b"\n\t", b"\t")
 
 

@@ -23,7 +23,7 @@ def string(value: bytes) -> bytes:
     A literal cannot hold NUL; 0x80 stands for it.
     """
     odd = value.translate(None, _PLAIN)
-    if len(value) > _QUOTED_LONGEST or odd.translate(None, b'"\\'):
+    if len(value) > _QUOTED_LONGEST or (odd and odd.translate(None, b'"\\')):
         return b"{%d}\r\n%b" % (len(value), value.replace(b"\0", b"\x80"))
     if odd:
         value = value.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

@@ -19,9 +19,8 @@ _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456
 
 def decode(value: bytes) -> str:
     """The text of an unfolded header value, in one line."""
-    if b"=?" not in value:
-        return charset.decode(value).translate(_ONE_LINE)
-    return "".join(_decoded(_runs(value))).translate(_ONE_LINE)
+    text = "".join(_decoded(_runs(value))) if b"=?" in value else charset.decode(value)
+    return text if text.isprintable() else text.translate(_ONE_LINE)
 
 
 def _runs(value: bytes) -> list[tuple[str | None, bytes]]:
