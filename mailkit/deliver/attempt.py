@@ -56,7 +56,7 @@ class Attempt:
     def __init__(self, home: Home, claim: Claim, destinations: Destinations, schedule: Schedule) -> None:
         self._home = home
         self._destinations = destinations
-        self._schedule = schedule
+        self._schedule = schedule.within(claim.envelope.params.get("by", ""), arrival(claim))
         self._results: list[tuple[Recipient, Outcome]] = []  # of those that are not simply delivered
         self._tried = False  # somebody was really tried, or refused
         self.claim = claim
@@ -77,7 +77,7 @@ class Attempt:
 
     def _jobs(self) -> list[Coroutine[Any, Any, None]]:
         jobs = []
-        elsewhere: dict[str, list[Recipient]] = {}
+        elsewhere: list[tuple[str, Recipient]] = []
         for recipient in self.claim.envelope.pending:
             try:
                 verdict = route.judge(self._home, recipient.address, "expanded" in recipient.params)
@@ -86,20 +86,37 @@ class Attempt:
                 self._failed(recipient, outcome.of(trouble))
                 continue
             if verdict.kind == "remote":
-                elsewhere.setdefault(verdict.domain, []).append(recipient)
+                elsewhere.append((verdict.domain, recipient))
             elif verdict.kind == "local":
                 jobs.append(self._local(recipient, verdict))
             else:
                 self._tried = True
                 self._failed(recipient, refusal(verdict))
-        for domain, recipients in elsewhere.items():
-            destination = self._destinations[domain]
-            if destination.dead():
-                self._leave_alone(recipients, destination)
-            elif self._destinations.take(domain):
-                jobs.append(self._remote(domain, recipients))
+        if elsewhere:
+            jobs += self._remote_jobs(elsewhere)
+        return jobs
+
+    def _remote_jobs(self, elsewhere: list[tuple[str, Recipient]]) -> list[Coroutine[Any, Any, None]]:
+        """A job for each destination that has a place; what has none waits."""
+        from mailkit.deliver.remote import routes  # DNS and TLS: not before the first message leaves
+
+        groups: dict[str, tuple[str, list[Recipient]]] = {}
+        for domain, recipient in elsewhere:
+            try:
+                key = routes.destination(self._home, self.claim.envelope.sender, domain)
+            except Trouble as trouble:
+                self._tried = True
+                self._failed(recipient, outcome.of(trouble))
+                continue
+            groups.setdefault(key, (domain, []))[1].append(recipient)
+        jobs = []
+        for key, (domain, recipients) in groups.items():
+            if self._destinations[key].dead():
+                self._leave_alone(recipients, self._destinations[key])
+            elif self._destinations.take(key):
+                jobs.append(self._remote(key, domain, recipients))
             else:
-                self.parked = domain
+                self.parked = key
         return jobs
 
     async def _local(self, recipient: Recipient, verdict: Verdict) -> None:
@@ -110,20 +127,27 @@ class Attempt:
         result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
         self._record(recipient, result, started, "local")
 
-    async def _remote(self, domain: str, recipients: list[Recipient]) -> None:
-        """The recipients of one domain elsewhere, over one connection; the place there is taken already."""
-        from mailkit.deliver import remote  # DNS and TLS: not before the first message leaves
+    async def _remote(self, key: str, domain: str, recipients: list[Recipient]) -> None:
+        """The recipients of one destination, over one connection; the place there is taken already."""
+        from mailkit.deliver import remote
 
         self._tried = True
         started = clock.monotonic()
         envelope = self.claim.envelope
         try:
             results = await remote.attempt(
-                self._home, domain, envelope.sender, recipients, self.claim.fd, self.claim.offset, envelope.params
+                self._home,
+                domain,
+                envelope.sender,
+                recipients,
+                self.claim.fd,
+                self.claim.offset,
+                envelope.params,
+                q=self.claim.name.id,
             )
         finally:
-            self._destinations.give(domain)
-        learn(self._destinations[domain], results)
+            self._destinations.give(key)
+        learn(self._destinations[key], results)
         for recipient, result in zip(recipients, results, strict=True):
             self._record(recipient, result, started, "remote")
 

@@ -34,9 +34,8 @@ async def tell(
     from mailkit.deliver import bounce  # reports are rare: the runner starts without them
 
     wanted = [(recipient, result) for recipient, result in results if _wanted(recipient, kind)]
-    if not wanted:
-        return
-    await bounce.send(home, kind, claim, message, wanted)
+    if wanted:
+        await bounce.send(home, kind, claim, message, wanted)
 
 
 def _wanted(recipient: Recipient, kind: str) -> bool:

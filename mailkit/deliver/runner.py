@@ -15,6 +15,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import os
+import sys
 
 from mailkit import clock, log
 from mailkit.control import Home
@@ -68,6 +69,7 @@ class Runner:
         finally:
             self._unwatch()
             await self._end()
+            await self._say_goodbye()
 
     def stop(self) -> None:
         """Start nothing new; what is in flight gets control/stopgrace to finish."""
@@ -220,6 +222,12 @@ class Runner:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _say_goodbye(self) -> None:
+        """Close the connections that are kept to other servers, if mail left at all."""
+        remote = sys.modules.get("mailkit.deliver.remote")
+        if remote is not None:
+            await remote.close()
 
 
 _NOBODY = ("", Name(0, 0, "", 0), NEVER)

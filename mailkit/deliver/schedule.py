@@ -35,6 +35,17 @@ class Schedule:
         last = arrived + self.giveup_s
         return due if due < last or now >= last else max(last, now + self.first_s)
 
+    def within(self, by: str, arrived: float) -> Schedule:
+        """The schedule for a message with a deadline, "UNIXSECONDS;MODE" (RFC 2852): R, it goes back at the deadline;
+        N, the sender hears then that it is late."""
+        deadline, _, mode = by.partition(";")
+        if not deadline.lstrip("-").isdigit():
+            return self
+        left = max(int(int(deadline) - arrived), 1)
+        if mode.startswith("R"):
+            return Schedule(self.first_s, self.most_s, self.notice_s, min(self.giveup_s, left))
+        return Schedule(self.first_s, self.most_s, min(self.notice_s or left, left), self.giveup_s)
+
     def overdue(self, arrived: float, now: float) -> bool:
         """Is a failure now the last one?"""
         return now >= arrived + self.giveup_s

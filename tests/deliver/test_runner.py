@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import errno
 import os
-import sys
-import types
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ import pytest
 
 from mailkit import clock, files
 from mailkit.control import Home
-from mailkit.deliver import attempt, notice
+from mailkit.deliver import attempt, notice, remote
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.runner import Runner
 from mailkit.queue import claim, listing
@@ -43,7 +41,7 @@ class World:
         self.gate: asyncio.Event | None = None
 
     async def attempt(
-        self, home: Home, domain: str, sender: str, recipients: list[Recipient], *rest: Any
+        self, home: Home, domain: str, sender: str, recipients: list[Recipient], *rest: Any, q: str
     ) -> list[Outcome]:
         self._now[domain] = self._now.get(domain, 0) + 1
         self.most_at_once[domain] = max(self.most_at_once.get(domain, 0), self._now[domain])
@@ -61,12 +59,7 @@ class World:
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
-    module = types.ModuleType("mailkit.deliver.remote")
-    module.attempt = world.attempt  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "mailkit.deliver.remote", module)
-    import mailkit.deliver
-
-    monkeypatch.setattr(mailkit.deliver, "remote", module, raising=False)
+    monkeypatch.setattr(remote, "attempt", world.attempt)
     monkeypatch.setattr(notice, "tell", world.tell)
     return world
 

@@ -50,3 +50,14 @@ def test_the_notice_is_due_after_its_time_and_never_when_zero() -> None:
 def test_the_schedule_of_a_home_is_in_its_control_values(home: Home) -> None:
     plan = schedule.of(home.control)
     assert (plan.first_s, plan.most_s, plan.notice_s, plan.giveup_s) == (300, 14400, 14400, 432000)
+
+
+def test_a_deadline_shortens_the_schedule() -> None:
+    arrived = 1_000_000.0
+    back = Schedule().within(f"{int(arrived) + 600};R", arrived)
+    assert back.overdue(arrived, arrived + 600) and not back.overdue(arrived, arrived + 599)
+    assert back.next(1, arrived, arrived + 550) == arrived + 850
+    told = Schedule(notice_s=0).within(f"{int(arrived) + 600};NT", arrived)
+    assert told.notice_due(arrived, arrived + 600) and not told.notice_due(arrived, arrived + 599)
+    assert not told.overdue(arrived, arrived + 86400)
+    assert Schedule().within("soon", arrived).giveup_s == Schedule().giveup_s
