@@ -134,12 +134,12 @@ def compare(table: Table, look: Look) -> Difference:
         look.cur.list()  # what left new/ went to cur/, or is gone
         rows = _Rows(table, look)
         missing = rows.missing()
-    found = _match(table, missing, rows.strangers())
+    found = _match(table, missing, rows.strangers(), look.cur.names is not None)
     if found.vanished and (look.cur.racy or look.new.racy):
         for place in (look.new, look.cur):
             if place.names is not None:
                 place.list_again()
-        found = _match(table, rows.missing(), rows.strangers())
+        found = _match(table, rows.missing(), rows.strangers(), look.cur.names is not None)
     return found
 
 
@@ -191,12 +191,12 @@ class _Rows:
         return found
 
 
-def _match(table: Table, missing: list[int], strangers: list[Stranger]) -> Difference:
+def _match(table: Table, missing: list[int], strangers: list[Stranger], whole: bool) -> Difference:
     found = Difference()
     detail = table.detail
     lost = {detail.base(row): row for row in missing}
     seen: set[bytes] = set()
-    if len(strangers) > 8 and len(table) > len(missing):
+    if strangers and whole:  # else `sync` asks dovecot-uidlist whether their names are new
         seen.update(detail.bases())
         seen.difference_update(lost)
     for one in strangers:
