@@ -115,10 +115,6 @@ class BlockingConn:
         assert self._tls is not None
         self.tls = Facts(self._tls.object)
 
-    async def handshake(self) -> None:
-        """TLS from the first octet (RFC 8314)."""
-        await self.starttls()
-
     async def starttls_client(self, server_hostname: str, context: ssl.SSLContext) -> None:
         """Shake hands as the client."""
         from mailkit.net.tls import Facts

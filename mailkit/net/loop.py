@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import socket
 import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from mailkit import clock, files, log
+from mailkit.exits import Temp
 from mailkit.net.blocking import host_and_port
 from mailkit.net.commit import Rounds
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
@@ -90,17 +92,6 @@ class Pool:
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
 
-def _hand_over(octets: bytes, transport: asyncio.Transport) -> None:
-    """Give octets that came to us to the TLS protocol that has taken our place."""
-    protocol = cast(asyncio.BufferedProtocol, transport.get_protocol())
-    while octets:
-        room = memoryview(protocol.get_buffer(len(octets)))
-        taken = min(len(room), len(octets))
-        room[:taken] = octets[:taken]
-        protocol.buffer_updated(taken)
-        octets = octets[taken:]
-
-
 class LoopConn(asyncio.Protocol):
     """One connection (mailkit.net.conn.Conn) of a pool."""
 
@@ -153,6 +144,8 @@ class LoopConn(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
         self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
+        if (tls := transport.get_extra_info("ssl_object")) is not None:
+            self.tls = Facts(tls)
         self._pool.conns.add(self)
         if self.ready is not None:
             self.ready(self)
@@ -230,11 +223,20 @@ class LoopConn(asyncio.Protocol):
         assert self._pool.certificates is not None
         await self._handshake(self._pool.certificates.server(), None)
 
-    async def handshake(self) -> None:
-        """TLS from the first octet (RFC 8314): whatever is here by now is the beginning of the client's hello."""
+    async def secure(self, end: socket.socket, peer: str) -> bool:
+        """Shake hands as the server on an accepted socket that begins with TLS (RFC 8314 3). False, with a line in
+        the log, when nothing comes of it."""
         assert self._pool.certificates is not None
-        hello = b"".join(self._unread)
-        await self._handshake(self._pool.certificates.server(), None, hello)
+        try:
+            context = self._pool.certificates.server()
+            await self._pool.loop.connect_accepted_socket(
+                lambda: self, end, ssl=context, ssl_handshake_timeout=_HANDSHAKE_S
+            )
+        except (OSError, Temp) as error:
+            log.event("tls", c=self.id, peer=peer or None, error=str(error) or type(error).__name__)
+            end.close()
+            return False
+        return True
 
     async def starttls_client(self, server_hostname: str, context: ssl.SSLContext) -> None:
         """Shake hands as the client."""
@@ -306,7 +308,7 @@ class LoopConn(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 
-    async def _handshake(self, context: ssl.SSLContext, server_hostname: str | None, hello: bytes = b"") -> None:
+    async def _handshake(self, context: ssl.SSLContext, server_hostname: str | None) -> None:
         if self._transport is None:
             raise Gone
         # Reading stops before the go-ahead is sent: whatever is here by now came in the clear and is forgotten, and
@@ -314,8 +316,8 @@ class LoopConn(asyncio.Protocol):
         self._transport.pause_reading()
         self._unread = []
         await self.flush()
-        shaking = self._pool.loop.create_task(
-            self._pool.loop.start_tls(
+        try:
+            transport = await self._pool.loop.start_tls(
                 self._transport,
                 self,
                 context,
@@ -323,12 +325,6 @@ class LoopConn(asyncio.Protocol):
                 server_hostname=server_hostname,
                 ssl_handshake_timeout=_HANDSHAKE_S,
             )
-        )
-        if hello:
-            await asyncio.sleep(0)  # by then start_tls has put its protocol in our place and asked for its start
-            self._pool.loop.call_soon(_hand_over, hello, self._transport)
-        try:
-            transport = await shaking
         except (OSError, ssl.CertificateError) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             self._lost = True

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     class DriverConn(Conn, Protocol):
         """A connection with what only its driver does with it."""
 
-        async def handshake(self) -> None: ...
         def close(self) -> None: ...
 
 
@@ -163,8 +162,8 @@ async def attend(conn: DriverConn, service: Service) -> None:
     begun = clock.monotonic()
     log.event("connect", c=conn.id, service=service.name, peer=conn.peer or None)
     try:
-        if service.implicit_tls:
-            await conn.handshake()
+        if service.implicit_tls and conn.tls is None:
+            await conn.starttls()
         await service.session(conn)
     except Closing:
         pass

@@ -7,11 +7,14 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from mailkit import clock, log
 from mailkit.control import Home
 from mailkit.exits import OK
 from mailkit.net import loop
+from mailkit.net.blocking import host_and_port
 from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.notify import notify
 from mailkit.net.serve import Service, attend
@@ -113,42 +116,86 @@ class _Worker:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             self.pool.loop.add_signal_handler(number, stop.set)
-        servers = [await self._listen(socket.socket(fileno=fd), service) for fd, service in sockets]
+        closers = [await self._listen(socket.socket(fileno=fd), service) for fd, service in sockets]
         await stop.wait()
-        for server in servers:
-            server.close()
+        for close in closers:
+            close()
         await self._finish()
         return OK
 
-    async def _listen(self, sock: socket.socket, service: Service) -> asyncio.AbstractServer:
+    async def _listen(self, sock: socket.socket, service: Service) -> Callable[[], None]:
+        """Begin to accept connections; what to call to stop it."""
+
         def accepted() -> LoopConn:
             return LoopConn(self.pool, service.name, lambda conn: self._begin(conn, service), service.total_s)
 
         sock.setblocking(False)
+        if service.implicit_tls:
+            sock.listen(_BACKLOG)
+            self.pool.loop.add_reader(sock, self._accept, sock, service)
+            return lambda: self._close(sock)
         if sock.family == socket.AF_UNIX:
-            return await self.pool.loop.create_unix_server(accepted, sock=sock, backlog=_BACKLOG)
-        return await self.pool.loop.create_server(accepted, sock=sock, backlog=_BACKLOG)
+            server = await self.pool.loop.create_unix_server(accepted, sock=sock, backlog=_BACKLOG)
+        else:
+            server = await self.pool.loop.create_server(accepted, sock=sock, backlog=_BACKLOG)
+        return server.close
 
     def _begin(self, conn: LoopConn, service: Service) -> None:
-        why = self._refusal(conn)
-        if why is not None:
-            log.event("busy", c=conn.id, service=service.name, peer=conn.peer or None, limit=why)
-            if not service.implicit_tls:
-                conn.write(service.busy)
-            conn.close()
+        if not self._is_refused(conn.id, conn.peer, service):
+            self._start(attend(conn, service), conn.peer)
             return
-        self.per_peer[conn.peer] = self.per_peer.get(conn.peer, 0) + 1
-        task = self.pool.loop.create_task(attend(conn, service))
-        self.tasks.add(task)
-        task.add_done_callback(lambda task: self._end(task, conn.peer))
+        conn.write(service.busy)
+        conn.close()
 
-    def _refusal(self, conn: LoopConn) -> str | None:
-        if len(self.tasks) >= self.home.control.number("maxconn"):
-            return "maxconn"
+    def _accept(self, sock: socket.socket, service: Service) -> None:
+        """Take a connection that begins with a handshake. Not left to the event loop's server, which would shake
+        hands with everybody before we see how many there are."""
+        try:
+            end, address = sock.accept()
+        except BlockingIOError:
+            return  # another worker was first
+        except OSError as error:  # EMFILE and its kin: let some sessions end
+            log.event("accept", service=service.name, error=error.strerror)
+            self.pool.loop.remove_reader(sock)
+            self.pool.loop.call_later(_AGAIN_S, lambda: self._accept_again(sock, service))
+            return
+        conn = LoopConn(self.pool, service.name, None, service.total_s)
+        peer, _ = host_and_port(address)
+        if self._is_refused(conn.id, peer, service):
+            end.close()
+            return
+        end.setblocking(False)
+        self._start(self._attend_secured(conn, end, peer, service), peer)
+
+    def _accept_again(self, sock: socket.socket, service: Service) -> None:
+        if not self.pool.stopping:
+            self.pool.loop.add_reader(sock, self._accept, sock, service)
+
+    def _close(self, sock: socket.socket) -> None:
+        self.pool.loop.remove_reader(sock)
+        sock.close()
+
+    async def _attend_secured(self, conn: LoopConn, end: socket.socket, peer: str, service: Service) -> None:
+        if await conn.secure(end, peer):
+            await attend(conn, service)
+
+    def _start(self, session: Coroutine[Any, Any, None], peer: str) -> None:
+        self.per_peer[peer] = self.per_peer.get(peer, 0) + 1
+        task = self.pool.loop.create_task(session)
+        self.tasks.add(task)
+        task.add_done_callback(lambda task: self._end(task, peer))
+
+    def _is_refused(self, conn_id: str, peer: str, service: Service) -> bool:
+        """Is a further connection one too many? Then it is logged."""
         most = self.home.control.number("maxperip")
-        if conn.peer and most and self.per_peer.get(conn.peer, 0) >= most:
-            return "maxperip"
-        return None
+        if len(self.tasks) >= self.home.control.number("maxconn"):
+            limit = "maxconn"
+        elif peer and most and self.per_peer.get(peer, 0) >= most:
+            limit = "maxperip"
+        else:
+            return False
+        log.event("busy", c=conn_id, service=service.name, peer=peer or None, limit=limit)
+        return True
 
     def _end(self, task: asyncio.Task[None], peer: str) -> None:
         self.tasks.discard(task)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from mailkit.control import Home
 from mailkit.exits import Perm
 from mailkit.net import serve, sockets
+from tests.harness.homes import make_home
 from tests.harness.servers import ROOT, environment
 
 # A program that greets, answers one line at a time in upper case, and says goodbye when it is told to stop.
@@ -36,6 +38,7 @@ async def session(conn):
         await conn.flush()
 
 services = {"one": Service("one", session, busy=b"busy\\r\\n"), "two": Service("two", session, busy=b"busy\\r\\n")}
+services["tls"] = Service("tls", session, implicit_tls=True)
 sys.exit(run("echo", Home(sys.argv[1]), services, "one"))
 """
 
@@ -127,6 +130,49 @@ def test_one_address_may_not_take_everything(tmp_path: Path) -> None:
         with running.connect() as b:
             assert line(b) == b"busy\r\n"
     assert "limit=maxperip" in running.log.read_text()
+
+
+def secured(end: socket.socket) -> ssl.SSLSocket:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context.wrap_socket(end)
+
+
+@pytest.fixture
+def certified(tmp_path: Path) -> Path:
+    make_home(tmp_path, users=(), tls=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_tls_from_the_first_octet(certified: Path, workers: str) -> None:
+    with Running(certified, ["tls"], workers=workers) as running:
+        for _ in range(3):
+            with secured(running.connect()) as a:
+                assert line(a) == b"hello tls\r\n"
+                a.sendall(b"yes\r\n")
+                assert line(a) == b"YES\r\n"
+
+
+def test_limits_come_before_the_handshake(certified: Path) -> None:
+    with Running(certified, ["tls"], workers="1", maxconn="1") as running, secured(running.connect()) as a:
+        assert line(a)
+        with running.connect() as b:
+            assert b.recv(1) == b""
+    assert "limit=maxconn" in running.log.read_text()
+
+
+def test_rubbish_instead_of_a_handshake_harms_nobody(certified: Path) -> None:
+    with Running(certified, ["tls"], workers="1") as running:
+        with running.connect() as rubbish:
+            rubbish.sendall(b"EHLO there\r\n")
+            while rubbish.recv(100):
+                pass
+        with running.connect():  # and one who leaves at once
+            pass
+        with secured(running.connect()) as a:
+            assert line(a) == b"hello tls\r\n"
+    assert running.log.read_text().count("tls c=") >= 1
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
