@@ -27,6 +27,7 @@ charset      decode(data, name) -> str           never fails; wrong, unknown or 
 comment      removed(value) -> bytes             each comment of a structured value becomes a blank
 parameter    parse(value) -> (bytes, [(bytes, bytes)])       b"text/plain"; values as written, names lower case
              joined(parameters) -> the same      continuations put together: b"filename*"
+             plain(content) -> bytes             charset'language'%41 without its coding
              decoded(value) -> (str, {str: str}) RFC 2231 and encoded words decoded; lower case keys
 address      Mailbox(local, domain)              str(mailbox) is the wire form, .local unquoted, .domain as given
              path(argument, utf8=False) -> (Mailbox | None, rest)    b"<a@b> SIZE=1": None is the null path <>;

@@ -16,6 +16,10 @@ from __future__ import annotations
 
 from mailkit.mail import comment, header, parameter
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 _DEPTH_MOST = 100
 _PARTS_MOST = 10_000
 _WORK = 32                    # octets searched for each octet of the message ...
@@ -68,8 +72,11 @@ class Part:
         return self.header_octets + self.octets
 
     def param(self, name: bytes) -> bytes | None:
-        """A content type parameter; name in lower case."""
-        return next((value for key, value in self.params if key == name), None)
+        """A content type parameter without its RFC 2231 coding; name in lower case."""
+        for key, value in self.params:
+            if key == name:
+                return value
+        return next((parameter.plain(value) for key, value in self.params if key == name + b"*"), None)
 
     def inner(self) -> list[Part]:
         """The parts directly inside."""
@@ -117,7 +124,7 @@ def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tupl
     kind, subtype = kind.strip(), subtype.strip()
     if not slash or not kind or not subtype:
         return b"text", b"plain", [_ASCII]
-    if kind == b"text" and not any(name == b"charset" for name, _ in params):
+    if kind == b"text" and not any(name.startswith(b"charset") for name, _ in params):
         params.append(_ASCII)
     return kind, subtype, parameter.joined(params)
 
@@ -151,37 +158,53 @@ def _children(data: bytes, part: Part, room: int) -> list[Part]:
     boundary = part.param(b"boundary")
     if room <= 0 or not boundary or len(boundary) > _BOUNDARY_LONGEST:
         return [_opaque(part)]
-    in_digest = part.subtype == b"digest"
-    spans = _spans(data, part.body, part.end, b"--" + boundary.rstrip(), room)
-    return [_part(data, start, end, in_digest) for start, end in spans] or [_opaque(part)]
+    return _parts(data, part, boundary.rstrip(), room) or [_opaque(part)]
 
 
 def _opaque(part: Part) -> Part:
     return Part(part.body, part.body, part.end, {}, False)
 
 
-def _spans(data: bytes, start: int, end: int, delimiter: bytes, room: int) -> list[tuple[int, int]]:
-    """(start, end) of what stands between the delimiter lines; the line end before one belongs to it."""
-    spans: list[tuple[int, int]] = []
-    opened, near = -1, 0
+def _parts(data: bytes, whole: Part, boundary: bytes, room: int) -> list[Part]:
+    """What stands between the delimiter lines, at most `room` parts; the line end before such a line belongs to it.
+
+    Some programs give a multipart inside the boundary of the one around it: the lines up to the next closing one are
+    then its own.
+    """
+    parts: list[Part] = []
+    opened = -1
+    in_namesake = was_namesake = False
+    for at, after, closing in _delimiters(data, b"--" + boundary, whole.body, whole.end):
+        if in_namesake:
+            in_namesake = not closing
+            continue
+        if opened >= 0:
+            part = _part(data, opened, _before_line_end(data, opened, at), whole.subtype == b"digest")
+            if not (closing or was_namesake) and part.type == b"multipart" and part.param(b"boundary") == boundary:
+                in_namesake = was_namesake = True
+                continue
+            parts.append(part)
+        if closing or len(parts) == room:
+            return parts
+        opened, was_namesake = after, False
+    if opened >= 0:
+        parts.append(_part(data, opened, whole.end, whole.subtype == b"digest"))
+    return parts
+
+
+def _delimiters(data: bytes, delimiter: bytes, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+    """(offset of the line, offset past it, whether it closes) of each delimiter line (RFC 2046 5.1.1)."""
+    near = 0
     at = start if data.startswith(delimiter, start, end) else _next(data, delimiter, start, end)
     while at >= 0 and near < _NEAR_MOST:
-        after = at + len(delimiter)
-        line_end = data.find(b"\n", after, end)
+        line_end = data.find(b"\n", at + len(delimiter), end)
         line_end = end if line_end < 0 else line_end
-        rest = data[after:line_end].strip()
+        rest = data[at + len(delimiter):line_end].strip()
         if rest in (b"", b"--"):
-            if opened >= 0:
-                spans.append((opened, _before_line_end(data, opened, at)))
-            if rest or len(spans) == room:
-                return spans
-            opened = min(line_end + 1, end)
+            yield at, min(line_end + 1, end), rest == b"--"
         else:
             near += 1
         at = _next(data, delimiter, line_end, end)
-    if opened >= 0:
-        spans.append((opened, end))
-    return spans
 
 
 def _next(data: bytes, delimiter: bytes, start: int, end: int) -> int:

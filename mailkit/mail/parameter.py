@@ -134,12 +134,15 @@ def decoded(value: bytes) -> tuple[str, dict[str, str]]:
 
 
 def _extended(content: bytes) -> str:
-    """charset'language'percent-encoded to text; without the two quotes it is all text."""
-    label, _, rest = content.partition(b"'")
-    _, quote, coded = rest.partition(b"'")
-    if not quote:
-        label, coded = b"", content
-    return charset.decode(_unpercent(coded), label.decode("ascii", "replace"))
+    """charset'language'percent-encoded to text."""
+    label = content.partition(b"'")[0] if content.count(b"'") > 1 else b""
+    return charset.decode(plain(content), label.decode("ascii", "replace"))
+
+
+def plain(content: bytes) -> bytes:
+    """The octets of charset'language'percent-encoded; without the two quotes all of it is meant."""
+    pieces = content.split(b"'", 2)
+    return _unpercent(pieces[2] if len(pieces) == 3 else content)
 
 
 def _unpercent(coded: bytes) -> bytes:

@@ -34,21 +34,26 @@ def nstring(value: bytes | None) -> bytes:
     return b"NIL" if value is None else string(value)
 
 
+def _line(value: bytes | None) -> bytes:
+    """An nstring of a value that may have been folded with tabs, which are blanks to people."""
+    return nstring(value and value.replace(b"\t", b" "))
+
+
 def envelope(part: Part) -> bytes:
     """ENVELOPE of a message: the root, or `part.message`."""
     fields = part.fields
     sent_from = _addresses(fields.get(b"from"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        nstring(fields.get(b"date")),
-        nstring(fields.get(b"subject")),
+        _line(fields.get(b"date")),
+        _line(fields.get(b"subject")),
         sent_from,
         _addresses(fields.get(b"sender"), sent_from),  # RFC 9051 7.5.2: these two default to From
         _addresses(fields.get(b"reply-to"), sent_from),
         _addresses(fields.get(b"to")),
         _addresses(fields.get(b"cc")),
         _addresses(fields.get(b"bcc")),
-        nstring(fields.get(b"in-reply-to")),
-        nstring(fields.get(b"message-id")),
+        _line(fields.get(b"in-reply-to")),
+        _line(fields.get(b"message-id")),
     )
 
 
@@ -78,7 +83,7 @@ def _structure(part: Part, extended: bool) -> bytes:
         return b"(%b %b%b)" % (inner, string(part.subtype), extension)
     own = b"%b %b %b %b %b %b %d" % (
         string(part.type), string(part.subtype), _params(part.params), nstring(part.fields.get(b"content-id")),
-        nstring(part.fields.get(b"content-description")), string(part.encoding), part.octets)
+        _line(part.fields.get(b"content-description")), string(part.encoding), part.octets)
     if part.message:
         own += b" %b %b %d" % (envelope(part.message), _structure(part.message, extended), part.lines)
     elif part.type == b"text":

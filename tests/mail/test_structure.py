@@ -88,6 +88,10 @@ def test_structure_of_a_nested_message() -> None:
         b'("application" "octet-stream" ("name" "ab") NIL NIL "7bit" 1) "mixed")')
 
 
+def test_folds_with_tabs_are_shown_as_blanks() -> None:
+    assert structure.envelope(mime.scan(b"Subject: a\n\tb\n\n")).startswith(b'(NIL "a b" NIL')
+
+
 def test_groups_and_missing_addresses() -> None:
     def envelope(data: bytes) -> list[object]:
         return imapwire.read(structure.envelope(mime.scan(data)))
