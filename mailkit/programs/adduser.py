@@ -46,7 +46,7 @@ def command(
 ) -> None:
     """Add a user with the e-mail address ADDRESS.
 
-    Makes the Maildir with the folders Drafts, Sent, Junk, Trash and Archive, subscribed; one that is there already
+    Makes the Maildir with the folders Drafts, Sent, Junk, Trash and Archive, subscribed; one that is in use already
     is taken over as it is. The password is asked for, twice, unless --password-stdin or --generate is given.
     """
     user = User(person.address(address), gecos=name, home=home_dir, domains=home.domains)
@@ -54,7 +54,8 @@ def command(
     hosted = _is_hosted(home, user.domain)
     if not hosted and not new_domain:
         raise Perm(f"{user.domain} is not in control/domains; --new-domain puts it there")
-    if Passwd(home).lookup(user.address) is not None:
+    is_first = os.path.isdir(home.path) and not os.path.isdir(os.path.dirname(home.passwd))
+    if not is_first and Passwd(home).lookup(user.address) is not None:
         raise Perm(f"there is a user {user.address} already")
     secret = person.password(user.address, password_stdin, generate)
     person.told(lambda: verify.set_password(user, secret, home.control.number("scramiterations")))
@@ -73,8 +74,8 @@ def command(
 
 
 def make_maildir(home: Home, user: User) -> None:
-    """Make the user's Maildir where there is none, owned by whoever the user's files belong to."""
-    if os.path.isdir(os.path.join(user.maildir, "cur")):
+    """Make the user's Maildir, owned by whoever the user's files belong to; one in use stays as it is."""
+    if _is_in_use(user.maildir):
         return
     missing = user.directory
     while not os.path.isdir(os.path.dirname(missing)):
@@ -90,6 +91,25 @@ def make_maildir(home: Home, user: User) -> None:
         for directory, folders, found in os.walk(user.maildir):
             for path in (directory, *(os.path.join(directory, name) for name in folders + found)):
                 files.chown(path, uid, gid)
+    _name_closed_doors(user)
+
+
+def _is_in_use(maildir: str) -> bool:
+    """Has a server been at work here, or does it hold mail? (A half-made one, after a crash, is made again.)"""
+    if any(os.path.exists(os.path.join(maildir, name)) for name in ("dovecot-uidlist", "courierimapuiddb")):
+        return True
+    folders = (os.path.join(maildir, name) for name in ("new", "cur"))
+    return any(os.path.isdir(folder) and os.listdir(folder) for folder in folders)
+
+
+def _name_closed_doors(user: User) -> None:
+    """A system user of their own must be able to walk to their mail."""
+    above = os.path.dirname(user.directory)
+    while user.uid is not None and above != "/":
+        stat = os.stat(above)
+        if stat.st_uid != user.uid and not stat.st_mode & 0o011:
+            click.echo(f"note: {user.address} cannot enter {above}: chmod o+x it", err=True)
+        above = os.path.dirname(above)
 
 
 def _give(first: str, last: str, uid: int, gid: int) -> None:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 import click
 
 from mailkit.control import Home
-from mailkit.programs import options
+from mailkit.programs import options, person
 from mailkit.users import keys, schemes
 from mailkit.users.passwd import Passwd, User
 
@@ -60,16 +60,8 @@ def _fact(user: User) -> dict[str, object]:
 
 def _readable(fact: dict[str, object]) -> str:
     quota = fact["quota"]
-    shown = _size(quota) if isinstance(quota, int) else "-"
+    shown = person.size(quota) if isinstance(quota, int) else "-"
     return "\t".join(str(part) for part in (fact["address"], fact["state"], shown, fact["maildir"], fact["name"]))
-
-
-def _size(octets: int) -> str:
-    for unit in "TGMK":
-        size = 1 << 10 * ("KMGT".index(unit) + 1)
-        if octets >= size and octets % size == 0:
-            return f"{octets // size}{unit}"
-    return str(octets)
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -63,12 +63,21 @@ def _set_quota(user: User, quota: str | None, messages: int | None) -> None:
     if quota is not None and not re.fullmatch(r"0|[1-9][0-9]*[KMGT]", quota.upper()):
         raise Perm(f"{quota!r} is not a quota such as 500M or 5G")
     old_octets, old_messages = user.quota
-    storage = f"{old_octets}B" if quota is None and old_octets else (quota or "0").upper()
+    storage = size(old_octets or 0) if quota is None else quota.upper()
     count = old_messages or 0 if messages is None else messages
     limits = ([f"storage={storage}"] if storage != "0" else []) + ([f"messages={count}"] if count else [])
     user.fields.pop(_RULE, None)
     if limits:
         user.fields[_RULE] = ":".join(["*", *limits])
+
+
+def size(octets: int) -> str:
+    """A size in the largest unit that fits it: "5G", "1500B"; "0"."""
+    for exponent, unit in enumerate("TGMK"):
+        whole = 1 << 10 * (4 - exponent)
+        if octets and octets % whole == 0:
+            return f"{octets // whole}{unit}"
+    return f"{octets}B" if octets else "0"
 
 
 def password_source(function: F) -> F:

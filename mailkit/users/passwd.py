@@ -234,6 +234,9 @@ class Passwd:
 
 
 def _octets(text: str, unit: str) -> int:
+    """A size as Dovecot writes it, "1G", "500MB" or without unit; 0 for what is none."""
     digits = text.rstrip("BbKkMmGgTt")
-    suffix = text[len(digits) :].upper().rstrip("B") or unit
+    suffix = text[len(digits) :].upper() or unit
+    if len(suffix) == 2:
+        suffix = suffix.removesuffix("B")
     return int(digits) * _UNITS[suffix] if digits.isdecimal() and suffix in _UNITS else 0

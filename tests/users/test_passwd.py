@@ -72,6 +72,7 @@ def test_shortest_line(home: Home) -> None:
     ("rule", "quota"),
     [
         ("*:storage=10M", (10 << 20, None)), ("*:storage=2048", (2 << 20, None)), ("*:bytes=5000", (5000, None)),
+        ("*:storage=1500B", (1500, None)), ("*:storage=3MB", (3 << 20, None)), ("*:storage=3XB", (None, None)),
         ("*:storage=0:messages=0", (None, None)), ("*:messages=7:storage=1g", (1 << 30, 7)), ("rubbish", (None, None)),
         ("*:storage=-1:messages=x", (None, None)),
     ],
