@@ -148,17 +148,20 @@ class Index:
         """Apply what stands behind `end`."""
         if self.source is None:
             return
+        last = journal.STATE
         for one, end in _entries(self.source.fd, self.end):
             try:
                 self.contents.apply(one)
             except (ValueError, IndexError, struct.error) as error:  # verified octets that make no sense
                 log.event("index", verdict="damaged", path=self.directory, offset=self.end, error=str(error))
                 break
-            self.end = end
+            self.end, last = end, one.kind
             self.replayed += one.count + _ENTRY_ELEMENTS
         table, state = self.contents.table, self.contents.state
         self.contents.history.floor = max(self.contents.history.floor, state.floor)
-        if not table.loaded:  # what an expunge takes off the sizes is only known to whoever wrote it
+        if last != journal.STATE:  # a writer died over it
+            table.recount()
+        elif not table.loaded:  # what an expunge takes off the sizes is only known to whoever wrote it
             table.size, table.unsized = state.size, state.unsized
 
     def refresh(self) -> None:

@@ -10,6 +10,7 @@ were not fsynced are gone (the file is cut to what was) and names that were not 
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ def crashes(
     tmp_path: Path, scenario: Callable[[Path], Any], prepare: Callable[[Path], Any] | None = None, most: int = 500
 ) -> Iterator[Crash]:
     """Run `scenario` on a fresh directory (after `prepare`, which is not broken) for each point of death."""
+    gc.collect()
+    gc.freeze()  # so that the collections below only look at what the scenarios made
     for variant in ("kill", "plug"):
         for n in range(1, most + 1):
             directory = tmp_path / f"{variant}{n}"
@@ -55,6 +58,7 @@ def crashes(
                 break
         else:
             raise AssertionError(f"the scenario needs more than {most} calls of files")
+    gc.unfreeze()
 
 
 def _run(directory: Path, scenario: Callable[[Path], Any], n: int, variant: str, grave: Path) -> Crash:
@@ -85,6 +89,7 @@ def _run(directory: Path, scenario: Callable[[Path], Any], n: int, variant: str,
         died = True
     finally:
         files.fault = None
+    gc.collect()  # what closes its own descriptor when it is collected must not do it later, to a stranger's
     ours = {str(handle) for handle in disk.handles.values()} if disk is not None else set()
     for fd in _open_descriptors() - open_before - ours:
         _close(int(fd))  # the process is gone: its descriptors and locks are too

@@ -67,7 +67,13 @@ def test_any_name_is_some_name(name: str) -> None:
 
 def test_age_orders_by_arrival() -> None:
     later = ["9.M000002P1.h", "9.M000010P1.h", "10.M000001P1.h", "10.strange", "rubbish"]
-    assert sorted(later[::-1], key=names.age) == ["rubbish", "9.M000002P1.h", "9.M000010P1.h", "10.strange", later[2]]
+    assert sorted(reversed(later), key=names.age) == [
+        "rubbish",
+        "9.M000002P1.h",
+        "9.M000010P1.h",
+        "10.strange",
+        later[2],
+    ]
 
 
 @given(st.integers(0, 2**32 - 1))
