@@ -7,6 +7,7 @@ an acceptable end is for the caller to say.
 Invariant: every octet fed comes out once and in order, and is looked at once however the input is
 cut, so a peer that sends one octet at a time costs no more than its octets.
 """
+
 from __future__ import annotations
 
 # Consumed octets are given back only when so many have gathered: one move then pays for many lines.
@@ -24,8 +25,8 @@ class Lines:
 
     def __init__(self) -> None:
         self._buffer = bytearray()
-        self._at = 0     # first octet not yet given out
-        self._seen = 0   # no LF between _at and here
+        self._at = 0  # first octet not yet given out
+        self._seen = 0  # no LF between _at and here
 
     def __len__(self) -> int:
         """Octets held and not yet given out."""
@@ -67,7 +68,7 @@ class Lines:
         self._drop(len(self._buffer))
 
     def _give(self, end: int) -> bytes:
-        given = bytes(self._buffer[self._at:end])
+        given = bytes(self._buffer[self._at : end])
         self._drop(end)
         return given
 

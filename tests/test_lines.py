@@ -1,4 +1,5 @@
 """The receive buffer gives the same lines however the input is cut."""
+
 from __future__ import annotations
 
 import pytest
@@ -55,7 +56,7 @@ def test_limit_counts_the_end_and_does_not_depend_on_cuts(limit: int, length: in
     else:
         with pytest.raises(TooLong):
             whole.line(limit)
-    outcome = None
+    outcome: object = None
     for octet in wire:
         dribbled.feed(bytes([octet]))
         try:

@@ -6,9 +6,9 @@ For the lists people's programs write into From and To see `addresslist`.
 
 from __future__ import annotations
 
-_LOCAL_LONGEST = 64     # octets, RFC 5321 4.5.3.1.1
-_DOMAIN_LONGEST = 255   # octets, RFC 5321 4.5.3.1.2
-_PATH_LONGEST = 1024    # RFC 5321 4.5.3.1.3 asks for 256; source routes may be longer
+_LOCAL_LONGEST = 64  # octets, RFC 5321 4.5.3.1.1
+_DOMAIN_LONGEST = 255  # octets, RFC 5321 4.5.3.1.2
+_PATH_LONGEST = 1024  # RFC 5321 4.5.3.1.3 asks for 256; source routes may be longer
 _QUOTE, _GREATER, _BACKSLASH = b'">\\'
 _ATEXT = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/=?^_`{|}~")
 _CONTROLS = frozenset(map(chr, (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)))
@@ -59,7 +59,7 @@ def path(argument: bytes, utf8: bool = False) -> tuple[Mailbox | None, bytes]:
         raise ValueError("address must stand in angle brackets")
     end = _path_end(argument)
     inner = _text(argument[1:end], utf8)
-    rest = argument[end + 1:]
+    rest = argument[end + 1 :]
     if rest[:1] not in (b"", b" ", b"\t"):
         raise ValueError("there is something directly after the address")
     if not inner:
@@ -133,8 +133,11 @@ def mailbox(text: str) -> Mailbox:
 
 
 def _is_dot_string(local: str) -> bool:
-    return bool(local) and all(local.split(".")) and all(
-        character in _ATEXT or character == "." or character > "\x7f" for character in local)
+    return (
+        bool(local)
+        and all(local.split("."))
+        and all(character in _ATEXT or character == "." or character > "\x7f" for character in local)
+    )
 
 
 def _dot_string(local: str) -> str:
@@ -210,7 +213,8 @@ def _check_literal(domain: str) -> None:
 def _is_ipv4(text: str) -> bool:
     parts = text.split(".")
     return len(parts) == 4 and all(
-        part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts)
+        part.isascii() and part.isdigit() and len(part) <= 3 and int(part) <= 255 for part in parts
+    )
 
 
 def _is_ipv6(text: str) -> bool:

@@ -36,11 +36,18 @@ def entries(value: bytes) -> list[Entry]:
         return _simple(value)
     pieces = value.split(b'"')
     outside = b"".join(pieces[::2])
-    if (len(pieces) % 2 and b"\\" not in value and len(outside.translate(None, _INTRICATE)) == len(outside)
-            and len(value.translate(None, _COVERS)) == len(value)):
+    if (
+        len(pieces) % 2
+        and b"\\" not in value
+        and len(outside.translate(None, _INTRICATE)) == len(outside)
+        and len(value.translate(None, _COVERS)) == len(value)
+    ):
         pieces[1::2] = [quoted.translate(_HIDE) for quoted in pieces[1::2]]
-        return [(name and name.translate(_SHOW), None, local.translate(_SHOW), domain.translate(_SHOW))
-                for name, _, local, domain in _simple(b" ".join(pieces)) if local is not None and domain is not None]
+        return [
+            (name and name.translate(_SHOW), None, local.translate(_SHOW), domain.translate(_SHOW))
+            for name, _, local, domain in _simple(b" ".join(pieces))
+            if local is not None and domain is not None
+        ]
     reader = _Reader()
     for kind, text in _tokens(value):
         reader.take(kind, text)
@@ -100,7 +107,7 @@ def _tokens(value: bytes) -> list[tuple[int, bytes]]:
             found.append((_ATOM, value[at:end]))
             at = end
         elif octet in _SPECIAL:
-            found.append((octet, value[at:at + 1]))
+            found.append((octet, value[at : at + 1]))
             at += 1
         else:
             end = flat.find(b" ", at)
@@ -114,12 +121,12 @@ def _quoted(value: bytes, at: int) -> tuple[bytes, int]:
     end = value.find(b'"', at + 1)
     end = len(value) if end < 0 else end
     if value.find(b"\\", at + 1, end) < 0:
-        return value[at + 1:end], end + 1
+        return value[at + 1 : end], end + 1
     text = bytearray()
     at += 1
     while at < len(value) and value[at] != _QUOTED:
         at += value[at] == _BACKSLASH
-        text += value[at:at + 1]
+        text += value[at : at + 1]
         at += 1
     return bytes(text), at + 1
 
@@ -129,7 +136,7 @@ def _comment(value: bytes, at: int) -> tuple[bytes, int]:
     end = value.find(b")", at + 1)
     end = len(value) if end < 0 else end
     if value.find(b"(", at + 1, end) < 0 and value.find(b"\\", at + 1, end) < 0:
-        return value[at + 1:end], end + 1
+        return value[at + 1 : end], end + 1
     text = bytearray()
     depth = 0
     while at < len(value):
@@ -138,7 +145,7 @@ def _comment(value: bytes, at: int) -> tuple[bytes, int]:
         if depth == 0:
             break
         at += octet == _BACKSLASH
-        text += value[at:at + 1]
+        text += value[at : at + 1]
         at += 1
     return bytes(text[1:]), at + 1
 
@@ -208,7 +215,7 @@ class _Reader:
 def _spec(words: list[tuple[int, bytes]]) -> tuple[bytes, bytes]:
     """(local, domain), parted at the last at sign that is not quoted."""
     last = max((at for at, (kind, _) in enumerate(words) if kind == _AT), default=len(words))
-    return b"".join(text for _, text in words[:last]), b"".join(text for _, text in words[last + 1:])
+    return b"".join(text for _, text in words[:last]), b"".join(text for _, text in words[last + 1 :])
 
 
 def mailboxes(value: bytes) -> list[tuple[str, str]]:

@@ -45,7 +45,7 @@ _MEANT = {
 }
 _KNOWN = frozenset(aliases.values()) - {
     "base64_codec", "bz2_codec", "hex_codec", "quopri_codec", "rot_13", "uu_codec", "zlib_codec", "mbcs",
-}
+}  # fmt: skip
 
 
 def codec(name: str) -> str | None:

@@ -28,7 +28,7 @@ def decoded(data: bytes, part: Part) -> bytes:
 
     Lines end in CRLF unless the octets were base64. An unknown encoding is left as it is.
     """
-    octets = data[part.body:part.end]
+    octets = data[part.body : part.end]
     if part.encoding == b"base64":
         return word.unbase64(octets)
     if part.encoding == b"quoted-printable":
@@ -50,5 +50,5 @@ def texts(data: bytes, root: Part) -> Iterator[str]:
         if part.type == b"text":
             yield text(data, part)
         if part.message:
-            yield header.text(data[part.message.start:part.message.body])
+            yield header.text(data[part.message.start : part.message.body])
         pending += reversed(part.inner())

@@ -14,9 +14,11 @@ _MONTH_NAMES = [name.capitalize() for name in _MONTHS]
 _DAY_NAMES = ("Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed")  # 1970-01-01 was a Thursday
 
 # RFC 5322 4.3; the military letters are read as "zone unknown" (-0000) because half of those sent are wrong.
-_ZONES = {b"UT": 0, b"GMT": 0, b"UTC": 0, b"Z": 0, b"EST": -300, b"EDT": -240, b"CST": -360, b"CDT": -300,
-          b"MST": -420, b"MDT": -360, b"PST": -480, b"PDT": -420,
-          b"CET": 60, b"CEST": 120, b"BST": 60, b"JST": 540}  # the last four: not in the RFC, often seen
+_ZONES = {
+    b"UT": 0, b"GMT": 0, b"UTC": 0, b"Z": 0, b"EST": -300, b"EDT": -240, b"CST": -360, b"CDT": -300,
+    b"MST": -420, b"MDT": -360, b"PST": -480, b"PDT": -420,
+    b"CET": 60, b"CEST": 120, b"BST": 60, b"JST": 540,  # not in the RFC, often seen
+}  # fmt: skip
 _ZONE_FURTHEST = 24 * 60
 
 

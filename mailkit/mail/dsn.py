@@ -91,8 +91,10 @@ _MEANINGS = {
 
 def xtext(text: str) -> str:
     """RFC 3461 4: controls, blanks, + and = and (as UTF-8) everything outside ASCII become +XX."""
-    return "".join(chr(octet) if 33 <= octet <= 126 and octet not in b"+=" else f"+{octet:02X}"
-                   for octet in text.encode("utf-8", "replace"))
+    return "".join(
+        chr(octet) if 33 <= octet <= 126 and octet not in b"+=" else f"+{octet:02X}"
+        for octet in text.encode("utf-8", "replace")
+    )
 
 
 def unxtext(text: str) -> str:
@@ -127,7 +129,7 @@ def notify(text: str) -> tuple[str, ...]:
 
 
 def ret(text: str) -> str:
-    """"FULL" or "HDRS" (RFC 3461 4.3). ValueError."""
+    """`FULL` or `HDRS` (RFC 3461 4.3). ValueError."""
     if text.upper() not in ("FULL", "HDRS"):
         raise ValueError("RET is FULL or HDRS")
     return text.upper()
@@ -170,8 +172,11 @@ def recipient(kind: str, address: str, utf8: bool = False) -> str:
 def unitext(address: str, utf8: bool) -> str:
     """utf-8-addr-unitext (utf8) or utf-8-addr-xtext of RFC 6533 3: \\x{E9} for what cannot stand."""
     return "".join(
-        character if ("!" <= character <= "~" and character not in "+=\\") or (utf8 and character > "\x9f")
-        else f"\\x{{{ord(character):X}}}" for character in address)
+        character
+        if ("!" <= character <= "~" and character not in "+=\\") or (utf8 and character > "\x9f")
+        else f"\\x{{{ord(character):X}}}"
+        for character in address
+    )
 
 
 def _ununitext(text: str) -> str:
@@ -188,23 +193,32 @@ def _ununitext(text: str) -> str:
     return "".join(out)
 
 
-def per_message(reporting_mta: str, *, envid: str = "", received_from: str = "",
-                arrival: int | None = None) -> bytes:
+def per_message(reporting_mta: str, *, envid: str = "", received_from: str = "", arrival: int | None = None) -> bytes:
     """The per-message fields of RFC 3464 2.2, without the empty line after them.
 
     envid: decoded. received_from: the name the client gave. arrival: Unix seconds.
     """
-    return _lines((
+    return _lines(
         ("Original-Envelope-Id", envid),
         ("Reporting-MTA", f"dns; {reporting_mta}"),
         ("Received-From-MTA", received_from and f"dns; {received_from}"),
         ("Arrival-Date", _moment(arrival)),
-    ))
+    )
 
 
-def per_recipient(final: str, action: str, status: str, *, original: tuple[str, str] | None = None,
-                  remote_mta: str = "", diagnostic: str = "", last_attempt: int | None = None,
-                  retry_until: int | None = None, log_id: str = "", utf8: bool = False) -> bytes:
+def per_recipient(
+    final: str,
+    action: str,
+    status: str,
+    *,
+    original: tuple[str, str] | None = None,
+    remote_mta: str = "",
+    diagnostic: str = "",
+    last_attempt: int | None = None,
+    retry_until: int | None = None,
+    log_id: str = "",
+    utf8: bool = False,
+) -> bytes:
     """The fields of RFC 3464 2.3 for one recipient, without the empty line before them.
 
     final: the address we tried. action: failed, delayed, delivered, relayed or expanded. status: "5.1.1".
@@ -214,7 +228,7 @@ def per_recipient(final: str, action: str, status: str, *, original: tuple[str, 
     if action not in _ACTIONS:
         raise ValueError(f"action {action!r} is not one of RFC 3464")
     kind = "rfc822" if final.isascii() else "utf-8"
-    return _lines((
+    return _lines(
         ("Original-Recipient", _typed(*original, utf8) if original else ""),
         ("Final-Recipient", _typed(kind, final, utf8)),
         ("Action", action),
@@ -224,7 +238,8 @@ def per_recipient(final: str, action: str, status: str, *, original: tuple[str, 
         ("Last-Attempt-Date", _moment(last_attempt)),
         ("Final-Log-ID", log_id),
         ("Will-Retry-Until", _moment(retry_until) if action == "delayed" else ""),
-    ), utf8)
+        utf8=utf8,
+    )
 
 
 def _typed(kind: str, address: str, utf8: bool) -> str:
@@ -236,10 +251,13 @@ def _moment(seconds: int | None) -> str:
     return "" if seconds is None else date.text(seconds)
 
 
-def _lines(found: tuple[tuple[str, str], ...], utf8: bool = False) -> bytes:
+def _lines(*found: tuple[str, str], utf8: bool = False) -> bytes:
     """Field lines of those that have a value; what is not ASCII is escaped, a report is no place to lose it."""
-    lines = [header.structured(name, value if utf8 else value.encode("ascii", "backslashreplace").decode())
-             for name, value in found if value]
+    lines = [
+        header.structured(name, value if utf8 else value.encode("ascii", "backslashreplace").decode())
+        for name, value in found
+        if value
+    ]
     return b"".join(lines)
 
 

@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 1
 if TYPE_CHECKING:
     from collections.abc import Collection, Container
 
-_FOLD_AT = 78      # octets of a line before its end, RFC 5322 2.1.1
+_FOLD_AT = 78  # octets of a line before its end, RFC 5322 2.1.1
 _LINE_LONGEST = 998
 
 

@@ -16,9 +16,10 @@ _VALID = frozenset("ßς٠۽۾་〇·͵׳״・")
 _INVALID = frozenset("ـߺ〮〯〱〲〳〴〵〻")
 # RFC 5892 2.7 to 2.9, as far as they are letters or marks: ignorable characters, marks for symbols and
 # music, old Hangul.
-_INVALID_RANGES = ((0x034F, 0x034F), (0x1100, 0x11FF), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x20D0, 0x20FF),
-                   (0xA960, 0xA97C), (0xD7B0, 0xD7FB), (0xFE00, 0xFE0F), (0x1D165, 0x1D1AD), (0x1D242, 0x1D244),
-                   (0xE0100, 0xE01EF))
+_INVALID_RANGES = (
+    (0x034F, 0x034F), (0x1100, 0x11FF), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x20D0, 0x20FF), (0xA960, 0xA97C),
+    (0xD7B0, 0xD7FB), (0xFE00, 0xFE0F), (0x1D165, 0x1D1AD), (0x1D242, 0x1D244), (0xE0100, 0xE01EF),
+)  # fmt: skip
 _VIRAMA = 9  # canonical combining class
 _JOINERS = "\u200c\u200d"
 
@@ -46,9 +47,10 @@ def _normal(domain: str) -> str:
     import unicodedata
 
     # RFC 5895 2: lower case, wide and narrow forms, NFC; the ideographic full stops are dots.
-    wide = "".join(unicodedata.normalize("NFKC", character)
-                   if unicodedata.east_asian_width(character) in "FH" else character
-                   for character in domain.lower().replace("。", "."))
+    wide = "".join(
+        unicodedata.normalize("NFKC", character) if unicodedata.east_asian_width(character) in "FH" else character
+        for character in domain.lower().replace("。", ".")
+    )
     return unicodedata.normalize("NFC", wide)
 
 
@@ -92,7 +94,7 @@ def _valid_at(label: str, at: int) -> bool:
     if character in _JOINERS:  # RFC 5892 A.1, A.2
         return at > 0 and unicodedata.combining(label[at - 1]) == _VIRAMA
     if character == "·":  # RFC 5892 A.3
-        return label[at - 1:at] == "l" and label[at + 1:at + 2] == "l"
+        return label[at - 1 : at] == "l" and label[at + 1 : at + 2] == "l"
     if character in _VALID or character == "-":
         return True
     if character in _INVALID or any(first <= ord(character) <= last for first, last in _INVALID_RANGES):

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 _DEPTH_MOST = 100
 _PARTS_MOST = 10_000
-_WORK = 32                    # octets searched for each octet of the message ...
+_WORK = 32  # octets searched for each octet of the message ...
 _WORK_SMALL_OCTETS = 1 << 23  # ... and so many more, so that a small one may nest to the depth limit
 _HEADER_READ_OCTETS = 1 << 20  # fields beyond are not seen; the sizes count them
-_BOUNDARY_LONGEST = 1000      # RFC 2046 says 70
-_NEAR_MOST = 100_000          # lines of a multipart that begin like its delimiter and are none
+_BOUNDARY_LONGEST = 1000  # RFC 2046 says 70
+_NEAR_MOST = 100_000  # lines of a multipart that begin like its delimiter and are none
 _CUT_OCTETS = 1 << 16
 
 # Several fields of one of these are read as one list, so that nobody can hide an address behind another.
@@ -35,7 +35,7 @@ _FIELDS = _ADDRESS_FIELDS | {
     b"date", b"subject", b"in-reply-to", b"message-id", b"references", b"content-type", b"content-id",
     b"content-description", b"content-transfer-encoding", b"content-md5", b"content-disposition",
     b"content-language", b"content-location",
-}
+}  # fmt: skip
 
 
 class Part:
@@ -53,7 +53,7 @@ class Part:
     """
 
     __slots__ = ("body", "encoding", "end", "fields", "header_octets", "lines", "message", "octets", "params",
-                 "parts", "start", "subtype", "type")
+                 "parts", "start", "subtype", "type")  # fmt: skip
 
     def __init__(self, start: int, body: int, end: int, fields: dict[bytes, bytes], in_digest: bool) -> None:
         self.start = start
@@ -95,7 +95,7 @@ def scan(data: bytes) -> Part:
 
 def _part(data: bytes, start: int, end: int, in_digest: bool) -> Part:
     body = header.body_start(data, start, end)
-    return Part(start, body, end, _fields(data[start:min(body, start + _HEADER_READ_OCTETS)]), in_digest)
+    return Part(start, body, end, _fields(data[start : min(body, start + _HEADER_READ_OCTETS)]), in_digest)
 
 
 def _fields(block: bytes) -> dict[bytes, bytes]:
@@ -199,7 +199,7 @@ def _delimiters(data: bytes, delimiter: bytes, start: int, end: int) -> Iterator
     while at >= 0 and near < _NEAR_MOST:
         line_end = data.find(b"\n", at + len(delimiter), end)
         line_end = end if line_end < 0 else line_end
-        rest = data[at + len(delimiter):line_end].strip()
+        rest = data[at + len(delimiter) : line_end].strip()
         if rest in (b"", b"--"):
             yield at, min(line_end + 1, end), rest == b"--"
         else:
@@ -234,7 +234,7 @@ def _count(data: bytes, found: list[Part]) -> None:
         start, body, end = part.start, part.body, part.end
         part.lines = line_ends[end] - line_ends[body]
         part.octets = end - body + part.lines - (crlfs[end] - crlfs[body])
-        part.header_octets = (body - start + line_ends[body] - line_ends[start] - (crlfs[body] - crlfs[start]))
+        part.header_octets = body - start + line_ends[body] - line_ends[start] - (crlfs[body] - crlfs[start])
 
 
 def size(data: bytes) -> int:
@@ -262,7 +262,7 @@ def partial(data: bytes, start: int, end: int, origin: int, octets: int) -> byte
         at, passed = stop, grown
     skip = origin - passed
     # An octet becomes two at most, and never fewer than one: so many octets are enough.
-    return crlf(data[at:_cut(data, min(at + skip + octets, end), end)])[skip:skip + octets]
+    return crlf(data[at : _cut(data, min(at + skip + octets, end), end)])[skip : skip + octets]
 
 
 def _cut(data: bytes, at: int, end: int) -> int:

@@ -85,8 +85,9 @@ def joined(found: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
         else:
             whole.setdefault(base + b"*0", b"")  # keeps the place
             pieces.setdefault(base + b"*0", {}).setdefault(number, (coded, content))
-    return [_assembled(name[:-2], pieces[name]) if name in pieces else (name, content)
-            for name, content in whole.items()]
+    return [
+        _assembled(name[:-2], pieces[name]) if name in pieces else (name, content) for name, content in whole.items()
+    ]
 
 
 def _numbered(name: bytes) -> tuple[bytes, int | None, bool]:

@@ -63,7 +63,7 @@ def fetch(data: bytes, root: Part, path: Sequence[int], what: str, names: Collec
     found = span(root, path, "HEADER" if picked else what)
     if found is None:
         return None
-    octets = data[found[0]:found[1]]
+    octets = data[found[0] : found[1]]
     if not picked:
         return mime.crlf(octets)
     block, _ = header.split(octets)

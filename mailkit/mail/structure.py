@@ -62,8 +62,11 @@ def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
     if not found:
         return default
     return b"(%b)" % b"".join(
-        [b"(%b %b %b %b)" % (nstring(name), nstring(route), nstring(local), nstring(domain))
-         for name, route, local, domain in found])
+        [
+            b"(%b %b %b %b)" % (nstring(name), nstring(route), nstring(local), nstring(domain))
+            for name, route, local, domain in found
+        ]
+    )
 
 
 def bodystructure(part: Part) -> bytes:
@@ -82,8 +85,14 @@ def _structure(part: Part, extended: bool) -> bytes:
         extension = b" %b %b" % (_params(part.params), _extension(part)) if extended else b""
         return b"(%b %b%b)" % (inner, string(part.subtype), extension)
     own = b"%b %b %b %b %b %b %d" % (
-        string(part.type), string(part.subtype), _params(part.params), nstring(part.fields.get(b"content-id")),
-        _line(part.fields.get(b"content-description")), string(part.encoding), part.octets)
+        string(part.type),
+        string(part.subtype),
+        _params(part.params),
+        nstring(part.fields.get(b"content-id")),
+        _line(part.fields.get(b"content-description")),
+        string(part.encoding),
+        part.octets,
+    )
     if part.message:
         own += b" %b %b %d" % (envelope(part.message), _structure(part.message, extended), part.lines)
     elif part.type == b"text":
@@ -102,9 +111,11 @@ def _params(params: list[tuple[bytes, bytes]]) -> bytes:
 def _extension(part: Part) -> bytes:
     """body-fld-dsp, body-fld-lang and body-fld-loc."""
     fields = part.fields
-    return b"%b %b %b" % (_disposition(fields.get(b"content-disposition")),
-                          _languages(fields.get(b"content-language")),
-                          nstring(fields.get(b"content-location")))
+    return b"%b %b %b" % (
+        _disposition(fields.get(b"content-disposition")),
+        _languages(fields.get(b"content-language")),
+        nstring(fields.get(b"content-location")),
+    )
 
 
 def _disposition(value: bytes | None) -> bytes:

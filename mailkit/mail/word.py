@@ -13,6 +13,9 @@ from mailkit.mail import charset
 _LONGEST = 75  # octets of one encoded word, RFC 2047 2
 _LABEL_LONGEST = 60
 _ONE_LINE = dict.fromkeys((0, 10, 13), " ")
+_NOT_BASE64 = bytes(
+    octet for octet in range(256) if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+)
 # Q in a phrase, RFC 2047 5 (3): the strictest place, so that it fits everywhere.
 _PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/")
 
@@ -34,7 +37,7 @@ def _runs(value: bytes) -> list[tuple[str | None, bytes]]:
     while (at := value.find(b"=?", at)) >= 0:
         label_end = value.find(b"?", at + 2, at + 2 + _LABEL_LONGEST)
         text_from = label_end + 3
-        if label_end < 0 or value[label_end + 2:text_from] != b"?":
+        if label_end < 0 or value[label_end + 2 : text_from] != b"?":
             at += 2
             continue
         if close < text_from:
@@ -42,16 +45,16 @@ def _runs(value: bytes) -> list[tuple[str | None, bytes]]:
         if close < 0:
             break
         inner = value.find(b"=?", text_from, close)
-        if inner >= 0 and value[inner - 1:inner] in b" \t":  # unfinished, and another begins
+        if inner >= 0 and value[inner - 1 : inner] in b" \t":  # unfinished, and another begins
             at = inner
             continue
-        octets = _octets(value[label_end + 1:label_end + 2], value[text_from:close])
+        octets = _octets(value[label_end + 1 : label_end + 2], value[text_from:close])
         if octets is None:
             at += 2
             continue
         if plain_from < at:
             runs.append((None, value[plain_from:at]))
-        label = value[at + 2:label_end].decode("ascii", "replace")
+        label = value[at + 2 : label_end].decode("ascii", "replace")
         runs.append((label.partition("*")[0], octets))  # RFC 2231 5: a language may follow
         plain_from = at = close + 2
     if plain_from < len(value):
@@ -91,12 +94,8 @@ def unbase64(text: bytes) -> bytes:
     except binascii.Error:
         pass
     clean = text.translate(None, _NOT_BASE64)
-    clean = clean[:len(clean) - len(clean) % 4] if len(clean) % 4 == 1 else clean
+    clean = clean[: len(clean) - len(clean) % 4] if len(clean) % 4 == 1 else clean
     return binascii.a2b_base64(clean + b"=" * (-len(clean) % 4))
-
-
-_NOT_BASE64 = bytes(octet for octet in range(256)
-                    if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/")
 
 
 def needed(text: str) -> bool:

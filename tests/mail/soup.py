@@ -14,6 +14,6 @@ _PIECES = [
     b"Content-Transfer-Encoding: base64\n\n", b"Content-Transfer-Encoding: quoted-printable\n\n",
     b"Content-Disposition: attachment; filename*0*=utf-8''a%20; filename*1=b\n", b"Content-Language: de, en\n",
     b"=?", b"?=", b"?q?", b"?b?", b"=?utf-8?b?w6k=?=", b"charset=x", b"name*1*=", b"''", b"%41", b"word",
-]
+]  # fmt: skip
 
 octets = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=6), max_size=25).map(b"".join)

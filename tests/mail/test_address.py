@@ -28,7 +28,7 @@ LOCALS = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs", "Cc",
     ("a@xn--mller-kva.example", Mailbox("a", "xn--mller-kva.example")),
     ("a@under_score.example", Mailbox("a", "under_score.example")),
     ("a" * 64 + "@b", Mailbox("a" * 64, "b")),
-])
+])  # fmt: skip
 def test_mailbox(text: str, mailbox: Mailbox) -> None:
     assert address.mailbox(text) == mailbox
     assert address.mailbox(str(mailbox)) == mailbox
@@ -43,7 +43,7 @@ def test_mailbox(text: str, mailbox: Mailbox) -> None:
     "a@b\r\nRCPT", "a\x00b@c", "a\x7f@c", "a\x85@c", '"a\rb"@c', '"a\nb"@c', "a\ud800@b", "a@a\ud800b", "a@b c",
     "a@b!c",
     "a@[１.２.３.４]", "a@☃.example",
-])
+])  # fmt: skip
 def test_no_mailbox(text: str) -> None:
     with pytest.raises(ValueError):
         address.mailbox(text)
@@ -64,7 +64,7 @@ def test_any_local_part_can_be_written(local: str) -> None:
     (b"<PostMaster>", Mailbox("PostMaster", ""), b""),
     (b'<"a>b"@c> X', Mailbox("a>b", "c"), b"X"),
     (b'<"a\\\\"@c>', Mailbox("a\\", "c"), b""),
-])
+])  # fmt: skip
 def test_path(argument: bytes, mailbox: Mailbox | None, rest: bytes) -> None:
     assert address.path(argument) == (mailbox, rest)
 
@@ -73,7 +73,7 @@ def test_path(argument: bytes, mailbox: Mailbox | None, rest: bytes) -> None:
     b"", b"a@b", b"<a@b", b"<a@b>SIZE=1", b"<<a@b>>", b"< a@b>", b"<a@b >", b"<root>", b"<@one.example>",
     b"<@one.example:>", b"<@a,b:c@d>", b'<"a@b>', b"<\xc3\xbc@b>", b"<" + b"a" * 2000 + b"@b>", b"<a@b\x00>",
     b"<a@b\r\n>", b"<>x",
-])
+])  # fmt: skip
 def test_no_path(argument: bytes) -> None:
     with pytest.raises(ValueError):
         address.path(argument)
@@ -81,7 +81,9 @@ def test_no_path(argument: bytes) -> None:
 
 def test_path_with_smtputf8() -> None:
     assert address.path("<jürgen@müller.example> SMTPUTF8".encode(), utf8=True) == (
-        Mailbox("jürgen", "müller.example"), b"SMTPUTF8")
+        Mailbox("jürgen", "müller.example"),
+        b"SMTPUTF8",
+    )
     with pytest.raises(ValueError):
         address.path(b"<\xff@b>", utf8=True)
 
@@ -104,7 +106,7 @@ def test_path_fails_with_a_sentence_or_gives_what_can_be_sent(argument: bytes, u
     ("bob@Müller.example", "bob@xn--mller-kva.example"),
     ("jürgen@b", "ju\u0308rgen@b"),
     ("a@[ipv6:2001:DB8::1]", "a@[IPv6:2001:db8::1]"),
-])
+])  # fmt: skip
 def test_canonical_is_the_same(one: str, other: str) -> None:
     assert address.canonical(one) == address.canonical(other)
 
@@ -138,13 +140,24 @@ def test_domain_name() -> None:
     ("президент.рф", "xn--d1abbgf6aiiy.xn--p1ai"),
     ("क्\u200dष.example", "xn--11b2ezcw70k.example"),
     ("l·l.example", "xn--ll-0ea.example"),
-])
+])  # fmt: skip
 def test_a_labels(domain: str, a_labels: str) -> None:
     assert idn.ascii(domain) == a_labels
 
 
-@pytest.mark.parametrize("domain", ["☃.example", "a·b.example", "\u0301a.example", "-ü.example", "xn--ü.example",
-                                    "ü" * 60 + ".example", "a\u200db.example", "a\ufe0f.example"])
+@pytest.mark.parametrize(
+    "domain",
+    [
+        "☃.example",
+        "a·b.example",
+        "\u0301a.example",
+        "-ü.example",
+        "xn--ü.example",
+        "ü" * 60 + ".example",
+        "a\u200db.example",
+        "a\ufe0f.example",
+    ],
+)
 def test_no_a_label(domain: str) -> None:
     with pytest.raises(ValueError):
         idn.ascii(domain)

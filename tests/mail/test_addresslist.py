@@ -45,7 +45,7 @@ from tests.mail.work import steps
     (b"a@b\\,", [(None, None, b"a", b"b\\")]),
     (b"", []),
     (b" ", []),
-])
+])  # fmt: skip
 def test_entries(value: bytes, entries: list[Entry]) -> None:
     assert addresslist.entries(value) == entries
 
@@ -78,7 +78,11 @@ def test_all_readers_agree(triples: list[tuple[bytes, bytes, bytes]]) -> None:
 
 def test_mailboxes_are_decoded() -> None:
     assert addresslist.mailboxes(b'=?utf-8?q?J=C3=BCrgen?= <a@b>, g: "x y"@z;, \xc3\xa9@f, only name') == [
-        ("Jürgen", "a@b"), ("", '"x y"@z'), ("", "é@f"), ("only name", "")]
+        ("Jürgen", "a@b"),
+        ("", '"x y"@z'),
+        ("", "é@f"),
+        ("only name", ""),
+    ]
 
 
 @given(st.text(max_size=60))
@@ -88,8 +92,29 @@ def test_formatted_reads_the_same(display: str) -> None:
     assert addresslist.mailboxes(value) == [(display, "a@b.example")]
 
 
-@pytest.mark.parametrize("piece", [b"<", b">", b"@", b",", b"(", b")", b'"', b"\\", b":", b";", b"[", b"a ", b"a,",
-                                   b"g:a;", b"a@b,", b'"a" <b@c>,', b"()", b'""'])
+@pytest.mark.parametrize(
+    "piece",
+    [
+        b"<",
+        b">",
+        b"@",
+        b",",
+        b"(",
+        b")",
+        b'"',
+        b"\\",
+        b":",
+        b";",
+        b"[",
+        b"a ",
+        b"a,",
+        b"g:a;",
+        b"a@b,",
+        b'"a" <b@c>,',
+        b"()",
+        b'""',
+    ],
+)
 def test_work_is_linear(piece: bytes) -> None:
     once = steps(addresslist.entries, b"(x)" + piece * 400)
     twice = steps(addresslist.entries, b"(x)" + piece * 800)

@@ -41,7 +41,7 @@ def test_quoted_printable_comes_back(text: str) -> None:
     (b"base64", b"YWI", b"ab", True),
     (b"base64", b"!!!", b"", True),
     (b"quoted-printable", b"a=\nb=C3=A9=xx", b"ab\xc3\xa9=xx", True),
-])
+])  # fmt: skip
 def test_decoded(encoding: bytes, body: bytes, decoded: bytes, known: bool) -> None:
     data, part = only_part(encoding, body)
     assert content.decoded(data, part) == decoded
@@ -56,8 +56,10 @@ def test_charset_is_heeded() -> None:
 
 
 def test_every_text_is_found_in_order() -> None:
-    data = (b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: image/png\n\nno\n"
-            b"--b\nContent-Type: message/rfc822\n\nSubject: =?utf-8?q?=C3=A9?=\n\ntwo\n--b\n\nthree\n--b--\n")
+    data = (
+        b"Content-Type: multipart/mixed; boundary=b\n\n--b\n\none\n--b\nContent-Type: image/png\n\nno\n"
+        b"--b\nContent-Type: message/rfc822\n\nSubject: =?utf-8?q?=C3=A9?=\n\ntwo\n--b\n\nthree\n--b--\n"
+    )
     texts = list(content.texts(data, mime.scan(data)))
     assert [text.strip() for text in texts] == ["one", "Subject: é", "two", "three"]
 

@@ -69,7 +69,7 @@ MOMENT = calendar.timegm((1997, 11, 21, 9, 55, 6))
     (b"", None, 0),
     (b"yesterday", None, 0),
     (b"\xb2 Nov 1997", None, 0),
-])
+])  # fmt: skip
 def test_parse(value: bytes, seconds: int | None, zone: int) -> None:
     assert date.parse(value) == (None if seconds is None else (seconds, zone))
 
@@ -79,8 +79,12 @@ def test_short_years(year: bytes, meant: int) -> None:
     assert date.sent_day(b"1 Jan " + year) == (calendar.timegm((meant, 1, 1, 0, 0, 0))) // 86400
 
 
-@given(octets | st.lists(st.sampled_from([b"21", b"Nov", b"1997", b"-", b":", b" ", b"T", b"+", b"09:55", b",", b"Z"]),
-                         max_size=12).map(b"".join))
+@given(
+    octets
+    | st.lists(
+        st.sampled_from([b"21", b"Nov", b"1997", b"-", b":", b" ", b"T", b"+", b"09:55", b",", b"Z"]), max_size=12
+    ).map(b"".join)
+)
 def test_parse_never_fails(value: bytes) -> None:
     parsed = date.parse(value)
     assert parsed is None or len(date.text(*parsed)) >= 30
@@ -93,7 +97,7 @@ def test_parse_never_fails(value: bytes) -> None:
     "21-Nov-1997 09:55:06 GMT", "21-Nov-1997 09:55:06 +00:00", "32-Nov-1997 09:55:06 +0000",
     "21 Nov 1997 09:55:06 +0000",
     "21-Nov-1997 25:55:06 +0000", "21-Nov-1997 09:55:06 +٠٠٠٠", "21-November-1997 09:55:06 +0000", "x" * 26,
-])
+])  # fmt: skip
 def test_internal_date_is_strict(text: str) -> None:
     with pytest.raises(ValueError):
         date.parse_internal(text)
@@ -105,8 +109,9 @@ def test_internal_date_pads_the_day_with_a_blank() -> None:
     assert date.parse_internal("01-jan-1970 01:00:00 +0100") == (0, 60)
 
 
-@pytest.mark.parametrize("text", ["", "1-Feb", "1-Feb-94", "30-Feb-1994", "1/Feb/1994", "1-2-1994", "a-Feb-1994",
-                                  "-Feb-1994"])
+@pytest.mark.parametrize(
+    "text", ["", "1-Feb", "1-Feb-94", "30-Feb-1994", "1/Feb/1994", "1-2-1994", "a-Feb-1994", "-Feb-1994"]
+)
 def test_search_day_is_strict(text: str) -> None:
     with pytest.raises(ValueError):
         date.parse_day(text)

@@ -50,8 +50,10 @@ def made(dice: random.Random, depth: int) -> email.message.EmailMessage:
     message = email.message.EmailMessage(policy=email.policy.SMTP if dice.random() < 0.5 else email.policy.default)
     message["Subject"] = text(dice, dice.randrange(6))
     for name in dice.sample(["From", "Sender", "Reply-To", "To", "Cc", "Bcc"], 4):
-        addresses = [email.headerregistry.Address(dice.choice(NAMES), f"user{dice.randrange(9)}", "example.org")
-                     for _ in range(dice.randrange(1, 4))]
+        addresses = [
+            email.headerregistry.Address(dice.choice(NAMES), f"user{dice.randrange(9)}", "example.org")
+            for _ in range(dice.randrange(1, 4))
+        ]
         message[name] = addresses[:1] if name == "Sender" else addresses
     message["Date"] = "Wed, 17 Jul 1996 02:23:25 -0700"
     message["Message-ID"] = f"<{dice.randrange(10**6)}@example.org>"
@@ -59,8 +61,12 @@ def made(dice: random.Random, depth: int) -> email.message.EmailMessage:
     if dice.random() < 0.5:
         message.add_alternative(f"<p>{text(dice, 20)}</p>", subtype="html")
     for _ in range(dice.randrange(3)):
-        message.add_attachment(dice.randbytes(dice.randrange(300)), "application", "octet-stream",
-                               filename=text(dice, dice.randrange(1, 9)))
+        message.add_attachment(
+            dice.randbytes(dice.randrange(300)),
+            "application",
+            "octet-stream",
+            filename=text(dice, dice.randrange(1, 9)),
+        )
     if depth and dice.random() < 0.7:
         message.add_attachment(made(dice, depth - 1))
     return message
@@ -89,9 +95,22 @@ def dovecots(folder: Path) -> dict[int, tuple[bytes, bytes, int]]:
         for path in (folder / "Maildir", *(folder / "Maildir").rglob("*")):
             os.chown(path, 65534, 65534)
     told = subprocess.run(
-        ["doveadm", "-c", folder / "conf", "-f", "flow", "fetch", "uid size.virtual imap.envelope imap.bodystructure",
-         "mailbox", "INBOX"],
-        env={**os.environ, "USER": "nobody", "HOME": str(folder)}, capture_output=True, check=True, timeout=60).stdout
+        [
+            "doveadm",
+            "-c",
+            folder / "conf",
+            "-f",
+            "flow",
+            "fetch",
+            "uid size.virtual imap.envelope imap.bodystructure",
+            "mailbox",
+            "INBOX",
+        ],
+        env={**os.environ, "USER": "nobody", "HOME": str(folder)},
+        capture_output=True,
+        check=True,
+        timeout=60,
+    ).stdout
     found = {}
     for record in told.removeprefix(b"uid=").removesuffix(b"\n").split(b"\nuid="):
         uid, _, rest = record.partition(b" size.virtual=")

@@ -36,7 +36,7 @@ def test_recipients_come_back(address: str, utf8: bool) -> None:
     ("utf-8;j\\x{FC}rgen@b", ("utf-8", "jürgen@b")),
     ("utf-8;jürgen@b", ("utf-8", "jürgen@b")),
     ("x400;/c=fr".replace("=", "+3D"), ("x400", "/c=fr")),
-])
+])  # fmt: skip
 def test_orcpt(text: str, decoded: tuple[str, str]) -> None:
     assert dsn.orcpt(text) == decoded
 
@@ -52,7 +52,7 @@ def test_orcpt(text: str, decoded: tuple[str, str]) -> None:
     (dsn.orcpt, "rfc822;a+0Ab"), (dsn.orcpt, "utf-8;\\x{D800}"), (dsn.orcpt, "utf-8;\\x{FC"),
     (dsn.orcpt, "utf-8;\\x{}"),
     (dsn.orcpt, "utf-8;\\x{110000}"), (dsn.orcpt, "utf-8;\\x{A}"), (dsn.orcpt, "rf c;a"),
-])
+])  # fmt: skip
 def test_what_is_refused(function: Callable[[str], object], text: str) -> None:
     with pytest.raises(ValueError, match=r"[a-z] "):
         function(text)
@@ -68,16 +68,27 @@ def test_notify_ret_envid() -> None:
 def test_per_message_fields() -> None:
     assert dsn.per_message("mx.example", envid="id", received_from="client.example", arrival=0) == (
         b"Original-Envelope-Id: id\nReporting-MTA: dns; mx.example\nReceived-From-MTA: dns; client.example\n"
-        b"Arrival-Date: Thu, 1 Jan 1970 00:00:00 +0000\n")
+        b"Arrival-Date: Thu, 1 Jan 1970 00:00:00 +0000\n"
+    )
     assert dsn.per_message("mx.example") == b"Reporting-MTA: dns; mx.example\n"
 
 
 def test_per_recipient_fields() -> None:
-    fields = dsn.per_recipient("a@b", "failed", "5.1.1", original=("rfc822", "c@d"), remote_mta="mx.b",
-                               diagnostic="550 5.1.1 no\r\nsuch user é", last_attempt=0, retry_until=1)
-    assert fields == (b"Original-Recipient: rfc822; c@d\nFinal-Recipient: rfc822; a@b\nAction: failed\nStatus: 5.1.1\n"
-                      b"Remote-MTA: dns; mx.b\nDiagnostic-Code: smtp; 550 5.1.1 no  such user \\xe9\n"
-                      b"Last-Attempt-Date: Thu, 1 Jan 1970 00:00:00 +0000\n")
+    fields = dsn.per_recipient(
+        "a@b",
+        "failed",
+        "5.1.1",
+        original=("rfc822", "c@d"),
+        remote_mta="mx.b",
+        diagnostic="550 5.1.1 no\r\nsuch user é",
+        last_attempt=0,
+        retry_until=1,
+    )
+    assert fields == (
+        b"Original-Recipient: rfc822; c@d\nFinal-Recipient: rfc822; a@b\nAction: failed\nStatus: 5.1.1\n"
+        b"Remote-MTA: dns; mx.b\nDiagnostic-Code: smtp; 550 5.1.1 no  such user \\xe9\n"
+        b"Last-Attempt-Date: Thu, 1 Jan 1970 00:00:00 +0000\n"
+    )
     delayed = dsn.per_recipient("a@b", "delayed", "4.4.1", retry_until=0)
     assert b"Will-Retry-Until: Thu, 1 Jan 1970" in delayed
     with pytest.raises(ValueError):
@@ -93,14 +104,14 @@ def test_addresses_outside_ascii_in_reports() -> None:
 def test_no_field_is_smuggled_in(final: str, diagnostic: str) -> None:
     fields = dsn.per_recipient(final, "failed", "5.0.0", diagnostic=diagnostic)
     names = [name for name, _ in header.fields(fields)]
-    assert names == [b"Final-Recipient", b"Action", b"Status", b"Diagnostic-Code"][:4 if diagnostic else 3]
+    assert names == [b"Final-Recipient", b"Action", b"Status", b"Diagnostic-Code"][: 4 if diagnostic else 3]
 
 
 @pytest.mark.parametrize("text, parsed", [
     ("5.1.1", (5, 1, 1)), ("2.0.0", (2, 0, 0)), ("4.7.26", (4, 7, 26)), ("3.0.0", None), ("5.1", None),
     ("5.1.1.1", None),
     ("5.a.1", None), ("5.1.1234", None), ("", None), ("5.٣.1", None),
-])
+])  # fmt: skip
 def test_status(text: str, parsed: tuple[int, int, int] | None) -> None:
     assert dsn.status(text) == parsed
 
@@ -121,6 +132,6 @@ def test_meaning() -> None:
     (250, "ok", "2.0.0"),
     (0, "", "5.0.0"),
     (554, "5.7.1\nmore", "5.7.1"),
-])
+])  # fmt: skip
 def test_from_reply(code: int, text: str, status: str) -> None:
     assert dsn.from_reply(code, text) == status

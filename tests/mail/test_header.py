@@ -10,8 +10,10 @@ from mailkit.mail import header
 from tests.mail.soup import octets
 from tests.mail.work import steps
 
-BLOCK = (b"Received: from a\n\tby b\nReceived: from c\nsubject : one\n two\r\n"
-         b"Delivered-To: Bob@Example.test\nno field\nX-Empty:\n")
+BLOCK = (
+    b"Received: from a\n\tby b\nReceived: from c\nsubject : one\n two\r\n"
+    b"Delivered-To: Bob@Example.test\nno field\nX-Empty:\n"
+)
 
 
 @pytest.mark.parametrize("data, body", [
@@ -27,9 +29,9 @@ BLOCK = (b"Received: from a\n\tby b\nReceived: from c\nsubject : one\n two\r\n"
     (b"A: b", b""),
     (b"", b""),
     (b"A: b\n \n\nbody", b"body"),
-])
+])  # fmt: skip
 def test_body_begins_after_the_first_empty_line(data: bytes, body: bytes) -> None:
-    assert data[header.body_start(data):] == body
+    assert data[header.body_start(data) :] == body
     assert header.split(data)[1] == body
 
 
@@ -44,7 +46,7 @@ def test_body_start_keeps_its_bounds() -> None:
 def test_split_loses_only_the_empty_line(data: bytes) -> None:
     block, body = header.split(data)
     assert data.startswith(block)
-    assert data[len(block):].removesuffix(body) in (b"", b"\n", b"\r\n")
+    assert data[len(block) :].removesuffix(body) in (b"", b"\n", b"\r\n")
     assert b"\n\n" not in block
 
 

@@ -21,11 +21,13 @@ def parts(root: Part) -> list[Part]:
 
 def outline(data: bytes) -> object:
     """Types and bodies, nested as the parts are."""
+
     def of(part: Part) -> object:
         kind = (part.type + b"/" + part.subtype).decode()
         if part.inner():
             return kind, [of(child) for child in part.inner()]
-        return kind, data[part.body:part.end]
+        return kind, data[part.body : part.end]
+
     return of(mime.scan(data))
 
 
@@ -75,15 +77,17 @@ MIXED = b"Content-Type: multipart/mixed; boundary=b\n\n"
     ("global message", b"Content-Type: message/global\n\n\nbody", ("message/global", [("text/plain", b"body")])),
     ("other message", b"Content-Type: message/delivery-status\n\na: b\n\nc: d",
      ("message/delivery-status", b"a: b\n\nc: d")),
-])
+])  # fmt: skip
 def test_outline(name: str, data: bytes, expected: object) -> None:
     assert outline(data) == expected
 
 
 def test_fields_and_attributes() -> None:
-    root = mime.scan(b"FROM: a@b\nTo: c@d\nto: e@f\nSubject: one\nSubject: two\n"
-                     b"Content-Type: Text/Plain; Charset=UTF-8; format=flowed\n"
-                     b"Content-Transfer-Encoding: Quoted-Printable (really)\nX: y\n\nab\r\ncd\n")
+    root = mime.scan(
+        b"FROM: a@b\nTo: c@d\nto: e@f\nSubject: one\nSubject: two\n"
+        b"Content-Type: Text/Plain; Charset=UTF-8; format=flowed\n"
+        b"Content-Transfer-Encoding: Quoted-Printable (really)\nX: y\n\nab\r\ncd\n"
+    )
     assert root.fields[b"to"] == b"c@d, e@f"  # nobody hides an address behind another
     assert root.fields[b"subject"] == b"one"
     assert b"x" not in root.fields
@@ -101,8 +105,8 @@ def test_offsets_nest_and_sizes_are_those_of_crlf(data: bytes) -> None:
     assert root.size == mime.size(data) == len(mime.crlf(data))
     for part in parts(root):
         assert part.start <= part.body <= part.end
-        assert part.octets == len(mime.crlf(data[part.body:part.end]))
-        assert part.header_octets == len(mime.crlf(data[part.start:part.body]))
+        assert part.octets == len(mime.crlf(data[part.body : part.end]))
+        assert part.header_octets == len(mime.crlf(data[part.start : part.body]))
         assert part.lines == data.count(b"\n", part.body, part.end)
         at = part.body
         for child in part.inner():
@@ -127,7 +131,7 @@ def test_partial_is_a_cut_of_the_whole(data: bytes, start: int, length: int, ori
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mime, "_CUT_OCTETS", cut)
         found = mime.partial(data, start, end, origin, count)
-    assert found == mime.crlf(data[start:end])[origin:origin + count]
+    assert found == mime.crlf(data[start:end])[origin : origin + count]
 
 
 def nested(depth: int, body: bytes = b"x\n") -> bytes:
@@ -168,7 +172,7 @@ def test_number_of_parts_is_limited() -> None:
     ("header lines", b"--b\nContent-Type: text/plain\n"),
     ("delimiters with blanks", b"--b                    "),
     ("CRLF", b"\r\n--b\r\n\r"),
-])
+])  # fmt: skip
 def test_octets_are_searched_a_bounded_number_of_times(name: str, unit: bytes) -> None:
     for count in (2_000, 20_000):
         data = Searched(MIXED + unit * count)
@@ -197,4 +201,4 @@ def test_fields_beyond_the_first_mebibyte_are_not_read() -> None:
     data = b"X: " + b"y" * (1 << 20) + b"\nSubject: late\n\nbody"
     root = mime.scan(data)
     assert b"subject" not in root.fields
-    assert data[root.body:root.end] == b"body"
+    assert data[root.body : root.end] == b"body"

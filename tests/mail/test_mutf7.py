@@ -38,7 +38,7 @@ def test_octets_come_back(octets: bytes) -> None:
     ("\n", b"&AAo-"),
     ("", b""),
     ("\ue000\uf100", b"&4ADxAA-"),
-])
+])  # fmt: skip
 def test_known_pairs(name: str, octets: bytes) -> None:
     assert mutf7.encode(name) == octets
     assert mutf7.decode(octets) == name
@@ -48,7 +48,7 @@ def test_known_pairs(name: str, octets: bytes) -> None:
 @pytest.mark.parametrize("octets", [
     b"a&b", b"&", b"&Jjo", b"&Jjo!", b"&AGE-", b"&AOQ-&APY-", b"&AOR-", b"&A-", b"&2AA-", b"&AOQ=-", b"&U/BTFw-",
     b"\xc3\xa4", b"a\nb", b"\x7f", b"&8CY-", b"& AOQ-",
-])
+])  # fmt: skip
 def test_what_is_not_shortest_is_kept_and_known(octets: bytes) -> None:
     name = mutf7.decode(octets)
     assert mutf7.broken(name)

@@ -24,7 +24,7 @@ from tests.mail.work import steps
     (b"a/b; name=report (1.txt", b"a/b", [(b"name", b"report (1.txt")]),
     (b"a/b; ; =x; y; z=", b"a/b", [(b"z", b"")]),
     (b"", b"", []),
-])
+])  # fmt: skip
 def test_parse(value: bytes, main: bytes, params: list[tuple[bytes, bytes]]) -> None:
     assert parameter.parse(value) == (main, params)
 
@@ -43,7 +43,7 @@ def test_parse(value: bytes, main: bytes, params: list[tuple[bytes, bytes]]) -> 
     (b"a/b; name*=100%", {"name": "100%"}),
     (b"a/b; name*0*=utf-8''%C3; name*1*=%A9", {"name": "é"}),
     (b"a/b; x=1; x=2", {"x": "1"}),
-])
+])  # fmt: skip
 def test_decoded(value: bytes, params: dict[str, str]) -> None:
     assert parameter.decoded(value)[1] == params
 
@@ -75,7 +75,7 @@ def test_comments_go_and_nothing_else(value: bytes) -> None:
 
 
 def test_comments_nest_and_hide_quotes() -> None:
-    assert comment.removed(b"a (b (c) \\) \" d) e") == b"a   e"
+    assert comment.removed(b'a (b (c) \\) " d) e') == b"a   e"
     assert comment.removed(b'"(" a (b)') == b'"(" a  '
     assert comment.removed(b"a (b") == b"a (b"
 

@@ -15,7 +15,9 @@ GRUSS = "grüße\n".encode()
 
 NESTED = (
     b"MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b1\nContent-Transfer-Encoding: 8bit\n\n"
-    b"pre\xc3\xa4mble\n--b1\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n" + GRUSS + b"\n"
+    b"pre\xc3\xa4mble\n--b1\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: 8bit\n\n"
+    + GRUSS
+    + b"\n"
     b"--b1\nContent-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\n"
     b"Subject: inside\nContent-Type: text/html; charset=iso-8859-1\n\nna\xefve \n\n"
     b"--b1\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: binary\n\n\0\xff\r\n\x01\n"
@@ -95,7 +97,14 @@ def test_what_cannot_be_converted(data: bytes) -> None:
 LINES = st.lists(
     st.sampled_from(
         [b"--b1\n", b"--b1--\n", b"\n", b"Content-Type: text/plain\n", b"Content-Type: multipart/mixed; boundary=b1\n"]
-        + [b"Content-Type: message/rfc822\n", b"Content-Transfer-Encoding: 8bit\n", GRUSS, b"text\n", b"\xff", b"a b \n"]
+        + [
+            b"Content-Type: message/rfc822\n",
+            b"Content-Transfer-Encoding: 8bit\n",
+            GRUSS,
+            b"text\n",
+            b"\xff",
+            b"a b \n",
+        ]
         + [b"Content-Transfer-Encoding: base64\n", b"--b2\n", b"Content-Type: multipart/digest; boundary=b2\n", b"\0"]
     ),
     max_size=25,

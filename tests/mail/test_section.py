@@ -79,7 +79,7 @@ def fetch(path: list[int], what: str = "", names: tuple[bytes, ...] = ()) -> byt
     ([4, 2], "", None),
     ([5], "", None),
     ([0], "", None),
-])
+])  # fmt: skip
 def test_fetch(path: list[int], what: str, expected: bytes | None) -> None:
     assert fetch(path, what) == expected
 

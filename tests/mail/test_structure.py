@@ -28,16 +28,19 @@ def test_envelope_of_the_rfc() -> None:
     terry = b'(("Terry Gray" NIL "gray" "cac.washington.edu"))'
     assert structure.envelope(mime.scan(EXAMPLE)) == (
         b'("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)" "IMAP4rev2 WG mtg summary and minutes"'
-        + (b" " + terry) * 3 + b' ((NIL NIL "imap" "cac.washington.edu")) '
+        + (b" " + terry) * 3
+        + b' ((NIL NIL "imap" "cac.washington.edu")) '
         b'((NIL NIL "minutes" "CNRI.Reston.VA.US")("John Klensin" NIL "KLENSIN" "MIT.EDU")) NIL NIL '
-        b'"<B27397-0100000@cac.washington.ed>")')
+        b'"<B27397-0100000@cac.washington.ed>")'
+    )
 
 
 def test_structure_of_the_rfc() -> None:
     root = mime.scan(EXAMPLE + b"x" * 70 + b"\n")
     assert structure.body(root) == b'("text" "plain" ("charset" "US-ASCII") NIL NIL "7bit" 72 1)'
     assert structure.bodystructure(root) == (
-        b'("text" "plain" ("charset" "US-ASCII") NIL NIL "7bit" 72 1 NIL NIL NIL NIL)')
+        b'("text" "plain" ("charset" "US-ASCII") NIL NIL "7bit" 72 1 NIL NIL NIL NIL)'
+    )
 
 
 NESTED = b"""Content-Type: multipart/mixed; boundary="b"
@@ -79,13 +82,15 @@ def test_structure_of_a_nested_message() -> None:
         b'(NIL "" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) NIL NIL NIL NIL NIL) '
         b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 2 0 NIL NIL NIL NIL) 3 NIL NIL NIL NIL)'
         b'("application" "octet-stream" ("name" "ab") NIL NIL "7bit" 1 NIL ("inline" NIL) NIL NIL) '
-        b'"mixed" ("boundary" "b") NIL "en" NIL)')
+        b'"mixed" ("boundary" "b") NIL "en" NIL)'
+    )
     assert structure.body(root) == (
         b'(("text" "html" ("charset" "us-ascii") "<id@x>" "a \\"quoted\\" one" "base64" 4 0)'
         b'("message" "rfc822" NIL NIL NIL "7bit" 25 '
         b'(NIL "" ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) ((NIL NIL "a" "b")) NIL NIL NIL NIL NIL) '
         b'("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 2 0) 3)'
-        b'("application" "octet-stream" ("name" "ab") NIL NIL "7bit" 1) "mixed")')
+        b'("application" "octet-stream" ("name" "ab") NIL NIL "7bit" 1) "mixed")'
+    )
 
 
 def test_folds_with_tabs_are_shown_as_blanks() -> None:
@@ -100,7 +105,10 @@ def test_groups_and_missing_addresses() -> None:
     assert envelope(b"To: g: A <a@b>;\n\n")[5] == group
     assert envelope(b"From:\nSender: s@t\n\n")[2:5] == [None, [[None, None, b"s", b"t"]], None]
     assert envelope(b"From: f@g\nReply-To: r@t\n\n")[2:5] == [
-        [[None, None, b"f", b"g"]], [[None, None, b"f", b"g"]], [[None, None, b"r", b"t"]]]
+        [[None, None, b"f", b"g"]],
+        [[None, None, b"f", b"g"]],
+        [[None, None, b"r", b"t"]],
+    ]
     assert envelope(b"To: root, John Doe\n\n")[5] == [[None, None, b"root", b""], [b"John Doe", None, b"", b""]]
 
 
@@ -114,7 +122,7 @@ def test_groups_and_missing_addresses() -> None:
     (b"\x7f", b"{1}\r\n\x7f"),
     (b"\t", b"{1}\r\n\t"),
     (b"x" * 2001, b"{2001}\r\n" + b"x" * 2001),
-])
+])  # fmt: skip
 def test_string(value: bytes, wire: bytes) -> None:
     assert structure.string(value) == wire
 
@@ -166,6 +174,6 @@ def test_deep_nesting_is_written_in_linear_steps() -> None:
     def write(data: bytes) -> None:
         structure.bodystructure(mime.scan(data))
 
-    unit = b"--b\nContent-Type: text/plain; charset=utf-8; x=\"y;z\"\nContent-Disposition: inline\n\nx\n"
+    unit = b'--b\nContent-Type: text/plain; charset=utf-8; x="y;z"\nContent-Disposition: inline\n\nx\n'
     head = b"Content-Type: multipart/mixed; boundary=b\n\n"
     assert steps(write, head + unit * 1000) < 2.1 * steps(write, head + unit * 500)

@@ -35,7 +35,7 @@ from tests.mail.work import steps
     (b"=?gb2312?b?1tDOxA==?=", "中文"),
     (b"=?iso-2022-jp?b?GyRCRnxLXBsoQg==?=", "日本"),
     (b"=?utf-8?q?a=0D=0ABcc:_b?=", "a  Bcc: b"),
-])
+])  # fmt: skip
 def test_decode(value: bytes, text: str) -> None:
     assert word.decode(value) == text
 
@@ -76,8 +76,13 @@ def test_decode_is_linear(piece: bytes) -> None:
     assert twice <= once * 2.1 + 20
 
 
-@given(st.binary(max_size=40), st.text(max_size=12) | st.sampled_from(
-    ["utf-7", "zlib", "rot13", "idna", "punycode", "unicode_escape", "undefined", "utf-16", "hz", "../x", "a\0b"]))
+@given(
+    st.binary(max_size=40),
+    st.text(max_size=12)
+    | st.sampled_from(
+        ["utf-7", "zlib", "rot13", "idna", "punycode", "unicode_escape", "undefined", "utf-16", "hz", "../x", "a\0b"]
+    ),
+)
 def test_charset_never_fails(data: bytes, name: str) -> None:
     assert isinstance(charset.decode(data, name), str)
 
@@ -96,7 +101,7 @@ def test_charset_never_fails(data: bytes, name: str) -> None:
     ("punycode", b"a-bc", "a-bc"),
     ("unicode_escape", rb"\x41", r"\x41"),
     ("", b"\xe9", "é"),
-])
+])  # fmt: skip
 def test_charset_means_what_senders_mean(name: str, data: bytes, text: str) -> None:
     assert charset.decode(data, name) == text
 
