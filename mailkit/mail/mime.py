@@ -124,15 +124,15 @@ def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tupl
     kind, subtype = kind.strip(), subtype.strip()
     if not slash or not kind or not subtype:
         return b"text", b"plain", [_ASCII]
+    subtype = subtype.split()[0]  # "text/plain charset=utf-8" is not rare
     if kind == b"text" and not any(name.startswith(b"charset") for name, _ in params):
         params.append(_ASCII)
     return kind, subtype, parameter.joined(params)
 
 
 def _encoding(value: bytes | None) -> bytes:
-    if not value:
-        return b"7bit"
-    return comment.removed(value).strip(b' \t";').lower() or b"7bit"
+    words = comment.removed(value).replace(b";", b" ").split() if value else []
+    return words[0].strip(b'"').lower() if words else b"7bit"
 
 
 def _descend(data: bytes, root: Part, found: list[Part]) -> None:

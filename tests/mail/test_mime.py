@@ -40,6 +40,7 @@ MIXED = b"Content-Type: multipart/mixed; boundary=b\n\n"
     ("only a body", b"\nbody", ("text/plain", b"body")),
     ("broken type", b"Content-Type: plain\n\nx", ("text/plain", b"x")),
     ("odd type", b"Content-Type: Text / HTML\n\nx", ("text/html", b"x")),
+    ("no semicolon", b"Content-Type: text/html charset=utf-8\n\nx", ("text/html", b"x")),
     ("two parts", MIXED + b"pre\n--b\n\none\n--b\nContent-Type: text/html\n\ntwo\n--b--\npost\n",
      ("multipart/mixed", [("text/plain", b"one"), ("text/html", b"two")])),
     ("no preamble", MIXED + b"--b\n\none\n--b--", ("multipart/mixed", [("text/plain", b"one")])),
@@ -96,6 +97,21 @@ def test_fields_and_attributes() -> None:
     assert root.encoding == b"quoted-printable"
     assert (root.octets, root.lines) == (8, 2)
     assert root.size == root.header_octets + 8
+
+
+@pytest.mark.parametrize(
+    "value, encoding",
+    [
+        (b"BASE64", b"base64"),
+        (b"8bit; x", b"8bit"),
+        (b'"7bit"', b"7bit"),
+        (b"(only)", b"7bit"),
+        (b"x y", b"x"),
+        (b"", b"7bit"),
+    ],
+)
+def test_encoding(value: bytes, encoding: bytes) -> None:
+    assert mime.scan(b"Content-Transfer-Encoding: " + value + b"\n\n").encoding == encoding
 
 
 @given(octets)
