@@ -37,7 +37,9 @@ class Context:
         measure.wait_quiet(self.quiet_s)
         before = measure.cpu_s(cpu_of.root) if cpu_of else 0.0
         done = subprocess.run(
-            [sys.executable, "-m", f"load.{name}", *map(str, words)], cwd=servers.HERE, capture_output=True, text=True
+            [sys.executable, "-m", f"load.{name}", *map(str, words)],
+            cwd=servers.HERE, env=servers.environment(),
+            capture_output=True, text=True,
         )
         if done.returncode:
             raise RuntimeError(f"load.{name}: {done.stderr[-2000:]}")

@@ -77,8 +77,9 @@ def need(program: str) -> str:
 
 
 @contextlib.contextmanager
-def ours(work: pathlib.Path, base: int = 20000) -> Iterator[Server]:
-    """mailkit-up with all services, at `base` and the usual port numbers."""
+def ours(work: pathlib.Path) -> Iterator[Server]:
+    """mailkit-up with all services."""
+    base = _free(1000)
     home = work / "home"
     run_ours("setup", "--home", str(home), "--domain", DOMAIN, "--ports", str(base), "--yes")
     passwd = "".join(f"{user}@{DOMAIN}:{{PLAIN}}{PASSWORD}::::::\n" for user in USERS)
@@ -118,25 +119,35 @@ def run_ours(name: str, *words: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """What our programs need to run from the tree."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    """What our programs need to run from the tree, with this interpreter and its packages."""
+    path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
 
 
 @contextlib.contextmanager
-def postfix(work: pathlib.Path, base: int = 21000, **settings: str) -> Iterator[Server]:
+def postfix(work: pathlib.Path, **settings: str) -> Iterator[Server]:
     """Postfix, delivering to Maildirs with virtual(8). settings: POSTFIX_EXTRA, lines of main.cf. Needs root."""
     need("postfix")
+    base = _free(2)
     with _peer("postfix", work, base, **settings) as root:
         yield Server("Postfix", root, {"mx": base}, work / "mail")
 
 
 @contextlib.contextmanager
-def dovecot(work: pathlib.Path, base: int = 22000, **settings: str) -> Iterator[Server]:
+def dovecot(work: pathlib.Path, **settings: str) -> Iterator[Server]:
     """Dovecot. settings: LOGIN="fast" for shared login processes, HIBERNATE="2s". Needs root."""
     need("dovecot")
+    base = _free(4)
     with _peer("dovecot", work, base, **settings) as root:
         ports = {"imap": base, "imaps": base + 1, "pop3": base + 2, "pop3s": base + 3}
         yield Server("Dovecot", root, ports, work / "mail")
+
+
+def _free(count: int) -> int:
+    """The first of `count` ports on loopback that nobody listens on."""
+    with open("/proc/net/tcp") as file:
+        taken = {int(line.split()[1].rpartition(":")[2], 16) for line in file.readlines()[1:]}
+    return next(base for base in range(20_000, 30_000, 1000) if taken.isdisjoint(range(base, base + count)))
 
 
 @contextlib.contextmanager
