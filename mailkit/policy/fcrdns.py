@@ -22,8 +22,8 @@ _resolvers: dict[str, Resolver] = {}
 
 async def connect(facts: Facts) -> Verdict | None:
     """Look the name up, once a session."""
-    if not facts.stranger or is_loopback(facts.peer):
-        return None
+    if not facts.stranger or is_loopback(facts.peer) or facts.peer_name:
+        return None  # nobody to ask about, or a front end has looked it up (XCLIENT)
     try:
         name = await facts.offload(verified, resolver(facts.home), facts.peer)
     except Temp as trouble:
