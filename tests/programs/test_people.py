@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from mailkit.control import Home
+from mailkit.maildir import tree
 from mailkit.programs import adduser, alias, deluser, lsusers, moduser, passwd
 from mailkit.users import aliases, schemes, verify
 from mailkit.users.passwd import Passwd, User
@@ -290,6 +291,8 @@ def test_alias_that_takes_a_users_mail_is_told(home: Home, alice: str, capsys: p
 
 def test_crash_leaves_no_user_without_maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = fakeclock.install(monkeypatch, time.time())
+    monkeypatch.setattr(verify, "set_password", lambda user, password, iterations: setattr(user, "hash", "{PLAIN}x"))
+    monkeypatch.setattr(tree, "STANDARD", ("Sent",))  # one of the five shows it all, in a fifth of the time
 
     def prepare(directory: Path) -> None:
         (directory / "control").mkdir()
@@ -302,7 +305,7 @@ def test_crash_leaves_no_user_without_maildir(tmp_path: Path, monkeypatch: pytes
             assert not crash.done
             clock.advance(60)  # locks of the dead are stale now
             assert adduser.main(["--home", home.path, "--generate", ALICE]) == 0  # what is there is no hindrance
-        for name in ("", ".Drafts", ".Sent", ".Junk", ".Trash", ".Archive"):
+        for name in ("", ".Sent"):
             assert Path(found(home).maildir, name, "cur").is_dir(), crash
         ended += crash.done
     assert ended == 2
