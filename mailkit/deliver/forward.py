@@ -6,38 +6,28 @@ it is recognised when it comes back (qmail's way of finding loops between system
 
 from __future__ import annotations
 
-from mailkit.control import Home
-from mailkit.deliver.message import Message
+from mailkit.deliver.task import Task
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
 
 KEPT = ("envid", "ret", "body", "smtputf8", "requiretls")  # what the sender asked of whoever carries the message
 
 
-async def forward(
-    home: Home,
-    message: Message,
-    sender: str,
-    targets: list[str],
-    passed: str,
-    recipient: Recipient | None = None,
-    params: dict[str, str] | None = None,
-    expanded: bool = False,
-) -> str:
-    """Queue `message` for the addresses `targets`; returns the queue id. Temp when that failed: nothing was queued.
+async def forward(task: Task, sender: str, targets: list[str], expanded: bool = False) -> str:
+    """Queue the message for the addresses `targets`; returns the queue id. Temp when that failed: nothing was queued.
 
-    passed: the address it came to. recipient, params: what the sender asked for in the entry it came in; what
-    concerns the next hop is kept. expanded: the targets are final; no alias of just that address is looked up again.
+    What the sender asked for is kept as far as it concerns the next hop. expanded: the targets are final; no alias of
+    just that address is looked up again.
     """
-    asked = {key: value for key, value in (params or {}).items() if key in KEPT}
-    each = _each(recipient, passed, len(targets))
+    asked = {key: value for key, value in task.params.items() if key in KEPT}
+    each = _each(task.recipient, task.verdict.address, len(targets))
     if expanded:
         each["expanded"] = "yes"
-    spool = Spool(home)
+    spool = Spool(task.home)
     id = spool.begin(Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked))
     try:
-        spool.write(f"Delivered-To: {passed}\n".encode("utf-8", "surrogateescape"))
-        for chunk in message.chunks():
+        spool.write(f"Delivered-To: {task.verdict.address}\n".encode("utf-8", "surrogateescape"))
+        for chunk in task.message.chunks():
             spool.write(chunk)
         await spool.commit()
     except BaseException:

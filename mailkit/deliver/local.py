@@ -13,11 +13,14 @@ import os
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.deliver import outcome
+from mailkit.deliver import dotfile, outcome
+from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.forward import forward
+from mailkit.deliver.instructions import follow
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.route import Verdict
+from mailkit.deliver.task import Task
 from mailkit.exits import Perm, Temp, Trouble
 from mailkit.mail import header
 from mailkit.maildir.save import Delivery
@@ -45,24 +48,42 @@ async def handle(
 
     recipient, params: as in the queue entry it comes from, if any. Trouble becomes an outcome, it is not raised.
     """
+    task = Task(home, verdict, sender, message, recipient, params)
     try:
-        if verdict.targets:
-            refuse_loop(verdict.address, message)
-            id = await forward(
-                home, message, sender, verdict.targets, verdict.address, recipient, params, expanded=True
-            )
-            action = "expanded" if len(verdict.targets) > 1 else "relayed"
-            return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
-        user = verdict.user
-        assert user is not None
-        if recipient is None or user.address not in recipient.params.get("via", "").split(","):
-            refuse_loop(user.address, message)  # an alias that names itself has looked, and left its line
-        return await into_maildir(user, folder_of(user, verdict.extension), sender, message)
+        return await _deliver(task)
     except Trouble as trouble:
-        log.event(
-            "local", to=verdict.address, verdict=type(trouble).__name__.lower(), code=trouble.code, why=str(trouble)
-        )
+        word = "temp" if isinstance(trouble, Temp) else "perm"
+        log.event("local", to=verdict.address, verdict=word, code=trouble.code, why=str(trouble))
         return outcome.of(trouble)
+
+
+async def _deliver(task: Task) -> Outcome:
+    """By the first of: alias, dot file, Maildir. Temp and Perm."""
+    verdict = task.verdict
+    if not _just_expanded(task):
+        refuse_loop(verdict.address, task.message)
+    if verdict.targets:
+        id = await forward(task, task.sender, verdict.targets, expanded=True)
+        action = "expanded" if len(verdict.targets) > 1 else "relayed"
+        return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
+    found = _dotfile(task)
+    if found is not None:
+        return await follow(task, found, lambda path: into_maildir(task, path))
+    return await into_maildir(task)
+
+
+def _dotfile(task: Task) -> Dotfile | None:
+    """The instructions for this address, if there are any."""
+    user, control = task.verdict.user, task.home.control
+    if user is None or not control.flag("dotfiles"):
+        return task.verdict.dotfile
+    return dotfile.find(user.directory, task.verdict.extension, control.text("separators"))
+
+
+def _just_expanded(task: Task) -> bool:
+    """Has an alias of just this address sent it here? It has looked for loops, and left its own Delivered-To line."""
+    params = task.recipient.params if task.recipient is not None else {}
+    return "expanded" in params and params.get("via", "").rpartition(",")[2] == task.verdict.address
 
 
 def refuse_loop(address: str, message: Message) -> None:
@@ -87,28 +108,29 @@ def folder_of(user: User, extension: str) -> str:
     return ""
 
 
-async def into_maildir(user: User, folder: str, sender: str, message: Message, flags: str = "") -> Outcome:
-    """Save `message` in a folder of `user`. Temp when the disk or the directories refuse it."""
+async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
+    """Save the message in the Maildir at `path`, or the user's own. Temp when the disk or the directories refuse it."""
+    user, folder = task.verdict.user, ""
+    if not path:
+        if user is None:
+            raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
+        path = user.maildir
+        folder = folder_of(user, task.verdict.extension)
     try:
-        with Delivery(user.maildir, folder) as delivery:
+        with Delivery(path, folder) as delivery:
             first = True
-            for chunk in message.chunks():
-                delivery.write(_headed(chunk, sender, user.address, message) if first else chunk)
+            for chunk in task.message.chunks():
+                delivery.write(_headed(chunk, task) if first else chunk)
                 first = False
-            path = await delivery.commit(flags)
+            saved = await delivery.commit(flags)
     except (OSError, EOFError) as error:
-        raise Temp("the mailbox cannot be written now", code="4.2.0", detail=f"deliver to {user.maildir}: {error}")
-    return Outcome("ok", "2.0.0", f"delivered to {folder or 'INBOX'}", action="delivered", path=path)
+        raise Temp("the mailbox cannot be written now", code="4.2.0", detail=f"deliver to {path}: {error}")
+    return Outcome("ok", "2.0.0", f"delivered to {folder or 'INBOX'}", action="delivered", path=saved)
 
 
-def lines(sender: str, address: str) -> bytes:
-    """The header lines of final delivery."""
-    return f"Return-Path: <{sender}>\nDelivered-To: {address}\n".encode("utf-8", "surrogateescape")
-
-
-def _headed(chunk: bytes, sender: str, address: str, message: Message) -> bytes:
+def _headed(chunk: bytes, task: Task) -> bytes:
     """The first chunk with our lines in front and without the Return-Path lines of others."""
-    block = message.header
+    block = task.message.header
     if b"return-path" in block.lower():
         chunk = header.without(block, (b"Return-Path",)) + chunk[len(block) :]
-    return lines(sender, address) + chunk
+    return task.lines + chunk

@@ -5,16 +5,21 @@
     3  a user of exactly this address         that mailbox                               users/passwd
     4  2 and 3 with the extension cut off,    that alias, or that mailbox with the       control/separators
        longest first                          extension
-    5  a pattern or catch-all of the domain   the addresses it stands for                users/aliases
-    6  postmaster, abuse                      the address that looks after this system   control/postmaster
-    7  none of these                          refused
+    5  a dot file of the domain               its instructions                           domains/DOMAIN/.qmail-*
+    6  a pattern or catch-all of the domain   the addresses it stands for                users/aliases
+    7  postmaster, abuse                      the address that looks after this system   control/postmaster
+    8  none of these                          refused
 
 mailkit-addresses(7) tells it to people.
 """
 
 from __future__ import annotations
 
+import os
+
 from mailkit.control import Home
+from mailkit.deliver import dotfile
+from mailkit.deliver.dotfile import Dotfile
 from mailkit.users import names
 from mailkit.users.aliases import Aliases
 from mailkit.users.passwd import Passwd, User
@@ -25,14 +30,14 @@ _ROLES = ("postmaster", "abuse")  # RFC 5321 4.5.1, RFC 2142
 class Verdict:
     """kind: "local", "remote", "unknown", "disabled" or "overquota".
 
-    address: canonical where it could be made so. domain: of the address, after alias domains.
-    user: the mailbox it goes to, None when it is an alias or not local. extension: what was cut off.
-    targets: the addresses it stands for, [] when it goes to `user` or out.
-    code, text: for the refusal (enhanced status code of RFC 3463, one sentence), "" when it is not refused.
-    steps: one line for each thing that was looked at and decided something.
+    address: canonical where it could be made so. domain: of the address, after alias domains. user: the mailbox it
+    goes to, None when it is an alias or not local. extension: what was cut off. targets: the addresses it stands for,
+    [] when it goes to `user` or out. dotfile: of the domain, for an address that is no user's; a user's own are
+    looked at when mail is delivered. code, text: for the refusal (enhanced status code of RFC 3463, one sentence), ""
+    when it is not refused. steps: one line for each thing that was looked at and decided something.
     """
 
-    __slots__ = ("address", "code", "domain", "extension", "kind", "steps", "targets", "text", "user")
+    __slots__ = ("address", "code", "domain", "dotfile", "extension", "kind", "steps", "targets", "text", "user")
 
     def __init__(self, kind: str, address: str, domain: str, steps: list[str]) -> None:
         self.kind = kind
@@ -42,6 +47,7 @@ class Verdict:
         self.user: User | None = None
         self.extension = ""
         self.targets: list[str] = []
+        self.dotfile: Dotfile | None = None
         self.code = ""
         self.text = ""
 
@@ -98,9 +104,26 @@ def _here(home: Home, verdict: Verdict, expanded: bool) -> Verdict:
             verdict.steps.append(f"{base} is a user (users/passwd)")
             verdict.extension = address[len(base) - len(verdict.domain) : -len(verdict.domain) - 1]
             return _to_user(verdict, user)
+    if _by_dotfile(home, verdict):
+        return verdict
     if not expanded and aliases.pattern(address) is not None:
         return _aliased(home, verdict, address, aliases)
     return _caretaker(home, verdict)
+
+
+def _by_dotfile(home: Home, verdict: Verdict) -> bool:
+    """Is there a dot file of the domain for it? Temp when it cannot be used."""
+    control = home.control
+    if not control.flag("dotfiles"):
+        return False
+    directory = os.path.join(home.domains, names.directory(verdict.domain))
+    local = verdict.address.rpartition("@")[0]
+    verdict.dotfile = dotfile.find_of_domain(directory, local, control.text("separators"))
+    if verdict.dotfile is None:
+        return False
+    verdict.steps.append(f"{verdict.address} has instructions ({verdict.dotfile.path})")
+    verdict.extension = local
+    return True
 
 
 def _aliased(home: Home, verdict: Verdict, base: str, aliases: Aliases) -> Verdict:
@@ -122,7 +145,7 @@ def _standing_for(home: Home, verdict: Verdict, targets: list[str]) -> Verdict:
     if len(targets) > 1:
         return verdict
     only = judge(home, targets[0], expanded=True)
-    if only.kind == "remote" or only.targets:
+    if only.kind == "remote" or only.targets or only.dotfile is not None:
         return verdict
     only.steps[:0] = verdict.steps
     return only

@@ -9,6 +9,7 @@ import click
 
 from mailkit import log
 from mailkit.control import Home
+from mailkit.deliver import work
 from mailkit.deliver.runner import Runner
 from mailkit.net import loop
 from mailkit.programs import options
@@ -38,6 +39,7 @@ async def _run(runner: Runner) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, runner.stop)
     log.event("runq", home=runner.home.path, state="started")
+    work.offload = lambda function, *args: running.run_in_executor(None, function, *args)
     await runner.run()
     log.event("runq", home=runner.home.path, state="ended")
 
