@@ -9,14 +9,14 @@ turn.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, pieces, selection
-from mailkit.imap.sections import Message
+from mailkit.imap import intake, pieces, sections, selection
 from mailkit.mail import content, header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from mailkit.imap.sections import Message
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
     from mailkit.maildir.view import View
@@ -139,14 +139,21 @@ def sized(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """LARGER and SMALLER, which mean RFC822.SIZE."""
     limit = key[1]
     assert isinstance(limit, int)
-    sizes, uids, folder = matcher.table.detail.sizes, matcher.table.uids, matcher.view.folder
-    larger = key[0] == "LARGER"
-    found = []
-    for row in rows:
-        size = sizes[row] or folder.size(uids[row])
-        if (size > limit) if larger else (size < limit):
-            found.append(row)
-    return found
+    known = matcher.table.detail.sizes
+    sizes = [(row, known[row] or size_read(matcher, row)) for row in rows]
+    if key[0] == "LARGER":
+        return [row for row, size in sizes if size > limit]
+    return [row for row, size in sizes if size < limit]
+
+
+def size_read(matcher: Matcher, row: int) -> int:
+    """The size of a message of which nobody wrote it down; 0 when it cannot be read."""
+    uid = matcher.table.uids[row]
+    try:
+        return matcher.view.folder.size(uid)
+    except OSError as error:
+        sections.unreadable(uid, error)
+        return 0
 
 
 # What the pieces answer.
@@ -237,16 +244,13 @@ def in_text(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 
 def file_matches(matcher: Matcher, row: int, test: Callable[..., bool], *args: bytes) -> bool:
     """test(message, *args) of the row's file; a file that cannot be read does not match."""
-    try:
-        message = Message(matcher.view.folder.open_file(matcher.table.uids[row]))
-    except OSError:
-        return False
-    try:
-        return test(message, *args)
-    except OSError:
-        return False
-    finally:
-        message.close()
+    uid = matcher.table.uids[row]
+    with sections.opened(matcher.view.folder, uid) as message:
+        try:
+            return message is not None and test(message, *args)
+        except OSError as error:
+            sections.unreadable(uid, error)
+            return False
 
 
 def header_has(message: Message, field: bytes, needle: bytes) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 
+from mailkit import log
 from mailkit.imap.responses import No, literal
 from mailkit.mail import content, mime, section
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from mailkit.imap.wire.items import Item
     from mailkit.mail.mime import Part
+    from mailkit.maildir.folder import Folder
 
 STREAM_OCTETS = 1 << 20
 CHUNK_OCTETS = 1 << 18
@@ -66,6 +68,35 @@ class Message:
             carried = b"\r" if chunk.endswith(b"\r") else b""
             yield mime.crlf(chunk[:-1] if carried else chunk)
         yield carried
+
+
+class opened:
+    """`with opened(folder, uid) as message`: None when the file is gone or cannot be opened."""
+
+    __slots__ = ("_folder", "_message", "_uid")
+
+    def __init__(self, folder: Folder, uid: int) -> None:
+        self._folder = folder
+        self._uid = uid
+        self._message: Message | None = None
+
+    def __enter__(self) -> Message | None:
+        try:
+            self._message = Message(self._folder.open_file(self._uid))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            unreadable(self._uid, error)
+        return self._message
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if self._message is not None:
+            self._message.close()
+
+
+def unreadable(uid: int, error: OSError) -> None:
+    """Say so in the log; the session goes on without that message."""
+    log.event("message", verdict="unreadable", uid=uid, error=error.strerror)
 
 
 def chunks(fd: int, size: int) -> Iterator[bytes]:

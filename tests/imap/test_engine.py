@@ -119,7 +119,7 @@ def test_abandoned_upload_is_swallowed_to_the_end_of_its_command() -> None:
     assert command.tag == b"b"
 
 
-@pytest.mark.parametrize("line", [b"\r\n", b" NOOP\r\n", b"+ NOOP\r\n", b"a\r\n", b"a*b NOOP\r\n", b"a \xe9\r\n",
+@pytest.mark.parametrize("line", [b"\r\n", b" NOOP\r\n", b"+ NOOP\r\n", b"a\r\n", b"a*b NOOP\r\n", b"a \xe9\r\n", b"a {3}\r\n",
                                   b"x" * 65 + b" NOOP\r\n", b"a NO\rOP\r\n", b"a NOOP \0\r\n"])  # fmt: skip
 def test_bad_line_is_one_error_and_the_next_is_read(line: bytes) -> None:
     first, second = events([line + b"b NOOP\r\n"])

@@ -13,11 +13,13 @@ from mailkit.imap.responses import No
 from mailkit.imap.wire import items, sets
 from mailkit.mail import header
 from mailkit.maildir.marks import SEEN
+from mailkit.net.conn import Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mailkit.imap.sections import Message
     from mailkit.imap.session import Session
     from mailkit.imap.wire.items import Item
     from mailkit.imap.wire.reader import Reader
@@ -109,15 +111,20 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     """The responses for some messages, one each; those that are gone have none."""
     table, numbers, rows = selection.rows(view, first, last)
     uids = selection.column(table.uids, rows)
-    if not plan.kinds and not plan.files and not plan.flags:
-        return [b"* %d FETCH (UID %d)\r\n" % pair for pair in zip(numbers, uids, strict=True)]
-    flags = block_flags(state, view, uids, selection.column(table.marks, rows)) if plan.flags else None
-    if plan.kinds or plan.files:
-        return cached_lines(view, plan, table, numbers, rows, uids, flags)
-    assert flags is not None
+    columns: list[Sequence[object]] = [numbers]
+    form = b""
     if plan.uid:
-        return [b"* %d FETCH (UID %d FLAGS (%b))\r\n" % line for line in zip(numbers, uids, flags, strict=True)]
-    return [b"* %d FETCH (FLAGS (%b))\r\n" % line for line in zip(numbers, flags, strict=True)]
+        columns.append(uids)
+        form += b" UID %d"
+    if plan.flags:
+        columns.append(block_flags(state, view, uids, selection.column(table.marks, rows)))
+        form += b" FLAGS (%b)"
+    if plan.kinds or plan.files:
+        parts = wire_parts(view, plan, table, rows, uids)
+        columns.append(parts if form else [part and part[1:] for part in parts])
+        form = form + b"%b" if form else b" %b"
+    form = b"* %d FETCH (" + form[1:] + b")\r\n"
+    return [form % line for line in zip(*columns, strict=True) if line[-1] is not None]
 
 
 def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence[int]) -> list[bytes]:
@@ -129,29 +136,6 @@ def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence
             if uid in view.recent:
                 flags[at] = flags[at] + b" \\Recent" if flags[at] else b"\\Recent"
     return flags
-
-
-def cached_lines(
-    view: View,
-    plan: Plan,
-    table: Table,
-    numbers: Sequence[int],
-    rows: Sequence[int],
-    uids: Sequence[int],
-    flags: list[bytes] | None,
-) -> list[bytes]:
-    """Responses with pieces of the index."""
-    parts = wire_parts(view, plan, table, rows, uids)
-    heads = [b"UID %d" % uid for uid in uids] if plan.uid else [b""] * len(uids)
-    if flags is not None:
-        blank = b" " if plan.uid else b""
-        heads = [b"%b%bFLAGS (%b)" % (head, blank, each) for head, each in zip(heads, flags, strict=True)]
-    bare = not plan.uid and flags is None
-    return [
-        b"* %d FETCH (%b%b)\r\n" % (number, head, part[1:] if bare else part)
-        for number, head, part in zip(numbers, heads, parts, strict=True)
-        if part is not None
-    ]
 
 
 def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: Sequence[int]) -> list[bytes | None]:
@@ -181,15 +165,9 @@ def field_parts(view: View, plan: Plan, uid: int, block: bytes) -> bytes | None:
 
 
 def file_part(view: View, wanted: list[Item], uid: int) -> bytes | None:
-    """The items of one message out of its file; None when it is gone. Blocking."""
-    try:
-        message = sections.Message(view.folder.open_file(uid))
-    except FileNotFoundError:
-        return None
-    try:
-        return b"".join([sections.rendered(message, item) for item in wanted])
-    finally:
-        message.close()
+    """The items of one message out of its file; None when it cannot be read. Blocking."""
+    with sections.opened(view.folder, uid) as message:
+        return None if message is None else b"".join([sections.rendered(message, item) for item in wanted])
 
 
 async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
@@ -225,7 +203,7 @@ async def mark_seen(state: Session, view: View, first: int, last: int) -> frozen
 def file_lines(
     state: Session, plan: Plan, first: int, last: int, marked: frozenset[int]
 ) -> tuple[list[bytes | None], int, int | None]:
-    """Responses from message `first` on, None for one that is gone, until SLICE_OCTETS are made or one has to be
+    """Responses from message `first` on, None for one that cannot be read, until SLICE_OCTETS are made or one has to be
     streamed. (responses, the number to go on with, the UID to stream before that). Blocking."""
     view = state.view
     assert view is not None
@@ -233,27 +211,29 @@ def file_lines(
     octets = 0
     for number in range(first, last + 1):
         uid = view.uids[number - 1]
-        try:
-            message = sections.Message(view.folder.open_file(uid))
-        except FileNotFoundError:
-            lines.append(None)
-            continue
-        try:
-            if message.streams(plan.files):
-                return lines, number + 1, uid
-            parts = [head(state, plan, number, uid, marked)]
-            parts += [sections.rendered(message, item) for item in plan.files]
-        finally:
-            message.close()
-        line = b"* %d FETCH (%b)\r\n" % (number, b"".join(parts)[1:])
-        lines.append(line)
-        octets += len(line)
         if octets >= SLICE_OCTETS:
-            return lines, number + 1, None
+            return lines, number, None
+        with sections.opened(view.folder, uid) as message:
+            if message is not None and message.streams(plan.files):
+                return lines, number + 1, uid
+            lines.append(None if message is None else file_line(state, plan, number, uid, marked, message))
+        octets += len(lines[-1] or b"")
     return lines, last + 1, None
 
 
-def head(state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int]) -> bytes:
+def file_line(
+    state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int], message: Message
+) -> bytes | None:
+    """One response; None when the file cannot be read after all."""
+    try:
+        parts = [sections.rendered(message, item) for item in plan.files]
+    except OSError as error:
+        sections.unreadable(uid, error)
+        return None
+    return b"* %d FETCH (%b)\r\n" % (number, (head(state, plan, uid, marked) + b"".join(parts))[1:])
+
+
+def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     """What of one message's response does not come from its file, with a blank in front."""
     view = state.view
     assert view is not None
@@ -270,29 +250,35 @@ def head(state: Session, plan: Plan, number: int, uid: int, marked: frozenset[in
 
 
 async def stream(state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int]) -> bool:
-    """One response with a large message, sent in pieces; False when it is gone."""
+    """One response with a large message, sent in pieces; False when it cannot be read."""
     view = state.view
     assert view is not None
-    try:
-        message = sections.Message(view.folder.open_file(uid))
-    except FileNotFoundError:
-        return False
-    try:
+    with sections.opened(view.folder, uid) as message:
+        if message is None:
+            return False
         # Everything that may be refused is made before the response is begun.
-        start = head(state, plan, number, uid, marked)
+        start = head(state, plan, uid, marked)
         for item in plan.files:
             if not sections.whole(item):
                 start += await state.conn.offload(sections.rendered, message, item)
         size_octets = await state.conn.offload(message.wire_size)
         state.conn.write(b"* %d FETCH (%b" % (number, start[1:]))
         for item in filter(sections.whole, plan.files):
-            blank = b" " if start else b""
+            state.conn.write(b"%b%b {%d}\r\n" % (b" " if start else b"", item.label, size_octets))
             start = item.label
-            state.conn.write(b"%b%b {%d}\r\n" % (blank, item.label, size_octets))
-            for chunk in message.wire_chunks():
-                state.conn.write(chunk)
-                await intake.breathe(state)
+            await send_whole(state, message, size_octets)
         state.conn.write(b")\r\n")
-    finally:
-        message.close()
     return True
+
+
+async def send_whole(state: Session, message: Message, size_octets: int) -> None:
+    """The octets of a literal that was announced. Gone when the file has become another: no answer would be right."""
+    left = size_octets
+    for chunk in message.wire_chunks():
+        left -= len(chunk)
+        if left < 0:
+            break
+        state.conn.write(chunk)
+        await intake.breathe(state)
+    if left:
+        raise Gone

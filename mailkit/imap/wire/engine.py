@@ -227,7 +227,7 @@ class Engine:
             return self._fail("A command begins with a tag")
         self._tag = tag
         name, _, args = rest.partition(b" ")
-        if not name or not name.isascii() or len(name) > NAME_MOST_OCTETS:
+        if not 0 < len(name) <= NAME_MOST_OCTETS or name.translate(None, TAG_CHARS):
             return self._fail("A tag is followed by a command")
         self._name = name.decode("ascii").upper()
         self._head = bytearray(args)
