@@ -6,7 +6,11 @@ it is recognised when it comes back (qmail's way of finding loops between system
 
 from __future__ import annotations
 
+import itertools
+import os
+
 from mailkit.deliver.task import Task
+from mailkit.queue import drop
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
 
@@ -23,11 +27,14 @@ async def forward(task: Task, sender: str, targets: list[str], expanded: bool = 
     each = _each(task.recipient, task.verdict.address, len(targets))
     if expanded:
         each["expanded"] = "yes"
+    envelope = Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked)
+    chunks = itertools.chain([task.delivered_to], task.message.chunks())
+    if not os.access(os.path.join(task.home.queue, "tmp"), os.W_OK):
+        return drop.deposit(task.home, envelope, chunks)  # we are a user, who has no rights on the queue
     spool = Spool(task.home)
-    id = spool.begin(Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked))
+    id = spool.begin(envelope)
     try:
-        spool.write(f"Delivered-To: {task.verdict.address}\n".encode("utf-8", "surrogateescape"))
-        for chunk in task.message.chunks():
+        for chunk in chunks:
             spool.write(chunk)
         await spool.commit()
     except BaseException:

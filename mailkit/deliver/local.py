@@ -13,7 +13,7 @@ import os
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.deliver import dotfile, outcome
+from mailkit.deliver import dotfile, identity, outcome, work
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.forward import forward
 from mailkit.deliver.instructions import follow
@@ -60,7 +60,9 @@ async def handle(
 async def _deliver(task: Task) -> Outcome:
     """By the first of: alias, dot file, Maildir. Temp and Perm."""
     verdict = task.verdict
-    if not _just_expanded(task):
+    if identity.foreign(verdict.user):
+        return await work.done(identity.deliver, task)
+    if not task.just_expanded:
         refuse_loop(verdict.address, task.message)
     if verdict.targets:
         id = await forward(task, task.sender, verdict.targets, expanded=True)
@@ -78,12 +80,6 @@ def _dotfile(task: Task) -> Dotfile | None:
     if user is None or not control.flag("dotfiles"):
         return task.verdict.dotfile
     return dotfile.find(user.directory, task.verdict.extension, control.text("separators"))
-
-
-def _just_expanded(task: Task) -> bool:
-    """Has an alias of just this address sent it here? It has looked for loops, and left its own Delivered-To line."""
-    params = task.recipient.params if task.recipient is not None else {}
-    return "expanded" in params and params.get("via", "").rpartition(",")[2] == task.verdict.address
 
 
 def refuse_loop(address: str, message: Message) -> None:

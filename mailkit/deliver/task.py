@@ -48,7 +48,17 @@ class Task:
         return self.verdict.user is None or self.verdict.user.uid is None
 
     @property
+    def just_expanded(self) -> bool:
+        """Has an alias of just this address sent it here? It has looked for loops, and left its Delivered-To line."""
+        params = self.recipient.params if self.recipient is not None else {}
+        return "expanded" in params and params.get("via", "").rpartition(",")[2] == self.verdict.address
+
+    @property
     def lines(self) -> bytes:
         """The header lines of final delivery (RFC 5321 4.4)."""
-        text = f"Return-Path: <{self.sender}>\nDelivered-To: {self.verdict.address}\n"
-        return text.encode("utf-8", "surrogateescape")
+        return f"Return-Path: <{self.sender}>\n".encode("utf-8", "surrogateescape") + self.delivered_to
+
+    @property
+    def delivered_to(self) -> bytes:
+        """The line by which a message that comes back is known."""
+        return f"Delivered-To: {self.verdict.address}\n".encode("utf-8", "surrogateescape")

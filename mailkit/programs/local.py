@@ -9,11 +9,12 @@ from __future__ import annotations
 import sys
 
 from mailkit import log
-from mailkit.deliver import local, route
+from mailkit.deliver import identity, local, route
 from mailkit.deliver.intake import Received
 from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Temp, Trouble
 from mailkit.net import blocking
 from mailkit.programs.lean import HOME, Option, parse
+from mailkit.queue.entry import Recipient
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ _OPTIONS = (
     Option("user", "USER", "who gets it, as maildrop and dovecot-lda are told", short="d"),
     Option("sender", "ADDRESS", "envelope sender, for Return-Path and bounces", short="f"),
     Option("folder", "NAME", "deliver into this folder if there is one", short="m"),
+    Option("expanded", "", "an alias stands for USER: look for no alias of just this address"),
     Option("explain", "", "say which way the address goes, and which file decided; deliver nothing"),
 )
 
@@ -42,15 +44,22 @@ def main(argv: list[str] | None = None) -> int:
     home = options.home()
     try:
         address = full_address(home, users[0])
-        verdict = route.judge(home, address)
+        expanded = options.flag("expanded")
+        verdict = route.judge(home, address, expanded)
         if options.flag("explain"):
             return _explain(verdict)
         if verdict.kind != "local":
             print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
             return EX_NOUSER
         with Received(0) as received:
-            sender = options.one("sender") or received.sender
-            return _told(blocking.run(local.handle(home, verdict, sender, received.message)))
+            sender = options.one("sender", received.sender).removeprefix("<").removesuffix(">")
+            recipient = Recipient(
+                verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
+            )
+            if identity.foreign(verdict.user):
+                assert verdict.user is not None
+                identity.become(verdict.user)
+            return _told(blocking.run(local.handle(home, verdict, sender, received.message, recipient)))
     except Trouble as trouble:
         print(f"mailkit-local: {trouble}", file=sys.stderr)
         return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE

@@ -1,0 +1,86 @@
+"""Whose rights a delivery has: users with a uid of their own in the passwd line get it under that uid.
+
+Only root can become somebody else. A process that delivers to many (the runner) stays root and starts mailkit-local
+for such users; mailkit-local becomes the user for good before it touches anything of theirs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mailkit import log
+from mailkit.deliver import pipe
+from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.pipe import Result
+from mailkit.deliver.task import Task
+from mailkit.exits import EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, OK, Temp
+from mailkit.users.passwd import User
+
+_UMASK = 0o077
+_LIMIT_S = 3600.0
+_PERMANENT = (EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE)
+_PROGRAM = "import sys; from mailkit.programs.local import main; sys.exit(main())"
+
+
+def foreign(user: User | None) -> bool:
+    """Must another process, with the user's uid, do the work?"""
+    return user is not None and bool(user.uid_text) and os.geteuid() == 0 and user.uid not in (None, 0)
+
+
+def become(user: User) -> None:
+    """Be the user from now on: groups, gid, uid, umask, no way back. Temp when the system does not let us."""
+    import pwd
+    import subprocess  # noqa: F401  what is imported later must be here already: the user may not read where it is
+
+    import mailkit.maildir.tree  # noqa: F401
+
+    uid, gid = user.uid, user.gid
+    assert uid is not None
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        account = None
+    if gid is None:
+        if account is None:
+            raise Temp("the mailbox is not available", code="4.3.5", detail=f"{user.address}: uid {uid} has no group")
+        gid = account.pw_gid
+    try:
+        if account is not None:
+            os.initgroups(account.pw_name, gid)
+        else:
+            os.setgroups([gid])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        raise Temp("the mailbox is not available", code="4.3.0", detail=f"become uid {uid}: {error.strerror}")
+    os.umask(_UMASK)
+
+
+def deliver(task: Task) -> Outcome:
+    """Let mailkit-local do it; blocking. Temp when it cannot be started."""
+    words = [sys.executable, "-c", _PROGRAM, "--home", task.home.path, "--sender", f"<{task.sender}>"]
+    if task.just_expanded:
+        words.append("--expanded")
+    environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        result = pipe.run_words([*words, "--", task.verdict.address], task.message.chunks(), environment, "/", _LIMIT_S)
+    except OSError as error:
+        raise Temp("the mailbox is not available", code="4.3.0", detail=f"start mailkit-local: {error.strerror}")
+    return _outcome(result)
+
+
+def _outcome(result: Result) -> Outcome:
+    """The outcome that an exit status of mailkit-local and its last line stand for; its log lines go to our log."""
+    if result.status == OK:
+        for line in result.output.splitlines():
+            log.sink(line)
+        return Outcome("ok", "2.0.0", "delivered by mailkit-local")
+    *lines, last = result.output.splitlines() or [f"mailkit-local ended with status {result.status}"]
+    for line in lines:
+        log.sink(line)
+    status = "perm" if result.status in _PERMANENT else "temp"
+    code, _, text = last.partition(" ")
+    if code.count(".") != 2 or code[0] not in "45":
+        code, text = ("5.3.0" if status == "perm" else "4.3.0"), last
+    return Outcome(status, code, text)
