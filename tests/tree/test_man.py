@@ -21,7 +21,7 @@ PAGES = sorted((ROOT / "man").glob("*.[1-8]"))
 
 def page(name: str) -> str:
     """The source of a page, with mdoc's escapes for dashes undone."""
-    (path,) = (ROOT / "man").glob(f"{name}.[1-8]")
+    path = max((ROOT / "man").glob(f"{name}.[1-8]"))  # mailkit-passwd: the program before the file
     return path.read_text().replace("\\-", "-")
 
 
