@@ -16,4 +16,4 @@ async def connect(facts: Facts) -> Verdict | None:
     """Octets came before the greeting."""
     if not facts.spoke_early:
         return None
-    return reject("5.5.1", "you spoke before the greeting", code=554)
+    return reject("5.5.1", "you spoke before the greeting")

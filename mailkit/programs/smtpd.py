@@ -37,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     if options.flag("explain"):
         from mailkit.smtp import explain
 
-        return explain.run(home, default, options)
+        peer, helo, user, sender = (options.one(name) for name in ("peer", "helo", "user", "from"))
+        return explain.run(home, default, peer, helo, user, sender, options.all("to"))
 
     async def serve(conn: Conn) -> None:
         await session(conn, home)

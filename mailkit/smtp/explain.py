@@ -28,23 +28,22 @@ if TYPE_CHECKING:
 
     from mailkit.control import Home
     from mailkit.policy.verdict import Verdict
-    from mailkit.programs.lean import Options
 
 _PIECE_OCTETS = 64 << 10
 
 
-def run(home: Home, service: str, options: Options) -> int:
-    """Print the explanation; 0 when the message would be taken for everybody, 100 or 111 when not."""
+def run(home: Home, service: str, peer: str, helo: str, user: str, sender: str, recipients: list[str]) -> int:
+    """Print the explanation; 0 when the message would be taken for everybody, 100 or 111 when not.
+
+    peer: the client's address.   helo: its name.   user: who logged in, "" for nobody.
+    """
     facts = Facts(home, service, _at_once)
     facts.notes = []
     facts.id = "explain"
-    facts.peer = options.one("peer")
-    facts.helo = options.one("helo")
-    facts.extended = True
-    facts.account = options.one("user")
-    facts.sender = options.one("from")
+    facts.peer, facts.helo, facts.extended = peer, helo, True
+    facts.account, facts.sender = user, sender
     try:
-        status: int = blocking.run(_explain(home, service, facts, options.all("to")))
+        status: int = blocking.run(_explain(home, service, facts, recipients))
     except Trouble as trouble:
         print(f"answer   {451 if isinstance(trouble, Temp) else 554} {trouble.code} {trouble}")
         status = TEMP if isinstance(trouble, Temp) else PERM

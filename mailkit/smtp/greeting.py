@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mailkit.net.conn import Gone, Timeout
 from mailkit.policy.networks import is_loopback
+from mailkit.policy.verdict import REJECT
 from mailkit.smtp import refusal
 from mailkit.smtp.dialogue import answer
 from mailkit.smtp.reply import Refused, Reply
@@ -27,7 +28,9 @@ async def greet(session: Session) -> None:
         facts.spoke_early = await _spoke_early(session)
     refused = await session.settings.policy.judge("connect", facts)
     if refused is not None:
-        await answer(session, Reply(refused.code or 554, refused.status, refused.text), "connect", refused.by)
+        # RFC 5321 3.1: 554 is the greeting of a server that has nothing to say to the client.
+        code = 554 if refused.kind == REJECT else 421
+        await answer(session, Reply(code, refused.status, refused.text), "connect", refused.by, refused.detail)
         session.ended = "refused"
         return
     conn.write(b"220 %s %s\r\n" % (session.settings.me.encode(), b"LMTP" if session.settings.lmtp else b"ESMTP"))

@@ -27,7 +27,9 @@ def home(tmp_path: Path) -> Home:
 
 
 def test_what_would_be_taken(home: Home) -> None:
-    lines, status = explain(home, "--peer", "192.0.2.1", "--helo", "mx.example.net", "--from", "a@b", "--to", "bob@example.test")
+    lines, status = explain(
+        home, "--peer", "192.0.2.1", "--helo", "mx.example.net", "--from", "a@b", "--to", "bob@example.test"
+    )
     assert status == 0
     assert "helo     helo     -" in lines
     assert "rcpt     route    bob@example.test is a user (users/passwd)" in lines
@@ -36,7 +38,16 @@ def test_what_would_be_taken(home: Home) -> None:
 
 
 def test_what_would_be_refused(home: Home) -> None:
-    words = ["--peer", "192.0.2.1", "--helo", "mx.example.net", "--to", "x@elsewhere.example", "--to", "no@example.test"]
+    words = [
+        "--peer",
+        "192.0.2.1",
+        "--helo",
+        "mx.example.net",
+        "--to",
+        "x@elsewhere.example",
+        "--to",
+        "no@example.test",
+    ]
     lines, status = explain(home, *words)
     assert status == 100
     assert "rcpt     relay    reject 550 5.7.1 we do not relay mail to that domain for you" in lines
