@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mailkit.net.conn import Conn
 
 _ABOUT = "Serve SMTP, submission and LMTP on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
-_EXAMPLE = "systemd-socket-activate -l 25 --fdname=mx mailkit-smtpd --home /var/lib/mailkit"
+_EXAMPLE = "tcpserver 0 25 mailkit-smtpd --home /var/lib/mailkit --service mx"
 _BUSY = b"421 4.3.2 too many connections, try again later\r\n"
 # RFC 5321 4.5.3.2 lets a client take ten minutes for the end of one message alone; nobody needs a day.
 _TOTAL_S = 6 * 3600
