@@ -47,6 +47,8 @@ class _Parent:
         self.count = count
         self.children: dict[int, float] = {}
         self.stopping = False
+        # Nothing is ever written to it: the workers see its end when we die, however we die, and end as well.
+        self.alive_r, self.alive_w = os.pipe2(os.O_CLOEXEC)
 
     def run(self) -> int:
         wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
@@ -70,7 +72,8 @@ class _Parent:
         status = 1
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
-            status = _worker(self.home, self.sockets)
+            os.close(self.alive_w)
+            status = _worker(self.home, self.sockets, self.alive_r)
         except BaseException as error:
             log.trace("broken", error, program=self.program)
         finally:
@@ -99,8 +102,8 @@ class _Parent:
             self._start()
 
 
-def _worker(home: Home, sockets: list[tuple[int, Service]]) -> int:
-    return loop.run(lambda: _Worker(home).serve(sockets))
+def _worker(home: Home, sockets: list[tuple[int, Service]], parent: int | None = None) -> int:
+    return loop.run(lambda: _Worker(home).serve(sockets, parent))
 
 
 class _Worker:
@@ -112,12 +115,17 @@ class _Worker:
         self.tasks: set[asyncio.Task[None]] = set()
         self.per_peer: dict[str, int] = {}
 
-    async def serve(self, sockets: list[tuple[int, Service]]) -> int:
+    async def serve(self, sockets: list[tuple[int, Service]], parent: int | None) -> int:
+        """Serve until SIGTERM, SIGINT or, where there is one, the end of the pipe from the parent."""
         stop = asyncio.Event()
+        if parent is not None:
+            self.pool.loop.add_reader(parent, stop.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.pool.loop.add_signal_handler(number, stop.set)
         closers = [await self._listen(socket.socket(fileno=fd), service) for fd, service in sockets]
         await stop.wait()
+        if parent is not None:
+            self.pool.loop.remove_reader(parent)
         for close in closers:
             close()
         await self._finish()

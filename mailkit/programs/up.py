@@ -7,6 +7,7 @@ passed to standard error.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import selectors
 import signal
@@ -24,6 +25,7 @@ from mailkit.net import sockets
 from mailkit.programs import options
 
 _FIRST_FD = 3
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PATIENT_S = 60.0  # the longest pause before a program that keeps dying is tried again
 _HEALTHY_S = 60.0  # a program that ran this long had a good start: the pause is short again
 _READY_S = 30.0
@@ -199,6 +201,7 @@ def _become(child: Child, home: Home, stderr: int) -> None:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
+        _end_with_parent()
         os.setpgid(0, 0)  # Ctrl-C at the terminal is for mailkit-up, which ends the others in order
         os.dup2(stderr, 2)
         high = [os.dup(end.fileno()) for _, end in child.ends]
@@ -215,6 +218,11 @@ def _become(child: Child, home: Home, stderr: int) -> None:
     except BaseException as error:
         os.write(2, f"cannot be started: {error}\n".encode())
     os._exit(TEMP)
+
+
+def _end_with_parent() -> None:
+    """SIGTERM when mailkit-up dies, however it dies: the next one must find the ports free."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
 
 
 def _above(fd: int, least: int) -> int:

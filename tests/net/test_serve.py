@@ -196,6 +196,13 @@ def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
     assert "died=3" in running.log.read_text()
 
 
+def test_workers_end_with_their_parent(tmp_path: Path) -> None:
+    with Running(tmp_path, ["one"], workers="2") as running, running.connect() as a:
+        assert line(a)
+        running.process.kill()
+        assert line(a) == b"bye\r\n"
+
+
 def test_readiness_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as end:

@@ -169,13 +169,21 @@ def test_changes(home: Home, alice: str) -> None:
     user = found(home)
     assert (user.quota, user.may_log_in, user.may_receive) == ((None, 100), False, False)
     assert user.fields["allow_nets"] == "::1"
-    assert moduser.main(["--enable", "--messages", "0", "--unset", "allow_nets", "--uid", "0", "--gid", "0", ALICE]) == 0
+    assert (
+        moduser.main(["--enable", "--messages", "0", "--unset", "allow_nets", "--uid", "0", "--gid", "0", ALICE]) == 0
+    )
     user = found(home)
     assert set(user.fields) == {"scram-sha-256", "scram-sha-1"} and (user.uid, user.gid) == (0, 0)
 
 
 @pytest.mark.parametrize(
-    "words", [["--quota", "lots", ALICE], ["--set", "a=b c", ALICE], ["--name", "x", "nobody@example.test"], ["--name", "a\nb", ALICE]]
+    "words",
+    [
+        ["--quota", "lots", ALICE],
+        ["--set", "a=b c", ALICE],
+        ["--name", "x", "nobody@example.test"],
+        ["--name", "a\nb", ALICE],
+    ],
 )
 def test_refused_changes(home: Home, alice: str, words: list[str]) -> None:
     before = Path(home.passwd).read_bytes()
@@ -183,7 +191,9 @@ def test_refused_changes(home: Home, alice: str, words: list[str]) -> None:
     assert Path(home.passwd).read_bytes() == before
 
 
-def test_new_password(home: Home, alice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_password(
+    home: Home, alice: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     typed(monkeypatch, "other one\r\n")
     assert passwd.main(["--password-stdin", ALICE]) == 0
     user = found(home)
@@ -200,7 +210,9 @@ def test_password_is_asked_for_twice_on_a_terminal(home: Home, alice: str) -> No
     """A pseudo-terminal: the first pair differs, the second counts, nothing is echoed."""
     ours, theirs = pty.openpty()
     words = program("passwd", "--home", home.path, ALICE)
-    process = subprocess.Popen(words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(), start_new_session=True)
+    process = subprocess.Popen(
+        words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment(), start_new_session=True
+    )
     os.close(theirs)
     seen = b""
     answers = [b"one", b"two", b"new pass", b"new pass"]
@@ -328,6 +340,8 @@ def test_mailbox_of_a_system_user_is_theirs(home: Home, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("name", ["adduser", "deluser", "moduser", "passwd", "lsusers", "alias"])
 def test_help_and_version(name: str) -> None:
     done = subprocess.run(program(name, "--help"), capture_output=True, text=True, env=environment(), timeout=60)
-    assert done.returncode == 0 and "Example" in done.stdout and f"mailkit-{name} " in done.stdout.partition("Example")[2]
+    assert (
+        done.returncode == 0 and "Example" in done.stdout and f"mailkit-{name} " in done.stdout.partition("Example")[2]
+    )
     done = subprocess.run(program(name, "--version"), capture_output=True, text=True, env=environment(), timeout=60)
     assert done.returncode == 0 and done.stdout.startswith(f"mailkit-{name} ")

@@ -60,7 +60,10 @@ class Up:
         """The pids of the programs by name."""
         found = {}
         for pid in Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split():
-            words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            try:
+                words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+            except (FileNotFoundError, ProcessLookupError):
+                continue  # it died between the two looks
             found.update({os.path.basename(word).decode(): int(pid) for word in words if b"/mailkit-" in word})
         return found
 
@@ -69,7 +72,8 @@ class Up:
         return ssl.create_default_context(cafile=str(certificate))
 
     def stop(self) -> int:
-        self.process.terminate()
+        if self.process.poll() is None:
+            self.process.terminate()
         assert self.process.stdout is not None
         self.process.stdout.close()
         return self.process.wait(WAIT_S)
@@ -85,8 +89,7 @@ def up(tmp_path: Path) -> Iterator[Up]:
     try:
         yield running
     finally:
-        if running.process.poll() is None:
-            running.stop()
+        running.stop()
 
 
 def submit(up: Up, subject: str) -> None:
@@ -139,6 +142,14 @@ def test_what_dies_is_started_again_and_no_mail_is_lost(up: Up, victim: str) -> 
     submit(up, "after")
     assert subjects(up, 2) == [b"after", b"before"]
     assert "died program=" in up.log.read_text()
+
+
+def test_nothing_outlives_mailkit_up(up: Up) -> None:
+    with imaplib.IMAP4("localhost", up.base + 143, timeout=WAIT_S):
+        os.kill(up.process.pid, signal.SIGKILL)
+        up.process.wait()
+    again = Up(up.home, up.base)
+    assert again.stop() == 0
 
 
 def test_a_taken_port_is_told(tmp_path: Path) -> None:
