@@ -144,7 +144,7 @@ class Folder:
                 return True
         except FileNotFoundError:
             return True
-        return self.index.changed() or self._keywords.changed()
+        return self.index.changed() or self._keywords.changed() or self.index.contents.before is not None
 
     def sync(self) -> None:
         """Find out what changed. FileNotFoundError: the folder was deleted. Temp: it is locked by another program."""
@@ -160,6 +160,7 @@ class Folder:
                 taken = sync.update(self, take=taker is not None)
                 if first:
                     sync.import_courier_keywords(self)
+            self.index.contents.reconcile()
             if taker is not None:
                 taker.recent.update(taken)
             self._forget_told()

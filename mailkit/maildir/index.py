@@ -120,8 +120,8 @@ class Index:
             self.contents, self.end = snapshot
         self.contents.table.source = source
         self.replayed = 0
-        self._replay()
         self.contents = _carried(before, self.contents)
+        self._replay()
 
     def _snapshot(self, source: Source) -> tuple[journal.Contents, int] | None:
         """The contents of mailkit-index and the offset of the log it reaches to; None when it does not fit this log."""
@@ -161,6 +161,9 @@ class Index:
         self.contents.history.floor = max(self.contents.history.floor, state.floor)
         if last != journal.STATE:  # a writer died over it
             table.recount()
+        elif state.messages != len(table):
+            log.event("index", verdict="damaged", path=self.directory, rows=len(table), expected=state.messages)
+            self.begin()
         elif not table.loaded:  # what an expunge takes off the sizes is only known to whoever wrote it
             table.size, table.unsized = state.size, state.unsized
 
@@ -191,9 +194,9 @@ class Index:
 
     def __enter__(self) -> Index:
         """Hold the writer's lock, knowing everything; may be nested. Temp: another writer keeps it."""
-        if self._depth == 0 and self.writable:
-            self._lock()
-            self.refresh()
+        if self._depth == 0:
+            while self.writable and not self._locked():
+                pass
             self._cut_torn_end()
         self._depth += 1
         return self
@@ -207,6 +210,17 @@ class Index:
             if self._held >= 0 and not self._depth:
                 os.close(self._held)
                 self._held = -1
+
+    def _locked(self) -> bool:
+        """Lock the log and learn from it; False when it proved damaged, so that another has taken its place."""
+        self._lock()
+        self.refresh()
+        if self._held >= 0 and os.fstat(self._held).st_ino == self._inode:
+            return True
+        if self._held >= 0:
+            os.close(self._held)
+            self._held = -1
+        return False
 
     def _lock(self) -> None:
         while True:
@@ -389,12 +403,7 @@ def _whole(contents: journal.Contents) -> list[bytes]:
 
 
 def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
-    """What views must be told when the contents were read anew: what differs from before."""
+    """The contents were read anew: views go on from what they were told, once it is known what really is there."""
     now.touched, now.gone = before.touched, before.gone
-    if len(before.table):
-        here = set(now.table.uids)
-        now.gone.extend([uid for uid in before.table.uids if uid not in here])
-        last = before.state.highestmodseq
-        rows = zip(now.table.uids, now.table.modseqs, strict=True)
-        now.touched.extend([uid for uid, modseq in rows if modseq > last])
+    now.before = before.before or (before.table if len(before.table) else None)
     return now

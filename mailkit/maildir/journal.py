@@ -178,9 +178,13 @@ class History:
 
 
 class Contents:
-    """Everything an index knows. touched, gone: UIDs that changed or went since somebody emptied them."""
+    """Everything an index knows. touched, gone: UIDs that changed or went, for views.
 
-    __slots__ = ("elements", "gone", "history", "state", "table", "touched")
+    before: the table views know, after the cache was read anew; damage may have taken rows from the new one that the
+    next look at the directories gives back, so that only then `reconcile` says what changed.
+    """
+
+    __slots__ = ("before", "gone", "history", "state", "table", "touched")
 
     def __init__(self) -> None:
         self.table = Table()
@@ -188,13 +192,24 @@ class Contents:
         self.history = History()
         self.touched = array("I")
         self.gone = array("I")
-        self.elements = 0  # applied since the snapshot: what an open has to do again
+        self.before: Table | None = None
 
     def apply(self, one: Entry) -> None:
         """Do what an entry says."""
         _APPLY[one.kind](self, one) if one.kind in _APPLY else None
-        self.elements += one.count
         self.state.highestmodseq = max(self.state.highestmodseq, one.modseq)
+
+    def reconcile(self) -> None:
+        """Tell views the difference between what they know and what is."""
+        before, now, self.before = self.before, self.table, None
+        if before is None or (before.uids == now.uids and before.marks == now.marks):
+            return
+        for uid, mark in zip(before.uids, before.marks, strict=False):
+            row = now.row(uid)
+            if row is None:
+                self.gone.append(uid)
+            elif now.marks[row] != mark:
+                self.touched.append(uid)
 
 
 class _Columns:

@@ -97,6 +97,8 @@ class View:
         changes = Changes()
         contents = self.folder.index.contents
         table = contents.table
+        if contents.before is not None:
+            return changes  # the cache was lost: nothing is known before the next `sync`
         if expunges and len(contents.gone) > self._told_gone:
             self._tell_gone(changes, contents.gone[self._told_gone :])
             self._told_gone = len(contents.gone)
