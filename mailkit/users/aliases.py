@@ -88,7 +88,7 @@ class Aliases:
 
     def __init__(self, home: Home) -> None:
         self._home = home
-        self._keyed = keyed.opened(home.aliases)
+        self._keyed = keyed.opened(home.aliases, home.run)
 
     def exact(self, address: str) -> list[str] | None:
         """What the line of exactly this address says; None when there is none."""

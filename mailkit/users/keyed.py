@@ -6,11 +6,15 @@ r"""A text file of `key:rest` lines: found by key at once however long it is, ed
 users/passwd and users/aliases are such files. Keys are compared without regard to ASCII case; of two lines with one
 key the first counts.
 
-Looking up. A process that serves one connection asks once: the first look-up reads through the file with
-bytes.find and builds nothing. The second one builds an index: a sorted array of (crc32 of the key, offset) in 8
-octets a line, so that 100,000 lines cost 0.8 MB. Each look-up compares the file's status first, so an edit is
-seen by the next one. The file is read with pread, not mapped: an editor that truncates it in place must not kill
-us with SIGBUS.
+Looking up. A file of up to 64 KiB is read through with bytes.find each time. For a longer one there is an index: a
+sorted array of (crc32 of the key, offset), 8 octets a line, 0.8 MB for 100,000 lines. It is built by the first process
+that looks into a new file and kept in `run/FILE.index` for all the others, where it may be deleted at any time:
+
+    5 words of 8 octets: magic, inode, mtime, size, crc32 of the rest; then the array, in native byte order
+
+Each look-up compares the file's status first, so an edit is seen by the next one; a line that the index points to is
+compared with the key. The file is read with pread, not mapped: an editor that truncates it in place must not kill us
+with SIGBUS.
 
 Editing. Under flock(2) of `FILE.lock`, which dies with its holder: read, change in memory, write a new file beside
 it, fsync, rename, fsync the directory. A crash leaves the old file or the new one, and perhaps a
@@ -30,16 +34,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 _CHUNK = 1 << 20
+_SMALL = 64 << 10  # octets up to which a file has no index
+_MAGIC = 0x31657962654B6B6D
+_HEADER = 5
+_SETTLED_S = 2  # a file changed less than this ago may change again without its times telling
 _LOCK_WAIT_S = 30.0
 
 
 class Keyed:
     """Look-ups in one file, whatever becomes of it. Safe to share between threads."""
 
-    __slots__ = ("_version", "path")
+    __slots__ = ("_cache", "_version", "path")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, run: str) -> None:
         self.path = path
+        self._cache = os.path.join(run, os.path.basename(path) + ".index")
         self._version: _Version | None = None
 
     def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
@@ -55,7 +64,7 @@ class Keyed:
             mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
             if version is None or version.mark != mark:
                 # The old version's descriptor is still open here, so its inode number cannot have come back.
-                version = self._version = _Version(self.path)
+                version = self._version = _Version(self.path, self._cache)
         except FileNotFoundError:
             # No file yet is a system without users; no directory is a home that is not mounted.
             if not os.path.isdir(os.path.dirname(self.path)):
@@ -69,14 +78,14 @@ class Keyed:
 class _Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_asked", "_fd", "_index", "checked", "mark", "said")
+    __slots__ = ("_cache", "_fd", "_index", "checked", "mark", "said")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, cache: str) -> None:
+        self._cache = cache
         self._fd = -1
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stat = os.fstat(self._fd)
         self.mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
-        self._asked = False
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
         self.said: set[int] = set()  # offsets of the damaged lines that were named in the log
@@ -92,11 +101,10 @@ class _Version:
 
     def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
         """As Keyed.lines."""
-        if not self._asked:
-            self._asked = True
+        if self.size <= _SMALL:
             return self._scanned(key)
         if self._index is None:
-            self._index = _indexed(self._chunks())
+            self._index = self._kept_index() or self._new_index()
         return self._indexed(key, self._index)
 
     def every(self) -> Iterator[tuple[int, bytes]]:
@@ -152,6 +160,43 @@ class _Version:
                 yield index[i] & 0xFFFFFFFF, line
             i += 1
 
+    def _new_index(self) -> array[int]:
+        from array import array
+        from zlib import crc32
+
+        entries = []
+        for at, chunk in self._chunks():
+            offset = at
+            for line in chunk.lower().split(b"\n"):
+                colon = line.find(b":")
+                if colon > 0:
+                    entries.append(crc32(line[:colon]) << 32 | offset)
+                offset += len(line) + 1
+        entries.sort()
+        index = array("Q", entries)
+        if clock.now() - self.mark[1] / 1e9 > _SETTLED_S:
+            header = array("Q", [_MAGIC, *self.mark[:3], crc32(index)])
+            try:
+                files.mkdir(os.path.dirname(self._cache))
+                files.replace(self._cache, header.tobytes() + index.tobytes(), durable=False)
+            except OSError:
+                pass  # not ours to write: the next process builds its own, too
+        return index
+
+    def _kept_index(self) -> array[int] | None:
+        """The index of this very file that another process has left, None when there is none."""
+        from array import array
+        from zlib import crc32
+
+        try:
+            with open(self._cache, "rb") as file:
+                words = array("Q", file.read())
+        except (OSError, ValueError):
+            return None
+        index = words[_HEADER:]
+        # The device is left out: several machines that share the home number it differently.
+        return index if words[:_HEADER].tolist() == [_MAGIC, *self.mark[:3], crc32(index)] else None
+
     def _chunks(self) -> Iterator[tuple[int, bytes]]:
         """The file in pieces of whole lines, each with its offset."""
         start = 0
@@ -171,30 +216,14 @@ class _Version:
             yield start, rest
 
 
-def _indexed(chunks: Iterator[tuple[int, bytes]]) -> array[int]:
-    from array import array
-    from zlib import crc32
-
-    entries = []
-    for at, chunk in chunks:
-        offset = at
-        for line in chunk.lower().split(b"\n"):
-            colon = line.find(b":")
-            if colon > 0:
-                entries.append(crc32(line[:colon]) << 32 | offset)
-            offset += len(line) + 1
-    entries.sort()
-    return array("Q", entries)
-
-
 _opened: dict[str, Keyed] = {}
 
 
-def opened(path: str) -> Keyed:
-    """The one Keyed of a path in this process: sessions share its index."""
+def opened(path: str, run: str) -> Keyed:
+    """The one Keyed of a path in this process: sessions share its index. `run`: the directory for index files."""
     found = _opened.get(path)
     if found is None:
-        found = _opened[path] = Keyed(path)
+        found = _opened[path] = Keyed(path, run)
     return found
 
 

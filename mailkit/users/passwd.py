@@ -163,7 +163,7 @@ class Passwd:
     __slots__ = ("_domains", "_keyed")
 
     def __init__(self, home: Home) -> None:
-        self._keyed = keyed.opened(home.passwd)
+        self._keyed = keyed.opened(home.passwd, home.run)
         self._domains = home.domains
 
     def lookup(self, address: str) -> User | None:

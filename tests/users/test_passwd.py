@@ -91,7 +91,7 @@ def test_system_users_by_name(home: Home) -> None:
 @pytest.mark.parametrize("address", ["ALICE@Example.Test", '"alice"@example.test', "alice@example.test"])
 def test_case_and_quoting_do_not_matter(home: Home, address: str) -> None:
     write(home, "bob@example.test:x", "Alice@Example.test:{PLAIN}a")
-    for _ in range(3):  # scan, index being built, index
+    for _ in range(3):
         user = Passwd(home).lookup(address)
         assert user is not None and user.address == "alice@example.test"
 
@@ -168,7 +168,7 @@ def test_large_file(home: Home) -> None:
         assert user is not None and len(user.hash) == 7 + i % 50
     assert people.lookup("user30000@example.test") is None
     assert sum(1 for _ in people.users()) == 30_000
-    version = keyed.opened(home.passwd).current()
+    version = keyed.opened(home.passwd, home.run).current()
     assert version is not None
     offset, line = next(version.lines(b"user20000@example.test"))
     assert version.number(offset) == 20_001 and line.startswith(b"user20000@")
@@ -182,18 +182,65 @@ def test_scan_and_index_agree(tmp_path_factory: pytest.TempPathFactory, heads: l
     path = tmp_path_factory.mktemp("keyed") / "file"
     lines = [f"{head}{i}" for i, head in enumerate(heads)]
     path.write_text("\n".join(lines))
-    whole = keyed._CHUNK
-    keyed._CHUNK = chunk
-    try:
-        for key in ("a", "b", "ab", "nobody"):
-            wanted = [line.encode() for line in lines if line.lower().startswith(key + ":")]
-            version = keyed._Version(str(path))
-            assert [line for _, line in version.lines(key.encode())] == wanted  # read through
-            assert [line for _, line in version.lines(key.encode())] == wanted  # by index
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keyed, "_CHUNK", chunk)
+        for small in (1 << 20, -1):
+            patch.setattr(keyed, "_SMALL", small)
+            version = keyed._Version(str(path), str(path.with_name("index")))
+            for key in ("a", "b", "ab", "nobody"):
+                wanted = [line.encode() for line in lines if line.lower().startswith(key + ":")]
+                assert [line for _, line in version.lines(key.encode())] == wanted
             for offset, line in version.every():
                 assert lines[version.number(offset) - 1].encode() == line
-    finally:
-        keyed._CHUNK = whole
+
+
+@pytest.fixture
+def large(home: Home) -> Home:
+    """A home whose passwd file is long enough for an index, and old enough for it to be kept."""
+    write(home, *(f"user{i}@example.test:{{PLAIN}}{'x' * 60}{i}" for i in range(1000)))
+    os.utime(home.passwd, (1e9, 1e9))
+    return home
+
+
+def lookup_in_a_new_process(home: Home, address: str) -> User | None:
+    keyed._opened.clear()
+    return Passwd(home).lookup(address)
+
+
+def test_index_is_shared_between_processes(large: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lookup_in_a_new_process(large, "user7@example.test") is not None
+    monkeypatch.setattr(keyed._Version, "_new_index", lambda version: pytest.fail("built again"))
+    for i in (0, 500, 999):
+        user = lookup_in_a_new_process(large, f"User{i}@example.test")
+        assert user is not None and user.hash.endswith(f"x{i}")
+    assert lookup_in_a_new_process(large, "user1000@example.test") is None
+
+
+@pytest.mark.parametrize("damage", ["gone", "empty", "short", "odd", "swapped", "zeros"])
+def test_index_may_be_damaged_or_deleted(large: Home, damage: str) -> None:
+    assert lookup_in_a_new_process(large, "user7@example.test") is not None
+    index = Path(large.run, "passwd.index")
+    data = index.read_bytes()
+    if damage == "gone":
+        index.unlink()
+    else:
+        broken = {"empty": b"", "short": data[:-8], "odd": data[:-3], "zeros": bytes(len(data))}
+        index.write_bytes(broken.get(damage, data[:40] + data[48:56] + data[40:48] + data[56:]))
+    assert lookup_in_a_new_process(large, "user7@example.test") is not None
+    assert index.read_bytes() == data
+
+
+def test_index_of_the_old_file_is_not_used(large: Home) -> None:
+    assert lookup_in_a_new_process(large, "user7@example.test") is not None
+    edit.remove(large, "user7@example.test")
+    assert lookup_in_a_new_process(large, "user7@example.test") is None
+    assert lookup_in_a_new_process(large, "user999@example.test") is not None
+
+
+def test_index_that_cannot_be_written_is_done_without(large: Home) -> None:
+    os.rmdir(large.run)
+    Path(large.run).write_text("no directory")
+    assert lookup_in_a_new_process(large, "user7@example.test") is not None
 
 
 RUBBISH = b"# a comment\n\nno colon\r\nbob@example.test:{PLAIN}b::::::x=1\r\n\xff\xfe:\x80\nlast@example.test:y"

@@ -60,7 +60,9 @@ class Client:
         return server_final == b"v=" + base64.b64encode(hmac.new(self.server_key, self.message, self.digest).digest())
 
 
-def scram(name: str, client: Client, *users: User, tls: FakeTls | None = None, offered: list[str] | None = None) -> sasl.Step:
+def scram(
+    name: str, client: Client, *users: User, tls: FakeTls | None = None, offered: list[str] | None = None
+) -> sasl.Step:
     server = started(name, *users, tls=tls, offered=offered)
     step = server.step(client.first())
     return server.step(client.final(step.data)) if isinstance(step, sasl.Challenge) else step
@@ -118,7 +120,9 @@ def test_scram_from_a_plain_password(hash: str) -> None:
     assert isinstance(scram("SCRAM-SHA-256", Client("sha256", "alice@example.test", "x"), user), sasl.Failure)
 
 
-@pytest.mark.parametrize("hash", ["{SSHA}x", "", "{SCRAM-SHA-256}rubbish", "{SCRAM-SHA-1}4096,AA==,AA==,AA==", "{PLAIN}"])
+@pytest.mark.parametrize(
+    "hash", ["{SSHA}x", "", "{SCRAM-SHA-256}rubbish", "{SCRAM-SHA-1}4096,AA==,AA==,AA==", "{PLAIN}"]
+)
 def test_user_without_keys_looks_like_no_user(hash: str) -> None:
     user = User("alice@example.test", hash)
     for users in ([user], []):
