@@ -36,7 +36,9 @@ def test_name_in_dovecots_list_stays(tmp_path: Path) -> None:
 
 
 def test_names_nobody_may_say_are_not_taken() -> None:
-    assert names.dovecots(b"3 V7 N9\n3 P :a\n4 P" + b"x" * 71 + b" :b\n5 P\xff :c\n6 Pgood :d\nx Pgood :e\n") == {6: "good"}
+    assert names.dovecots(b"3 V7 N9\n3 P :a\n4 P" + b"x" * 71 + b" :b\n5 P\xff :c\n6 Pgood :d\nx Pgood :e\n") == {
+        6: "good"
+    }
 
 
 def test_couriers_three_forms() -> None:

@@ -148,7 +148,9 @@ def test_uidls_of_dovecots_list_stay(home: Home) -> None:
 
 def test_password_may_have_blanks(home: Home) -> None:
     passwd = Path(home.passwd)
-    passwd.write_text(passwd.read_text().replace("alice@example.test:{PLAIN}secret", "alice@example.test:{PLAIN} a  b "))
+    passwd.write_text(
+        passwd.read_text().replace("alice@example.test:{PLAIN}secret", "alice@example.test:{PLAIN} a  b ")
+    )
     assert talk(home, b"USER alice@example.test\r\nPASS  a  b \r\nQUIT\r\n")[1] == "+OK 3 messages (375 octets)"
 
 
