@@ -73,12 +73,15 @@ class Chain:
     async def judge(self, moment: str, facts: Facts) -> Verdict | None:
         """The first verdict that refuses, or None.
 
-        Marks (junk, header) are put into `facts`.
+        Verdicts that mark (junk, header) are put into facts.marks, in place of those of this moment before; those of
+        recipients gather.
         """
         steps = self._steps[moment]
         if not steps:
             return None
         facts.deadline = clock.monotonic() + self._budget_s
+        if moment != "rcpt":
+            facts.marks.pop(moment, None)
         for name, mode, check in steps:
             found = await self._asked(name, mode, check, moment, facts)
             if found is not None:
@@ -92,7 +95,7 @@ class Chain:
                 return None
             if found.decisive:
                 return found
-            _mark(facts, found)
+            facts.marks.setdefault(moment, []).append(found)
             log.event("policy", c=facts.id, moment=moment, by=name, verdict=found.kind, text=found.text or None,
                       detail=found.detail or None)  # fmt: skip
         return None
@@ -136,10 +139,3 @@ def _taken(found: Verdict, mode: str) -> Verdict:
         return found
     taken.by, taken.detail = found.by, found.detail
     return taken
-
-
-def _mark(facts: Facts, found: Verdict) -> None:
-    if found.kind == verdicts.JUNK:
-        facts.junk = facts.junk or f"{found.by}: {found.text}"
-    elif found.field:
-        facts.fields.append(found.field)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mailkit.policy.verdict import JUNK
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -24,7 +26,7 @@ class Facts:
     spoke_early: octets came before the greeting.
     sender: address, "" for the null sender; params: of MAIL.   recipient: the one judged now; remote: it is
     not ours.   recipients: those accepted so far.   size: octets declared, then received.   message: at `data`.
-    fields: header fields "Name: value" that checks want on top.   junk: why it is junk, "" when it is not.
+    marks: verdicts junk and header by moment; those of connect and helo hold for every message of the session.
     state: what checks keep from one moment to the next; `closers` are called when the session ends.
     deadline: by clock.monotonic(), the time by which the checks of this moment have to be through.
     notes: (moment, check, verdict) of everything asked, for --explain; None in a real session.
@@ -35,13 +37,12 @@ class Facts:
         "closers",
         "deadline",
         "extended",
-        "fields",
         "helo",
         "home",
         "id",
-        "junk",
         "local",
         "local_port",
+        "marks",
         "message",
         "notes",
         "offload",
@@ -49,7 +50,6 @@ class Facts:
         "peer",
         "peer_name",
         "peer_port",
-        "queue_id",
         "recipient",
         "recipients",
         "remote",
@@ -74,18 +74,31 @@ class Facts:
         self.state: dict[str, object] = {}
         self.closers: list[Callable[[], None]] = []
         self.deadline = 0.0
+        self.marks: dict[str, list[Verdict]] = {}
         self.notes: list[tuple[str, str, Verdict | None]] | None = None
         self.forget_message()
 
     def forget_message(self) -> None:
         """A new transaction begins, or the old one was given up."""
-        self.sender = self.recipient = self.queue_id = self.junk = ""
+        self.sender = self.recipient = ""
         self.params: dict[str, str] = {}
         self.recipients: list[str] = []
         self.remote = False
         self.size = 0
         self.message: Held | None = None
-        self.fields: list[str] = []
+        for moment in ("mail", "rcpt", "data"):
+            self.marks.pop(moment, None)
+
+    @property
+    def fields(self) -> list[str]:
+        """Header fields "Name: value" that checks want on top, none twice."""
+        return list(dict.fromkeys(mark.field for marks in self.marks.values() for mark in marks if mark.field))
+
+    @property
+    def junk(self) -> str:
+        """Why the message is junk, "" when it is not."""
+        found = (f"{mark.by}: {mark.text}" for marks in self.marks.values() for mark in marks if mark.kind == JUNK)
+        return next(found, "")
 
     @property
     def stranger(self) -> bool:

@@ -142,7 +142,6 @@ class Intake:
         session, transaction = self._session, self._transaction
         spool = self._spool = Spool(session.home)
         id = spool.begin(_envelope(session, transaction), transaction.due)
-        session.facts.queue_id = id
         spool.write(received.field(session, transaction, id) + _marks(session))
         return spool
 
@@ -190,6 +189,9 @@ def _envelope(session: Session, transaction: Transaction) -> Envelope:
         params["body"] = "8BITMIME"
     if facts.junk:
         params["junk"] = facts.junk
+    if transaction.due is not None:
+        # RFC 4865 5: how long we try counts from the release.
+        params["arrived"] = str(int(transaction.due))
     return Envelope(transaction.sender, transaction.recipients, params | transaction.params)
 
 

@@ -27,10 +27,11 @@ class Transaction:
 
     sender: reverse path as "local@domain", "" for the null sender.   params: of the queue entry's envelope.
     body: "7BIT", "8BITMIME" or "BINARYMIME".   utf8: SMTPUTF8 was asked for.   due: Unix seconds, None for now.
-    recipients: those accepted.   intake: where the message goes, once DATA or BDAT has begun; chunks: of BDAT.
+    recipients: those accepted; named: their addresses.
+    intake: where the message goes, once DATA or BDAT has begun; chunks: of BDAT.
     """
 
-    __slots__ = ("body", "chunks", "due", "intake", "params", "recipients", "sender", "utf8")
+    __slots__ = ("body", "chunks", "due", "intake", "named", "params", "recipients", "sender", "utf8")
 
     def __init__(self, sender: str) -> None:
         self.sender = sender
@@ -39,6 +40,7 @@ class Transaction:
         self.utf8 = False
         self.due: float | None = None
         self.recipients: list[Recipient] = []
+        self.named: set[str] = set()
         self.intake: Intake | None = None
         self.chunks: Chunks | None = None
 
@@ -54,8 +56,10 @@ class Session:
     """One connection.
 
     helo: the name after HELO, EHLO or LHLO, "" before.   extended: by EHLO or LHLO.   user: who logged in.
-    said: the exact reply counter for ids.   errors: commands refused; idle: commands since something was
-    achieved.   messages: accepted.   ended: why the session is over, "" while it goes on.
+    refusals: replies 4xx and 5xx so far, for their ids.   errors: replies 5xx since a message was accepted; idle:
+    commands that brought no message nearer since then.   messages: accepted.
+    owned: sender addresses asked about, and whether they are the user's.
+    ended: why the session is over, "" while it goes on.
     """
 
     __slots__ = (
@@ -64,7 +68,6 @@ class Session:
         "errors",
         "extended",
         "facts",
-        "forwarded",
         "helo",
         "home",
         "idle",
@@ -72,7 +75,6 @@ class Session:
         "owned",
         "receiver",
         "refusals",
-        "rejected",
         "settings",
         "started",
         "transaction",
@@ -89,10 +91,9 @@ class Session:
         self.extended = False
         self.user: User | None = None
         self.transaction: Transaction | None = None
-        self.refusals = self.errors = self.idle = self.messages = self.rejected = 0
+        self.refusals = self.errors = self.idle = self.messages = 0
         self.ended = ""
         self.owned: dict[str, bool] = {}
-        self.forwarded: dict[str, str] = {}
         self.receiver = Receiver(self.repair)
         self.meet()
 

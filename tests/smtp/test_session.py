@@ -273,3 +273,28 @@ def test_users_that_cannot_be_read_are_a_temporary_failure(tmp_path: Path) -> No
     os.mkdir(home.passwd)
     conn = talk(home, EHLO, ENVELOPE)
     assert codes(conn)[-1] == "451"
+
+
+def test_what_checks_say_of_the_client_marks_every_message(tmp_path: Path) -> None:
+    home = world(tmp_path, {"policy": ["helo"]})
+    talk(home, b"EHLO old\r\n", b"EHLO desktop\r\n", *[ENVELOPE + b"DATA\r\n", TEXT] * 2)
+    for _, message in queued(home):
+        assert message.count(b"\nX-Policy: helo=unqualified\n") == 1
+
+
+def test_junk_is_marked_for_delivery_and_for_people(tmp_path: Path) -> None:
+    path = tmp_path / "check"
+    path.write_text("#!/bin/sh\necho smells; exit 99\n")
+    path.chmod(0o755)
+    home = world(tmp_path / "home", {"policy": ["command"], "policycommand": [f"rcpt {path}"]})
+    talk(home, EHLO, ENVELOPE + b"DATA\r\n", TEXT)
+    ((envelope, message),) = queued(home)
+    assert envelope.params["junk"] == "command: smells"
+    assert b"\nX-Junk: command: smells\n" in message
+
+
+def test_recipient_named_twice_gets_one_copy(tmp_path: Path) -> None:
+    home = world(tmp_path)
+    conn = talk(home, EHLO, ENVELOPE + b"RCPT TO:<bob@example.test>\r\nDATA\r\n", TEXT)
+    assert codes(conn)[-1] == "250"
+    assert len(queued(home)[0][0].recipients) == 1

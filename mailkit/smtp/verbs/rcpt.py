@@ -39,6 +39,10 @@ async def run(session: Session, argument: bytes) -> Reply:
             raise Refused(555, "5.5.4", "parameters need EHLO")
         params.apply(params.RCPT, session, recipient, words)
     await _judge(session, transaction, address)
+    if address in transaction.named and not session.settings.lmtp:
+        # One copy is enough; LMTP needs an answer for each time it was named (RFC 2033 4.2).
+        return _OK
+    transaction.named.add(address)
     transaction.recipients.append(recipient)
     session.facts.recipients.append(address)
     return _OK
