@@ -10,12 +10,14 @@ import os
 import sys
 
 from mailkit import log
-from mailkit.deliver import pipe
 from mailkit.deliver.outcome import Outcome
-from mailkit.deliver.pipe import Result
 from mailkit.deliver.task import Task
 from mailkit.exits import EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, OK, Temp
 from mailkit.users.passwd import User
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.deliver.pipe import Result
 
 _UMASK = 0o077
 _LIMIT_S = 3600.0
@@ -59,6 +61,8 @@ def become(user: User) -> None:
 
 def deliver(task: Task) -> Outcome:
     """Let mailkit-local do it; blocking. Temp when it cannot be started."""
+    from mailkit.deliver import pipe
+
     words = [sys.executable, "-c", _PROGRAM, "--home", task.home.path, "--sender", f"<{task.sender}>"]
     if task.just_expanded:
         words.append("--expanded")

@@ -16,7 +16,6 @@ from mailkit.control import Home
 from mailkit.deliver import dotfile, identity, outcome, work
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.forward import forward
-from mailkit.deliver.instructions import follow
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.route import Verdict
@@ -70,6 +69,8 @@ async def _deliver(task: Task) -> Outcome:
         return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
     found = _dotfile(task)
     if found is not None:
+        from mailkit.deliver.instructions import follow  # programs and mbox files: most deliveries need neither
+
         return await follow(task, found, lambda path: into_maildir(task, path))
     return await into_maildir(task)
 

@@ -146,7 +146,7 @@ def _apply(settings: Settings, word: str, words: list[str]) -> None:
     elif letter == "b":
         settings.mode = value[:1]
     elif letter not in "oOCXhLnUGemAx":
-        raise ValueError(f"there is no option -{letter}; mailkit-sendmail --help shows what there is")
+        raise ValueError(f"there is no option {word}; mailkit-sendmail --help shows what there is")
 
 
 def _next(words: list[str], word: str) -> str:
