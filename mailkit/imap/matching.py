@@ -135,6 +135,14 @@ def numbered(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     return [row for row in rows if row in wanted]
 
 
+def modified(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """MODSEQ."""
+    least = key[1]
+    assert isinstance(least, int)
+    modseqs = matcher.table.modseqs
+    return [row for row in rows if modseqs[row] >= least]
+
+
 def sized(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """LARGER and SMALLER, which mean RFC822.SIZE."""
     limit = key[1]
@@ -292,6 +300,7 @@ DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode")
 DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "OLDER", "YOUNGER"})
 
 LEAVES: dict[str, Leaf] = {
-    "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "LARGER": sized,
-    "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text, **dict.fromkeys(DAYS, dated),
+    "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "MODSEQ": modified,
+    "LARGER": sized, "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text,
+    **dict.fromkeys(DAYS, dated),
 }  # fmt: skip

@@ -6,13 +6,15 @@ When this may happen is decided by the table of commands.
 
 from __future__ import annotations
 
-from mailkit.imap import selection
+from mailkit.imap import modseq, selection
 from mailkit.imap.commands import LOGOUT
 from mailkit.imap.responses import paren, untagged
+from mailkit.imap.wire import sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
+    from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
 
 SYSTEM_FLAGS = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
@@ -32,7 +34,9 @@ async def tell(state: Session, expunges: bool = True) -> None:
         state.conn.write(b"* BYE The selected mailbox is gone\r\n")
         return
     changes = view.changes(expunges)
-    if changes.sequence:
+    if changes.sequence and modseq.resyncs(state):
+        state.conn.write(untagged(b"VANISHED", sets.form(changes.expunged)))
+    elif changes.sequence:
         state.conn.write(b"".join([b"* %d EXPUNGE\r\n" % number for number in changes.sequence]))
     if changes.exists is not None:
         state.conn.write(b"* %d EXISTS\r\n" % changes.exists)
@@ -51,20 +55,26 @@ async def looked(state: Session, view: View) -> bool:
     return view.valid
 
 
-async def tell_flags(state: Session, changed: list[tuple[int, int]]) -> None:
-    """FETCH responses with the flags of (number, UID) pairs."""
+async def tell_flags(state: Session, changed: list[tuple[int, int]], flags: bool = True) -> None:
+    """FETCH responses with flags and modification sequences of (number, UID) pairs."""
     view = state.view
     assert view is not None
     for start in range(0, len(changed), LINES_AT_ONCE):
         lines = []
         table = view.folder.table
         for number, uid in changed[start : start + LINES_AT_ONCE]:
-            row = view.folder.row(uid)
+            row = table.row(uid)
             if row is not None:
-                flags = flags_of(state, view, table.marks[row], uid)
-                lines.append(b"* %d FETCH (UID %d FLAGS (%b))\r\n" % (number, uid, flags))
+                items = item_texts(state, view, table, row, flags)
+                lines.append(b"* %d FETCH (UID %d%b)\r\n" % (number, uid, items))
         state.conn.write(b"".join(lines))
         await state.conn.flush()
+
+
+def item_texts(state: Session, view: View, table: Table, row: int, flags: bool) -> bytes:
+    """` FLAGS (...) MODSEQ (n)` of one message, what of it this client is to have."""
+    found = b" FLAGS (%b)" % flags_of(state, view, table.marks[row], table.uids[row]) if flags else b""
+    return found + b" MODSEQ (%d)" % table.modseqs[row] if modseq.known(state) else found
 
 
 def flags_of(state: Session, view: View, marks: int, uid: int) -> bytes:

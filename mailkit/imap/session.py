@@ -43,6 +43,8 @@ LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS = 8192, 4096
 LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 """RFC 7162 section 4 wants lines of 8192 octets; clients that name 10,000 UIDs in one set need more."""
 
+UTF8 = frozenset({"IMAP4rev2", "UTF8=ACCEPT"})
+
 ERRORS_MOST = 20
 """Commands in a row that are BAD before we hang up: somebody speaks another protocol."""
 
@@ -74,7 +76,7 @@ class Session:
     @property
     def utf8(self) -> bool:
         """Mailbox names are UTF-8 on the wire (RFC 9051 section 5.1, RFC 6855 section 3)."""
-        return bool(self.enabled)
+        return not self.enabled.isdisjoint(UTF8)
 
     def enter(self, user: User) -> None:
         """From not authenticated to authenticated."""

@@ -1,7 +1,7 @@
 """A home whose alice has three messages with known UIDs, and folders; what transcripts talk about.
 
-    UID 1  plain text, seen           UID 2  multipart with an attachment and a message inside, \\Flagged $Work
-    UID 5  ISO-8859-1, unread, \\Recent at the first SELECT          UIDVALIDITY 12345, UIDNEXT 6
+UID 1  plain text, seen           UID 2  multipart with an attachment and a message inside, \\Flagged $Work
+UID 5  ISO-8859-1, unread, \\Recent at the first SELECT          UIDVALIDITY 12345, UIDNEXT 6
 """
 
 from __future__ import annotations

@@ -175,8 +175,9 @@ def test_literal_at_end(line: bytes, announced: tuple[int, bool, bool] | None) -
     assert literal_at_end(line) == announced
 
 
-@pytest.mark.parametrize(("tag", "good"), [(b"a1", True), (b"A.]b", True), (b"", False), (b"a+", False), (b"\xe9",
-False)])
+@pytest.mark.parametrize(
+    ("tag", "good"), [(b"a1", True), (b"A.]b", True), (b"", False), (b"a+", False), (b"\xe9", False)]
+)
 def test_is_tag(tag: bytes, good: bool) -> None:
     assert is_tag(tag) is good
 

@@ -118,7 +118,10 @@ def test_idle_is_told_at_once(opened: Open, home: Home) -> None:
     drop(home, "761000000.M9P9.host", b"Subject: new\n\nnew\n")
     assert one.wake() == ["* 4 EXISTS", "* 2 RECENT"]
     two.do("UID STORE 1,2 +FLAGS (\\Deleted)")
-    assert one.wake() == ["* 1 FETCH (UID 1 FLAGS (\\Deleted \\Seen))", "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Deleted $Work))"]
+    assert one.wake() == [
+        "* 1 FETCH (UID 1 FLAGS (\\Deleted \\Seen))",
+        "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Deleted $Work))",
+    ]
     two.do("EXPUNGE")
     assert one.wake() == ["* 2 EXPUNGE", "* 1 EXPUNGE"]
     assert one.send(b"DONE\r\n")[-1].endswith("OK IDLE completed")

@@ -116,8 +116,12 @@ def test_macros() -> None:
 
 def test_section() -> None:
     found = item(b"BODY.PEEK[1.2.header.fields (From {2}\r\nto)]<10.20>")
-    assert (found.path, found.what, found.fields, found.partial) == ([1, 2], "HEADER.FIELDS", [b"From", b"to"], (10,
-    20))
+    assert (found.path, found.what, found.fields, found.partial) == (
+        [1, 2],
+        "HEADER.FIELDS",
+        [b"From", b"to"],
+        (10, 20),
+    )
     assert found.peek
     assert found.label == b'BODY[1.2.HEADER.FIELDS ("From" "to")]<10>'
 

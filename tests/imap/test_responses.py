@@ -17,8 +17,9 @@ def test_strings_read_back(octets: bytes) -> None:
     assert Reader(responses.literal(octets)).literal() == octets
 
 
-@given(st.text(max_size=12).filter(lambda name: not set(name) & set("\0\r\n") and name.upper() != "INBOX"),
-st.booleans())
+@given(
+    st.text(max_size=12).filter(lambda name: not set(name) & set("\0\r\n") and name.upper() != "INBOX"), st.booleans()
+)
 def test_names_read_back(name: str, utf8: bool) -> None:
     assert Reader(responses.mailbox(name, utf8), utf8).mailbox() == name
 
@@ -32,7 +33,8 @@ def test_status_is_one_line() -> None:
     assert responses.status(b"a", "NO", "two\r\nlines", "CANNOT") == b"a NO [CANNOT] two  lines\r\n"
 
 
-@pytest.mark.parametrize(("name", "octets"), [("INBOX", b"INBOX"), ("a b", b'"a b"'), ("é", b"&AOk-"), ("", b'""'),
-("x]", b'"x]"')])
+@pytest.mark.parametrize(
+    ("name", "octets"), [("INBOX", b"INBOX"), ("a b", b'"a b"'), ("é", b"&AOk-"), ("", b'""'), ("x]", b'"x]"')]
+)
 def test_names(name: str, octets: bytes) -> None:
     assert responses.mailbox(name, False) == octets

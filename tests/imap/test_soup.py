@@ -111,7 +111,9 @@ def test_large_messages_are_streamed_whole(tmp_path: Path) -> None:
     start = len(client.conn.output)
     client._run()
     answer = bytes(client.conn.output[start:])
-    head = b"* 4 FETCH (UID 6 RFC822.SIZE %d BODY[HEADER] {18}\r\nSubject: large\r\n\r\n BODY[] {%d}\r\n" % (len(wire),
-    len(wire))
+    head = b"* 4 FETCH (UID 6 RFC822.SIZE %d BODY[HEADER] {18}\r\nSubject: large\r\n\r\n BODY[] {%d}\r\n" % (
+        len(wire),
+        len(wire),
+    )
     assert answer == head + wire + b")\r\na OK UID FETCH completed\r\n"
     assert client.do("UID FETCH 6 (BODY.PEEK[]<1000000.20>)")[0] == "* 4 FETCH (UID 6 BODY[]<1000000> {20}"

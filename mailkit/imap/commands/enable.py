@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailkit.imap import modseq
 from mailkit.imap.capability import ENABLED
 from mailkit.imap.responses import untagged
 
@@ -18,5 +19,7 @@ async def enable(state: Session, reader: Reader) -> None:
         reader.space()
         asked.append(reader.word())
     new = [ENABLED[word] for word in asked if word in ENABLED and ENABLED[word] not in state.enabled]
-    state.enabled |= frozenset(new)
     state.conn.write(untagged(b"ENABLED", *(word.encode("ascii") for word in new)))
+    if not modseq.MODSEQ.isdisjoint(new):
+        modseq.enable(state)
+    state.enabled |= frozenset(new)

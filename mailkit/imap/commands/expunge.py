@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, selection
+from mailkit.imap import intake, modseq, selection
 from mailkit.imap.wire import sets
 from mailkit.maildir.marks import DELETED
 
@@ -13,23 +13,31 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.sets import Ranges
 
 
-async def expunge(state: Session, reader: Reader) -> None:
+async def expunge(state: Session, reader: Reader) -> str | None:
     """No arguments. The EXPUNGE responses are told like everybody's, at the end of the command."""
     reader.end()
     intake.writable(state)
-    await expunge_deleted(state)
+    return highest(state, await expunge_deleted(state))
 
 
-async def uid_expunge(state: Session, reader: Reader) -> None:
+async def uid_expunge(state: Session, reader: Reader) -> str | None:
     """UID set: of the deleted messages only these."""
     asked = sets.read(reader)
     reader.end()
     intake.writable(state)
-    await expunge_deleted(state, selection.numbers(state, asked, by_uid=True))
+    return highest(state, await expunge_deleted(state, selection.numbers(state, asked, by_uid=True)))
 
 
-async def expunge_deleted(state: Session, among: Ranges | None = None) -> None:
-    """Remove the messages of the view that are \\Deleted now, by whomever."""
+def highest(state: Session, removed: bool) -> str | None:
+    """The OK text: clients that resynchronise are told where they are now (RFC 7162 section 3.2.7)."""
+    if not removed or not modseq.known(state):
+        return None
+    assert state.view is not None
+    return f"[HIGHESTMODSEQ {state.view.folder.highestmodseq}] Expunged"
+
+
+async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
+    """Remove the messages of the view that are \\Deleted now, by whomever; were there any?"""
     view = state.view
     assert view is not None
     if view.folder.stale():
@@ -40,3 +48,4 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> None:
         gone += [table.uids[row] for row in rows if row >= 0 and table.marks[row] & DELETED]
     if gone:
         await state.conn.offload(view.folder.expunge, gone)
+    return bool(gone)

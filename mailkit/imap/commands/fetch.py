@@ -8,9 +8,9 @@ first, so that the flags in the same response are right.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, news, pieces, sections, selection
+from mailkit.imap import intake, modseq, news, pieces, sections, selection
 from mailkit.imap.responses import No
-from mailkit.imap.wire import items, sets
+from mailkit.imap.wire import Bad, items, sets
 from mailkit.mail import header
 from mailkit.maildir.marks import SEEN
 from mailkit.net.conn import Gone
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from mailkit.imap.sections import Message
     from mailkit.imap.session import Session
-    from mailkit.imap.wire.items import Item
+    from mailkit.imap.wire.items import Item, Modifiers
     from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.sets import Ranges
     from mailkit.maildir.table import Table
@@ -37,12 +37,13 @@ SLICE_OCTETS = 1 << 19
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
-    __slots__ = ("files", "flags", "kinds", "seen", "uid")
+    __slots__ = ("files", "flags", "kinds", "modseq", "seen", "uid")
 
     def __init__(self, wanted: list[Item], by_uid: bool) -> None:
         names = {item.name for item in wanted}
         self.uid = by_uid or "UID" in names
         self.flags = "FLAGS" in names
+        self.modseq = "MODSEQ" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name.endswith("]") or item.name == "BINARY.SIZE"])
         self.seen = any(not item.peek for item in self.files)
@@ -76,14 +77,35 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     asked = sets.read(reader)
     reader.space()
     plan = Plan(items.read(reader), by_uid)
+    modifiers = items.read_modifiers(reader)
     reader.end()
-    ranges = selection.numbers(state, asked, by_uid)
+    ranges = modified(state, plan, asked, by_uid, modifiers)
     if plan.files and (plan.seen or plan.kept_fields() is None):
         if await from_files(state, plan, ranges):
             raise No("Some of the messages are gone", "EXPUNGEISSUED")
     elif await quick(state, plan, ranges):
         return "[EXPUNGEISSUED] Some of the messages are gone"
     return None
+
+
+def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers: Modifiers) -> Ranges:
+    """The messages that are asked for, after CHANGEDSINCE; VANISHED is told here (RFC 7162 section 3.2.6)."""
+    view = state.view
+    assert view is not None
+    ranges = selection.numbers(state, asked, by_uid)
+    since = modifiers.changed_since
+    if modifiers.vanished:
+        if not by_uid or since is None or not modseq.resyncs(state):
+            raise Bad("VANISHED needs UID FETCH, CHANGEDSINCE and ENABLE QRESYNC")
+        wanted = state.saved if asked is sets.SAVED else sets.resolve(asked, view.folder.uidnext - 1)
+        modseq.tell_earlier(state, view, since, wanted)
+    if since is not None:
+        plan.modseq = True
+        ranges = modseq.changed_since(view, ranges, since)
+    if plan.modseq:
+        modseq.enable(state)
+    plan.modseq |= plan.flags and modseq.known(state)
+    return ranges
 
 
 async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:
@@ -119,6 +141,9 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     if plan.flags:
         columns.append(block_flags(state, view, uids, selection.column(table.marks, rows)))
         form += b" FLAGS (%b)"
+    if plan.modseq:
+        columns.append(selection.column(table.modseqs, rows))
+        form += b" MODSEQ (%d)"
     if plan.kinds or plan.files:
         parts = wire_parts(view, plan, table, rows, uids)
         columns.append(parts if form else [part and part[1:] for part in parts])
@@ -243,7 +268,9 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     if row is None:
         return found
     if plan.flags or uid in marked:
-        found += b" FLAGS (%b)" % news.flags_of(state, view, table.marks[row], uid)
+        found += news.item_texts(state, view, table, row, flags=True)
+    elif plan.modseq:
+        found += news.item_texts(state, view, table, row, flags=False)
     if plan.kinds:
         found += next(iter(view.folder.parts(table, [row], plan.kinds, pieces.build))) or b""
     return found

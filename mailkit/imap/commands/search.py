@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import matching, news
+from mailkit.imap import matching, modseq, news
 from mailkit.imap.responses import No, untagged
 from mailkit.imap.wire import keys, sets
 
@@ -37,11 +37,23 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(kept(wanted.returns, uids)))
     numbers = uids if by_uid else in_view(state, uids)
+    highest = highest_modseq(state, wanted, uids)
     if wanted.returns is None and not news.rev2(state):
-        state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers)))
+        state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers), *highest))
     else:
-        answer(state, wanted, numbers, by_uid)
+        answer(state, wanted, numbers, by_uid, highest)
     return None
+
+
+def highest_modseq(state: Session, wanted: Search, uids: list[int]) -> list[bytes]:
+    """What a search by MODSEQ tells besides: the highest one of what it answers (RFC 7162 section 3.1.5, 3.1.10)."""
+    if not keys.mentions(wanted.key, "MODSEQ"):
+        return []
+    modseq.enable(state)
+    assert state.view is not None
+    table = state.view.folder.table
+    rows = [row for row in map(table.row, kept(wanted.returns or frozenset(), uids)) if row is not None]
+    return [b"(MODSEQ %d)" % max(table.modseqs[row] for row in rows)] if rows else []
 
 
 def in_view(state: Session, uids: list[int]) -> list[int]:
@@ -61,7 +73,7 @@ def kept(returns: frozenset[str], uids: list[int]) -> list[int]:
     return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
 
 
-def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool) -> None:
+def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes]) -> None:
     """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4)."""
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
@@ -75,4 +87,5 @@ def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool) -> 
         parts += [b"ALL " + sets.form(numbers)] if "ALL" in returns else []
     if "COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
+    parts += [each.strip(b"()") for each in highest]
     state.conn.write(untagged(*parts))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import news, selection
+from mailkit.imap import modseq, news, selection
 from mailkit.imap.commands import SELECTED
 from mailkit.imap.responses import mailbox, untagged
 from mailkit.imap.tree import path_of
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 async def select(state: Session, reader: Reader) -> str:
-    """mailbox."""
+    """mailbox [parameters]."""
     return await enter(state, reader, readonly=False)
 
 
@@ -30,12 +30,17 @@ async def examine(state: Session, reader: Reader) -> str:
 async def enter(state: Session, reader: Reader, readonly: bool) -> str:
     """Leave the old folder, whatever becomes of the new one, and describe the new one."""
     name = reader.mailbox()
+    enabling, resync = modseq.read_select(state, reader)
     reader.end()
     leave(state)
+    if enabling:
+        modseq.enable(state)
     path = await path_of(state, name)
     state.view = await state.conn.offload(opened, path, readonly)
     state.state = SELECTED
     describe(state, name)
+    if resync is not None:
+        await news.tell_flags(state, modseq.catch_up(state, state.view, resync))
     return "[READ-ONLY] Read only" if state.view.readonly else "[READ-WRITE] Selected"
 
 
@@ -84,6 +89,7 @@ def describe(state: Session, name: str) -> None:
             state.conn.write(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
     state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)
     state.conn.write(b"* OK [UIDNEXT %d] The next UID\r\n" % folder.uidnext)
+    modseq.tell_highest(state, view)
 
 
 def first_unseen(view: View) -> int:

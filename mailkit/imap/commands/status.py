@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap import modseq, tree
 from mailkit.imap.capability import append_limit
 from mailkit.imap.responses import mailbox, untagged
 from mailkit.imap.wire import Bad
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 
-ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT")
+ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ")
 
 
 async def status(state: Session, reader: Reader) -> None:
@@ -23,6 +23,8 @@ async def status(state: Session, reader: Reader) -> None:
     items = read_items(reader)
     reader.end()
     path = await tree.path_of(state, name)
+    if "HIGHESTMODSEQ" in items:
+        modseq.enable(state)
     state.conn.write(await line(state, name, path, items))
 
 
@@ -43,6 +45,7 @@ async def line(state: Session, name: str, path: str, items: list[str]) -> bytes:
     numbers = {
         "MESSAGES": found.messages, "RECENT": found.fresh, "UIDNEXT": found.uidnext, "UIDVALIDITY": found.uidvalidity,
         "UNSEEN": found.unseen, "DELETED": found.deleted, "SIZE": size, "APPENDLIMIT": append_limit(state),
+        "HIGHESTMODSEQ": found.highestmodseq,
     }  # fmt: skip
     values = [b"%b %d" % (item.encode("ascii"), numbers[item]) for item in items]
     return untagged(b"STATUS", mailbox(name, state.utf8), b"(" + b" ".join(values) + b")")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, news, selection
+from mailkit.imap import flags, intake, modseq, news, selection
 from mailkit.imap.wire import Bad, sets
 
 TYPE_CHECKING = False
@@ -16,19 +16,21 @@ ACTION_CHARS = b"+-.FLAGSflagsSILENTsilent"
 
 
 async def store(state: Session, reader: Reader) -> str | None:
-    """sequence-set SP action SP flags."""
+    """sequence-set [SP "(UNCHANGEDSINCE n)"] SP action SP flags."""
     return await run(state, reader, by_uid=False)
 
 
 async def uid_store(state: Session, reader: Reader) -> str | None:
-    """UID set SP action SP flags."""
+    """UID set [SP "(UNCHANGEDSINCE n)"] SP action SP flags."""
     return await run(state, reader, by_uid=True)
 
 
 async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
-    """Change flags and answer with the new ones, unless silent."""
+    """Change flags and answer with the new ones, unless silent; of a conditional STORE the modification sequence is
+    answered even then (RFC 7162 section 3.1.3)."""
     asked = sets.read(reader)
     reader.space()
+    unchanged_since = read_condition(state, reader)
     action, silent = read_action(reader)
     reader.space()
     names = flags.checked(reader.bare_flags())
@@ -40,15 +42,35 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     mask = flags.mask(state, view.folder, names, create=action >= 0)
     add, remove = (mask, 0) if action > 0 else (0, mask) if action < 0 else (mask, ~mask & flags.EVERY)
     missing = False
+    refused: list[int] = []
     for first, last in selection.blocks(ranges, BLOCK):
         chosen = list(view.uids[first - 1 : last])
-        stored = await state.conn.offload(view.folder.store, chosen, add, remove)
+        stored = await state.conn.offload(view.folder.store, chosen, add, remove, unchanged_since)
         missing |= bool(stored.missing)
-        view.mute(chosen)
-        if not silent:
-            await news.tell_flags(state, list(zip(range(first, last + 1), chosen, strict=True)))
+        refused += stored.refused
+        view.mute(stored.changed)
+        if not silent or modseq.known(state):
+            pairs = [(view.seq(uid) or 0, uid) for uid in stored.changed]
+            await news.tell_flags(state, pairs, flags=not silent)
         await intake.breathe(state)
+    if refused:
+        names_of = refused if by_uid else [view.seq(uid) or 0 for uid in refused]
+        return f"[MODIFIED {sets.form(names_of).decode('ascii')}] Some were changed by somebody else"
     return "[EXPUNGEISSUED] Some of the messages are gone" if missing else None
+
+
+def read_condition(state: Session, reader: Reader) -> int | None:
+    """`(UNCHANGEDSINCE n) `, or nothing."""
+    if not reader.took(b"("):
+        return None
+    if reader.word() != "UNCHANGEDSINCE":
+        raise Bad("STORE knows only UNCHANGEDSINCE")
+    reader.space()
+    since = reader.number()
+    reader.expect(b")")
+    reader.space()
+    modseq.enable(state)
+    return since
 
 
 def read_action(reader: Reader) -> tuple[int, bool]:

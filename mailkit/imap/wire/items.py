@@ -18,7 +18,7 @@ MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
-PLAIN = frozenset({"FLAGS", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE"})
+PLAIN = frozenset({"FLAGS", "MODSEQ", "UID", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE"})
 OLD = {"RFC822": ("", False), "RFC822.HEADER": ("HEADER", True), "RFC822.TEXT": ("TEXT", False)}
 """RFC 3501 names of sections: what, and whether \\Seen is left alone."""
 TEXTS = ("HEADER.FIELDS.NOT", "HEADER.FIELDS", "HEADER", "TEXT", "MIME")
@@ -60,6 +60,36 @@ def read(reader: Reader) -> list[Item]:
         reader.space()
         items.append(_item(reader))
     return items
+
+
+class Modifiers:
+    """What stands after the items of a FETCH (RFC 7162 section 3.1.4, 3.2.6)."""
+
+    __slots__ = ("changed_since", "vanished")
+
+    def __init__(self) -> None:
+        self.changed_since: int | None = None
+        self.vanished = False
+
+
+def read_modifiers(reader: Reader) -> Modifiers:
+    """` (CHANGEDSINCE n [VANISHED])`, or nothing."""
+    found = Modifiers()
+    if not reader.took(b" "):
+        return found
+    reader.expect(b"(")
+    while True:
+        word = reader.word()
+        if word == "CHANGEDSINCE":
+            reader.space()
+            found.changed_since = reader.number()
+        elif word == "VANISHED":
+            found.vanished = True
+        else:
+            raise Bad(f"FETCH knows no modifier {word}")
+        if reader.took(b")"):
+            return found
+        reader.space()
 
 
 def _item(reader: Reader) -> Item:

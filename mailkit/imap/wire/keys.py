@@ -11,6 +11,7 @@ A key is a tuple whose first element names it:
     ("OLDER", s) ("YOUNGER", s)       seconds before now (RFC 5032)
     ("HEADER", name, text)            name in capitals, text a str; SUBJECT, FROM, TO, CC, BCC are HEADER too
     ("BODY", text) ("TEXT", text)
+    ("MODSEQ", n)                     changed at n or later (RFC 7162 section 3.1.5)
 """
 
 from __future__ import annotations
@@ -160,7 +161,29 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
         return (word, reader.number())
     if word == "UID":
         return ("UID", sets.read(reader))
+    if word == "MODSEQ":
+        return ("MODSEQ", _modseq(reader))
     raise Bad(f"SEARCH knows no {word}")
+
+
+def _modseq(reader: Reader) -> int:
+    """[entry-name SP entry-type SP] number. Flags have no number of their own here: the message's counts."""
+    if reader.peek() == b'"':
+        if not reader.quoted().startswith(b"/flags/"):
+            raise Bad("Only /flags/ have modification sequences")
+        reader.space()
+        if reader.word() not in ("PRIV", "SHARED", "ALL"):
+            raise Bad("An entry is priv, shared or all")
+        reader.space()
+    return reader.number()
+
+
+def mentions(key: Key, name: str) -> bool:
+    """A key of this name is somewhere in it."""
+    if key[0] == name:
+        return True
+    parts = key[1] if key[0] == "AND" else key[1:] if key[0] in ("OR", "NOT") else ()
+    return any(isinstance(part, tuple) and mentions(part, name) for part in parts)  # type: ignore[attr-defined]
 
 
 def _text(reader: Reader, charset: str) -> str:

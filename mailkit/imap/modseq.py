@@ -1,0 +1,134 @@
+"""Modification sequences: CONDSTORE and QRESYNC (RFC 7162).
+
+A client that has seen HIGHESTMODSEQ n asks, when it comes back, only for what changed since. Once it showed that it
+knows of them (an enabling command, section 3.1), every FETCH response that tells flags tells MODSEQ too; once it
+enabled QRESYNC, removed messages are told as VANISHED with their UIDs instead of EXPUNGE with their numbers.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap import selection
+from mailkit.imap.responses import untagged
+from mailkit.imap.wire import Bad, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+    from mailkit.imap.wire.sets import Ranges
+    from mailkit.maildir.view import View
+
+MODSEQ = frozenset({"CONDSTORE", "QRESYNC"})
+"""QRESYNC enables CONDSTORE (RFC 7162 section 3.2.3)."""
+
+
+class Resync:
+    """The parameter QRESYNC of SELECT: what the client knows of the folder."""
+
+    __slots__ = ("known", "modseq", "uidvalidity")
+
+    def __init__(self, uidvalidity: int, modseq: int, known: Ranges | None) -> None:
+        self.uidvalidity = uidvalidity
+        self.modseq = modseq
+        self.known = known
+
+
+def known(state: Session) -> bool:
+    """The client knows of modification sequences."""
+    return "CONDSTORE" in state.enabled
+
+
+def resyncs(state: Session) -> bool:
+    """The client enabled QRESYNC."""
+    return "QRESYNC" in state.enabled
+
+
+def enable(state: Session) -> None:
+    """An enabling command was given; in a selected folder the client now needs a number to begin with."""
+    if not known(state):
+        state.enabled |= {"CONDSTORE"}
+        if state.view is not None:
+            tell_highest(state, state.view)
+
+
+def tell_highest(state: Session, view: View) -> None:
+    """The HIGHESTMODSEQ response code (RFC 7162 section 3.1.2.1)."""
+    state.conn.write(b"* OK [HIGHESTMODSEQ %d] Highest modification\r\n" % view.folder.highestmodseq)
+
+
+def read_select(state: Session, reader: Reader) -> tuple[bool, Resync | None]:
+    """` (CONDSTORE)`, ` (QRESYNC (uidvalidity modseq [known-uids] [seq-match-data]))`, or nothing:
+    (whether this enables CONDSTORE, what the client knows). Bad."""
+    if not reader.took(b" "):
+        return False, None
+    reader.expect(b"(")
+    resync = None
+    while True:
+        word = reader.word()
+        if word == "QRESYNC":
+            if not resyncs(state):
+                raise Bad("QRESYNC is not enabled")
+            reader.space()
+            resync = _read_resync(reader)
+        elif word != "CONDSTORE":
+            raise Bad(f"SELECT knows no {word}")
+        if reader.took(b")"):
+            return True, resync
+        reader.space()
+
+
+def _read_resync(reader: Reader) -> Resync:
+    reader.expect(b"(")
+    uidvalidity = reader.number()
+    reader.space()
+    resync = Resync(uidvalidity, reader.number(), None)
+    if reader.took(b" "):
+        if reader.peek() != b"(":
+            resync.known = sets.read(reader)
+        if resync.known is None or reader.took(b" "):
+            # Which numbers the client believes in: a help for servers that forget; ours does not need it.
+            reader.expect(b"(")
+            sets.read(reader)
+            reader.space()
+            sets.read(reader)
+            reader.expect(b")")
+    reader.expect(b")")
+    return resync
+
+
+def catch_up(state: Session, view: View, resync: Resync) -> list[tuple[int, int]]:
+    """Tell VANISHED (EARLIER), and return (number, UID) of messages that changed (RFC 7162 section 3.2.5).
+
+    Nothing when the UIDVALIDITY the client knows is of another folder.
+    """
+    folder = view.folder
+    if resync.uidvalidity != folder.uidvalidity:
+        return []
+    whole = [(1, folder.uidnext - 1)]
+    wanted = whole if resync.known is None else sets.resolve(resync.known, folder.uidnext - 1)
+    tell_earlier(state, view, resync.modseq, wanted)
+    changed = changed_since(view, selection.by_uids(state, wanted), resync.modseq)
+    return [(number, view.uids[number - 1]) for first, last in changed for number in range(first, last + 1)]
+
+
+def tell_earlier(state: Session, view: View, since: int, ranges: Ranges) -> None:
+    """VANISHED (EARLIER) for those of the UIDs `ranges` that were removed after `since`."""
+    last = view.folder.uidnext - 1
+    clipped = [range(low, min(high, last) + 1) for low, high in ranges if low <= last]
+    uids: Sequence[int] = clipped[0] if len(clipped) == 1 else [uid for each in clipped for uid in each]
+    # A message that went after the client was last told of removals is not EARLIER: its EXPUNGE or VANISHED will come.
+    gone = [uid for uid in view.folder.vanished(since, uids) if view.seq(uid) is None] if uids else []
+    if gone:
+        state.conn.write(untagged(b"VANISHED (EARLIER)", sets.form(gone)))
+
+
+def changed_since(view: View, ranges: Ranges, since: int) -> Ranges:
+    """Those of the message numbers `ranges` that changed after `since`."""
+    found: list[int] = []
+    for first, last in ranges:
+        table, numbers, rows = selection.rows(view, first, last)
+        modseqs = selection.column(table.modseqs, rows)
+        found += [number for number, modseq in zip(numbers, modseqs, strict=True) if modseq > since]
+    return list(sets.runs(found))
