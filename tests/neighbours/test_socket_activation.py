@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import contextlib
 import itertools
+import re
 import shutil
 import socket
 import subprocess
@@ -158,6 +159,15 @@ def test_a_socket_unit_for_every_socket(directory: Path) -> None:
         assert f"/mailkit-{program}" in _unit(directory / service)["Service"]["ExecStart"]
 
 
+@pytest.mark.parametrize("path", ["inetd/inetd.conf", "xinetd/mailkit", "ucspi/imaps/run"])
+def test_lines_for_other_super_servers_name_what_there_is(path: str) -> None:
+    text = (servers.ROOT / "contrib" / path).read_text()
+    served = re.findall(r"/usr/local/bin/mailkit-(\w+)(?:\s+mailkit-\w+|\s+server_args *=)? --service (\w+)", text)
+    assert served
+    assert set(served) <= {(program, name) for name, _, program in SOCKETS}
+    assert len(served) == text.count("/usr/local/bin/mailkit-")
+
+
 def _unit(path: Path) -> configparser.ConfigParser:
     unit = configparser.ConfigParser(interpolation=None, strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
@@ -170,7 +180,9 @@ def _put(home: Home, subject: str) -> None:
     maildir = Path(home.join("domains", "example.test", "alice", "Maildir"))
     for path in [*(maildir / "cur").iterdir(), *(maildir / "new").iterdir()]:
         path.unlink()
-    (maildir / "new" / f"1700000000.M{next(_names)}P1.{subject}").write_text(f"From: c@example.net\nSubject: {subject}\n\nhello\n")
+    (maildir / "new" / f"1700000000.M{next(_names)}P1.{subject}").write_text(
+        f"From: c@example.net\nSubject: {subject}\n\nhello\n"
+    )
 
 
 def _swaks(port: int, *words: str) -> None:
