@@ -23,6 +23,7 @@ from mailkit.maildir.view import View
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
@@ -191,12 +192,12 @@ class Folder:
         """The folder is another than the index knows (UIDVALIDITY changed): begin anew."""
         self.index.begin()
 
-    def _recover(self, table: Table) -> Detail:
+    def _recover(self, uids: array[int]) -> Detail:
         """Names and sizes from dovecot-uidlist, for a snapshot that was damaged; the next look finds the rest."""
         read = uidlist.read(self.directory)
         bases = {uid: base for base, uid in read[0].uids.items()} if read else {}
         detail = Detail()
-        for uid in table.uids:
+        for uid in uids:
             base = bases.get(uid, b"")
             detail.add(names.sizes(os.fsdecode(base))[1] or 0, base)
         self.state.cur_mtime = self.state.new_mtime = 0

@@ -3,11 +3,11 @@
     mailkit-log:  "mailkit-log 1\\n" 0 0  generation(8) edition(4) crc(4)  entries of `journal` ...
 
 Writers hold flock(2) on mailkit-log, first read what others appended, then append everything that belongs together in
-one write, a STATE last. Readers need no lock: an entry that does not verify is not there yet. A torn end is cut off by
-the next writer. A log is replaced only by another with a new generation, and by rename, so that a reader keeps what it
-has until it looks. Nothing here is fsynced: whatever a power failure leaves of it either verifies or is not used, and
-what it leaves out is found again in the directories. Files are read with pread, not mapped: when somebody cuts a
-mapped file the reading process is killed (SIGBUS), with everybody's sessions in it.
+one write, a STATE last. Readers need no lock: an entry that does not verify is not there yet. The next writer leaves
+a torn end behind in an old log. A log is replaced only by another with a new generation, and by rename, so that a
+reader keeps what it has until it looks. Nothing here is fsynced: whatever a power failure leaves of it either
+verifies or is not used, and what it leaves out is found again in the directories. Files are read with pread, not
+mapped: when somebody cuts a mapped file the reading process is killed (SIGBUS), with everybody's sessions in it.
 
 When the cache cannot be written (permissions, disk full) the folder goes on in memory and the log says so.
 """
@@ -27,11 +27,12 @@ from mailkit.maildir.table import Source
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from array import array
     from collections.abc import Callable, Iterator
     from types import TracebackType
 
     from mailkit.maildir.state import State
-    from mailkit.maildir.table import Detail, Table
+    from mailkit.maildir.table import Detail
 
 LOG, SNAPSHOT = "mailkit-log", "mailkit-index"
 _MAGIC = b"mailkit-log 1\n\0\0"
@@ -47,7 +48,7 @@ _ROWS_AT_ONCE = 500
 class Index:
     """One process's knowledge of one folder's cache: `contents`, as of octet `end` of the log.
 
-    recover: makes names and sizes anew for a table whose snapshot proved damaged.
+    recover: makes names and sizes of UIDs anew when their snapshot proved damaged.
     """
 
     __slots__ = (
@@ -55,7 +56,7 @@ class Index:
         "writable",
     )  # fmt: skip
 
-    def __init__(self, directory: str, recover: Callable[[Table], Detail]) -> None:
+    def __init__(self, directory: str, recover: Callable[[array[int]], Detail]) -> None:
         self.directory = directory
         self.contents = journal.Contents()
         self.writable = True
@@ -175,7 +176,7 @@ class Index:
             status = os.stat(f"{self.directory}/{LOG}")
         except FileNotFoundError:
             return  # deleted: it is begun anew by the next writer
-        if status.st_ino != self._inode:
+        if status.st_ino != self._inode or status.st_size < self.end:  # another log, or somebody cut it
             self._open()
         elif status.st_size > self.end:
             self._replay()
@@ -197,7 +198,6 @@ class Index:
         if self._depth == 0:
             while self.writable and not self._locked():
                 pass
-            self._cut_torn_end()
         self._depth += 1
         return self
 
@@ -216,7 +216,9 @@ class Index:
         self._lock()
         self.refresh()
         if self._held >= 0 and os.fstat(self._held).st_ino == self._inode:
-            return True
+            if os.fstat(self._held).st_size == self.end:
+                return True
+            self._leave_torn_end()
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
@@ -254,13 +256,14 @@ class Index:
         except FileNotFoundError:
             return False
 
-    def _cut_torn_end(self) -> None:
-        if self._held >= 0 and os.fstat(self._held).st_size > self.end:
-            log.event("index", verdict="torn", path=self.directory, offset=self.end)
-            files.truncate(self._held, self.end)
-            state = self.contents.state
-            state.cur_mtime = state.new_mtime = 0  # what was cut off is in the directories
-            state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
+    def _leave_torn_end(self) -> None:
+        """Begin a new log with all that verifies of the old. It is not cut in place: if the damage is older than the
+        end, others have already read behind it, and must notice that it is gone."""
+        log.event("index", verdict="torn", path=self.directory, offset=self.end)
+        state = self.contents.state
+        state.cur_mtime = state.new_mtime = 0  # what is lost is in the directories
+        state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
+        self._compact()
 
     def next_modseq(self) -> int:
         """A modseq for a change. It follows the clock in microseconds: it rises even when this cache was lost."""
@@ -405,5 +408,6 @@ def _whole(contents: journal.Contents) -> list[bytes]:
 def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
     """The contents were read anew: views go on from what they were told, once it is known what really is there."""
     now.touched, now.gone = before.touched, before.gone
+    now.state.highestmodseq = max(now.state.highestmodseq, before.state.highestmodseq)
     now.before = before.before or (before.table if len(before.table) else None)
     return now

@@ -323,9 +323,9 @@ def _placed(
 
 
 def _state(contents: Contents, one: Entry) -> None:
-    top = contents.state.top
-    contents.state = state.State.unpack(one.table)
-    contents.state.top = max(contents.state.top, top)
+    before, contents.state = contents.state, state.State.unpack(one.table)
+    contents.state.top = max(contents.state.top, before.top)
+    contents.state.highestmodseq = max(contents.state.highestmodseq, before.highestmodseq)
 
 
 _APPLY = {ADD: _add, MARK: _mark, GONE: _gone, ODDS: _odd, PART: _pieces, SIZE: _sizes, STATE: _state}

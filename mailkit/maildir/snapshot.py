@@ -98,10 +98,10 @@ class Snapshot:
         self.state = state.State.unpack(raw, _HEADER.size)
         self._fd = fd
 
-    def contents(self, recover: Callable[[Table], Detail]) -> Contents:
+    def contents(self, recover: Callable[[array[int]], Detail]) -> Contents:
         """What it holds; the detail is loaded later. ValueError: damaged.
 
-        recover: makes the detail anew should it turn out to be damaged when it is wanted.
+        recover: makes the detail of these UIDs anew should it turn out to be damaged when it is wanted.
         """
         octets = _CORE_ROW * self._rows + _GONE_ROW * self._gone + self._odd
         core = os.pread(self._fd, octets, HEADER_OCTETS)
@@ -138,7 +138,7 @@ class _Later:
     __slots__ = ("_at", "_crc", "_fd", "_names", "_recover", "_rows", "_table")
 
     def __init__(
-        self, fd: int, at: int, rows: int, names: int, crc: int, recover: Callable[[Table], Detail], table: Table
+        self, fd: int, at: int, rows: int, names: int, crc: int, recover: Callable[[array[int]], Detail], table: Table
     ) -> None:
         self._fd, self._at, self._rows, self._names, self._crc = fd, at, rows, names, crc
         self._recover, self._table = recover, table
@@ -149,7 +149,7 @@ class _Later:
         self.close()
         if len(data) != octets or crc32(data) != self._crc:
             log.event("index", verdict="damaged", part="detail", rows=self._rows)
-            return self._recover(self._table)
+            return self._recover(self._table.uids[: self._rows])
         detail = Detail()
         at = _fill(detail.sizes, data, 0, self._rows)
         at = _fill(detail.name_at, data, at, self._rows)

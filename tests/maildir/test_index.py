@@ -194,7 +194,7 @@ def test_damage_is_never_believed(box: str, small: None, name: str) -> None:
         assert again.highestmodseq >= max(again.table.modseqs)
 
 
-def test_a_torn_end_is_cut_and_the_modseq_goes_on(box: str) -> None:
+def test_a_torn_end_is_left_behind_and_the_modseq_goes_on(box: str) -> None:
     folder = opened(box)
     folder.store([1], add=marks.SEEN)
     last = folder.highestmodseq
