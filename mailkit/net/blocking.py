@@ -137,6 +137,10 @@ class BlockingConn:
             self._watcher = Watcher()
         return self._watcher.add(directories, self._wake)
 
+    async def finish(self) -> None:
+        """The same as `close`: nothing is left to wait for."""
+        self.close()
+
     def close(self) -> None:
         """End the connection; what is queued is tried once."""
         try:

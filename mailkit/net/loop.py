@@ -26,6 +26,7 @@ R = TypeVar("R")
 
 _SWEEP_S = 1.0
 _HANDSHAKE_S = 30.0
+_LINGER_S = 30.0
 _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
 
 
@@ -272,6 +273,15 @@ class LoopConn(asyncio.Protocol):
         """Cut the connection without another word."""
         if self._transport is not None:
             self._transport.abort()
+
+    async def finish(self) -> None:
+        """Close, and wait until the peer has what is queued or has had its time for it."""
+        self.close()
+        try:
+            while self._transport is not None:
+                await self._wait(_LINGER_S)
+        except Closing:
+            self.abort()
 
     def close(self) -> None:
         """End the connection after what is queued."""

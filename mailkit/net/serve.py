@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     class DriverConn(Conn, Protocol):
         """A connection with what only its driver does with it."""
 
-        def close(self) -> None: ...
+        async def finish(self) -> None: ...
 
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
@@ -174,7 +174,4 @@ async def attend(conn: DriverConn, service: Service) -> None:
     finally:
         tls = conn.tls.version if conn.tls is not None else None
         log.event("close", c=conn.id, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
-        try:
-            conn.close()
-        except Closing:
-            pass
+        await conn.finish()
