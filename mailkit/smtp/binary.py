@@ -16,30 +16,32 @@ if TYPE_CHECKING:
 
 # 57 octets make a line of 76 (RFC 2045 6.8).
 _LINE_OCTETS = 57
-_TRANSFER_ENCODING = b"Content-Transfer-Encoding"
+_LINES = 1000  # of a piece
 
 
 def texts(data: bytes) -> Iterator[bytes]:
     """The message with LF line ends and no binary part left, in pieces. `data` is as it came, with CRLF."""
     at = 0
-    for part in _binary_leaves(mime.scan(data)):
+    for part in _binary_parts(mime.scan(data)):
+        is_leaf = not part.inner()
         yield _lf(data[at : part.start])
         block, _ = header.split(data[part.start : part.body])
-        yield header.replaced(_lf(block), _TRANSFER_ENCODING + b": base64\n")
-        yield b"\n"
-        body = data[part.body : part.end]
-        for start in range(0, len(body), _LINE_OCTETS * 1000):
-            yield _lines(body[start : start + _LINE_OCTETS * 1000])
-        at = part.end
+        # RFC 2045 6.4: what holds parts has no encoding of its own but 7bit, 8bit or binary.
+        encoding = b"base64" if is_leaf else b"8bit"
+        yield header.replaced(_lf(block), b"Content-Transfer-Encoding: " + encoding + b"\n") + b"\n"
+        at = part.body
+        if is_leaf:
+            yield from _base64(data[part.body : part.end])
+            at = part.end
     yield _lf(data[at:])
 
 
-def _binary_leaves(part: mime.Part) -> list[mime.Part]:
-    """Parts with binary encoding that hold no parts themselves, in order."""
-    inner = part.inner()
-    if inner:
-        return [leaf for child in inner for leaf in _binary_leaves(child)]
-    return [part] if part.encoding == b"binary" else []
+def _binary_parts(part: mime.Part) -> Iterator[mime.Part]:
+    """Parts with binary encoding, in the order they begin."""
+    if part.encoding == b"binary":
+        yield part
+    for inner in part.inner():
+        yield from _binary_parts(inner)
 
 
 def _lf(octets: bytes) -> bytes:
@@ -47,5 +49,7 @@ def _lf(octets: bytes) -> bytes:
     return octets.replace(b"\r\n", b"\n").replace(b"\r", b"").replace(b"\0", b"")
 
 
-def _lines(octets: bytes) -> bytes:
-    return b"".join(b2a_base64(octets[at : at + _LINE_OCTETS]) for at in range(0, len(octets), _LINE_OCTETS))
+def _base64(octets: bytes) -> Iterator[bytes]:
+    for start in range(0, len(octets), _LINE_OCTETS * _LINES):
+        end = min(start + _LINE_OCTETS * _LINES, len(octets))
+        yield b"".join(b2a_base64(octets[at : min(at + _LINE_OCTETS, end)]) for at in range(start, end, _LINE_OCTETS))

@@ -119,7 +119,10 @@ class Session:
         self.facts.forget_message()
 
     def forget_client(self) -> None:
-        """Everything the client said, HELO included: after STARTTLS (RFC 3207 4.2) and XCLIENT."""
+        """Everything the client said, HELO and login included: after STARTTLS (RFC 3207 4.2) and XCLIENT."""
         self.reset()
+        self.user = None
+        self.facts.account = ""
+        self.owned.clear()
         self.helo = self.facts.helo = ""
         self.extended = self.facts.extended = False

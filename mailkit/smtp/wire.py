@@ -23,6 +23,9 @@ _END = b"\r\n.\r\n"
 # Text that may be the beginning of _END is held back until more has come. Longest first.
 _END_BEGINS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
+# A decoded piece exists a few times for a moment: what a session holds is a multiple of this.
+PIECE_OCTETS = 64 << 10
+
 BARE_CR = "bare CR"
 BARE_LF = "bare LF"
 NUL = "NUL"
@@ -90,10 +93,11 @@ class Receiver:
         return self._lines.take(octets)
 
     def text(self, decoder: DotText) -> bytes:
-        """What `decoder` makes of everything received; what follows the end of the message stays here."""
-        text, rest = decoder.decode(self._lines.take(len(self._lines)))
+        """What `decoder` makes of the next PIECE_OCTETS received; what follows the end of the message stays here."""
+        text, rest = decoder.decode(self._lines.take(PIECE_OCTETS))
         if rest:
-            self._lines.feed(rest)
+            behind = self._lines.take(len(self._lines))
+            self._lines.feed(rest + behind)
         return text
 
 

@@ -42,7 +42,7 @@ def received(data: bytes, cuts: list[int], repair: bool = False) -> tuple[bytes,
     receiver, decoder, text = Receiver(), DotText(repair), b""
     for piece in pieces(data, cuts):
         receiver.feed(piece)
-        if not decoder.ended:
+        while len(receiver) and not decoder.ended:
             text += receiver.text(decoder)
     return text, receiver.take(len(receiver)), decoder.flaw, decoder.ended
 
@@ -172,7 +172,12 @@ def test_nothing_is_held_but_the_beginning_of_an_end(raw: bytes, cuts: list[int]
     receiver, decoder = Receiver(), DotText(repair=True)
     for piece in pieces(raw, cuts):
         receiver.feed(piece)
-        if decoder.ended:
-            break
-        receiver.text(decoder)
+        while len(receiver) and not decoder.ended:
+            receiver.text(decoder)
         assert len(decoder._held) <= 4
+
+
+def test_big_input_is_decoded_in_pieces() -> None:
+    line = b"..0123456789\r\n"
+    text, rest, _, ended = received(line * 100_000 + b".\r\n" + b"NOOP\r\n" * 50_000, [])
+    assert (text, rest, ended) == ((line[1:-2] + b"\n") * 100_000, b"NOOP\r\n" * 50_000, True)

@@ -6,6 +6,7 @@ from mailkit.smtp import intake
 from mailkit.smtp.chunks import Chunks
 from mailkit.smtp.dialogue import receive
 from mailkit.smtp.reply import Refused, Reply
+from mailkit.smtp.wire import PIECE_OCTETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ async def _chunk(session: Session, transaction: Transaction, octets: int, last: 
     while left:
         if not len(session.receiver):
             await receive(session)
-        data = session.receiver.take(left)
+        data = session.receiver.take(min(left, PIECE_OCTETS))
         left -= len(data)
         chunks.write(data)
     if last:

@@ -42,7 +42,8 @@ async def run(session: Session, argument: bytes) -> Reply | None:
 async def _take_in(session: Session, message: intake.Intake) -> None:
     decoder = DotText(session.repair)
     while not decoder.ended:
-        await receive(session)
+        if not len(session.receiver):
+            await receive(session)
         text = session.receiver.text(decoder)
         if decoder.flaw:
             message.fail(Refused(554, "5.6.0", f"{decoder.flaw} in the message (RFC 5321 2.3.8)", by="line ends"))
