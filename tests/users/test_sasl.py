@@ -132,6 +132,7 @@ def test_user_without_keys_looks_like_no_user(hash: str) -> None:
         assert isinstance(step, sasl.Challenge) and b",s=MDAwMDAwMDAwMDAwMDAwMA==,i=4096" in step.data
         step = server.step(client.final(step.data))
         assert isinstance(step, sasl.Failure) and not step.is_syntax
+        assert step.reason == ("keys" if users else "user")  # for the log only
 
 
 def test_pretended_keys_are_the_same_each_time(home: Home) -> None:
@@ -338,11 +339,20 @@ def test_external_without_certificate() -> None:
 
 
 def test_what_is_offered() -> None:
-    assert sasl.offered(None, []) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
-    assert sasl.offered(FakeTls(), []) == [
+    simple = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
+    assert sasl.offered(None, []) == simple
+    assert sasl.offered(TLS, []) == [
         "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", "PLAIN", "LOGIN",
     ]  # fmt: skip
     assert sasl.offered(FakeTls(client_cert=b"x"), ["PLAIN", "EXTERNAL", "NONSENSE"]) == ["EXTERNAL", "PLAIN"]
+
+
+def test_binding_is_offered_where_clients_can_use_it() -> None:
+    """Without tls-exporter a client that takes -PLUS would fail; who wants it all the same names it."""
+    tls = FakeTls(bindings={"tls-server-end-point": b"certificate"})
+    assert sasl.offered(tls, []) == ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"]
+    assert sasl.offered(tls, ["SCRAM-SHA-256-PLUS", "PLAIN"]) == ["SCRAM-SHA-256-PLUS", "PLAIN"]
+    assert sasl.offered(None, ["SCRAM-SHA-256-PLUS", "PLAIN"]) == ["PLAIN"]
 
 
 # RFC 4013 3

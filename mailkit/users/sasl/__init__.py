@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """One mechanism: "module:class", and what it needs of the connection to be offered."""
+    """One mechanism: "module:class", and whether it binds to the TLS connection or wants a client certificate."""
 
-    __slots__ = ("needs_certificate", "needs_tls", "place")
+    __slots__ = ("is_external", "is_plus", "place")
 
-    def __init__(self, place: str, needs_tls: bool = False, needs_certificate: bool = False) -> None:
+    def __init__(self, place: str, is_plus: bool = False, is_external: bool = False) -> None:
         self.place = place
-        self.needs_tls = needs_tls
-        self.needs_certificate = needs_certificate
+        self.is_plus = is_plus
+        self.is_external = is_external
 
 
 # In the order they are advertised: the first that a client knows is usually the one it takes.
 MECHANISMS = {
-    "EXTERNAL": Row("external:External", needs_certificate=True),
-    "SCRAM-SHA-256-PLUS": Row("scram:Sha256Plus", needs_tls=True),
+    "EXTERNAL": Row("external:External", is_external=True),
+    "SCRAM-SHA-256-PLUS": Row("scram:Sha256Plus", is_plus=True),
     "SCRAM-SHA-256": Row("scram:Sha256"),
-    "SCRAM-SHA-1-PLUS": Row("scram:Sha1Plus", needs_tls=True),
+    "SCRAM-SHA-1-PLUS": Row("scram:Sha1Plus", is_plus=True),
     "SCRAM-SHA-1": Row("scram:Sha1"),
     "PLAIN": Row("plain:Plain"),
     "LOGIN": Row("login:Login"),
@@ -72,13 +72,19 @@ class Context:
 
 def offered(tls: Tls | None, wanted: list[str]) -> list[str]:
     """The mechanisms for a connection, best first; `wanted` (upper case) limits them unless it is empty."""
-    return [
-        name
-        for name, row in MECHANISMS.items()
-        if (not wanted or name in wanted)
-        and (tls is not None or not (row.needs_tls or row.needs_certificate))
-        and (not row.needs_certificate or (tls is not None and tls.client_cert is not None))
-    ]
+    named = wanted or list(MECHANISMS)
+    return [name for name, row in MECHANISMS.items() if name in named and _holds(row, tls, bool(wanted))]
+
+
+def _holds(row: Row, tls: Tls | None, is_named: bool) -> bool:
+    if row.is_external:
+        return tls is not None and tls.client_cert is not None
+    if row.is_plus:
+        # A client that sees -PLUS takes it and binds by tls-exporter (RFC 9266 4): where the TLS library does not give
+        # that, the client would fail, and most try nothing else. Who names -PLUS in control/mechanisms knows clients
+        # that bind by tls-server-end-point.
+        return tls is not None and (is_named or tls.binding("tls-exporter") is not None)
+    return True
 
 
 def start(name: str, context: Context) -> Mechanism:
@@ -134,7 +140,10 @@ class Success(Step):
 
 
 class Failure(Step):
-    """No. `reason` is for the log, `name` who it was said to be; is_syntax: the client broke the grammar."""
+    """No. `reason` is for the log ("password", "user" ...), `name` who it was said to be.
+
+    is_syntax: the client broke the grammar, which is no guess at a password.
+    """
 
     __slots__ = ("is_syntax", "name", "reason")
 

@@ -41,7 +41,7 @@ class External:
             name = addresses[0]
         user = self._context.lookup(name)
         if user is None:
-            return sasl.Failure("no such user", name)
+            return sasl.Failure("user", name)
         if "cert" in user.fields:
             fits = fingerprint(certificate) in _fingerprints(user.fields["cert"])
         else:

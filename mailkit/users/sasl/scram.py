@@ -40,7 +40,7 @@ class _Scram:
 
     digest = ""
     is_plus = False
-    __slots__ = ("_context", "_first", "_header", "_keys", "_name", "_nonce", "_server_first", "_user")
+    __slots__ = ("_context", "_first", "_header", "_keys", "_lack", "_name", "_nonce", "_server_first", "_user")
 
     def __init__(self, context: sasl.Context) -> None:
         self._context = context
@@ -49,6 +49,7 @@ class _Scram:
         self._nonce = ""
         self._first = self._server_first = ""
         self._user: User | None = None
+        self._lack = ""  # why the keys are pretended: no such "user", or one without "keys"
         self._keys: keys.Keys | None = None
 
     def step(self, response: bytes | None) -> sasl.Step:
@@ -78,6 +79,7 @@ class _Scram:
         self._user = self._context.lookup(self._name)
         self._keys = keys_of(self._user, self.digest) if self._user is not None else None
         if self._keys is None:
+            self._lack = "user" if self._user is None else "keys"
             self._user = None
             self._keys = self._context.pretended(self._name, self.digest)
         self._server_first = f"r={self._nonce},s={_base64(self._keys.salt)},i={self._keys.iterations}"
@@ -115,7 +117,7 @@ class _Scram:
         client_key = _xor(a2b_base64(proof), signature)
         right = hmac.compare_digest(hashlib.new(self.digest, client_key).digest(), stored.stored)
         if not right or self._user is None:
-            return sasl.Failure("no such user or no keys" if self._user is None else "wrong password", self._name)
+            return sasl.Failure(self._lack or "password", self._name)
         return sasl.Success(self._user, b"v=" + _base64(hmac.digest(stored.server, message, self.digest)).encode())
 
 
