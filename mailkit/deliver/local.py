@@ -42,12 +42,13 @@ async def handle(
     message: Message,
     recipient: Recipient | None = None,
     params: dict[str, str] | None = None,
+    folder: str = "",
 ) -> Outcome:
     """Deliver `message` as a "local" verdict says: into a mailbox, or on to the addresses that are meant.
 
-    recipient, params: as in the queue entry it comes from, if any. Trouble becomes an outcome, it is not raised.
+    recipient, params, folder: see Task. Trouble becomes an outcome, it is not raised.
     """
-    task = Task(home, verdict, sender, message, recipient, params)
+    task = Task(home, verdict, sender, message, recipient, params, folder)
     try:
         return await _deliver(task)
     except Trouble as trouble:
@@ -67,7 +68,7 @@ async def _deliver(task: Task) -> Outcome:
         id = await forward(task, task.sender, verdict.targets, expanded=True)
         action = "expanded" if len(verdict.targets) > 1 else "relayed"
         return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
-    found = _dotfile(task)
+    found = dotfile_of(task.home, verdict)
     if found is not None:
         from mailkit.deliver.instructions import follow  # programs and mbox files: most deliveries need neither
 
@@ -75,12 +76,11 @@ async def _deliver(task: Task) -> Outcome:
     return await into_maildir(task)
 
 
-def _dotfile(task: Task) -> Dotfile | None:
-    """The instructions for this address, if there are any."""
-    user, control = task.verdict.user, task.home.control
-    if user is None or not control.flag("dotfiles"):
-        return task.verdict.dotfile
-    return dotfile.find(user.directory, task.verdict.extension, control.text("separators"))
+def dotfile_of(home: Home, verdict: Verdict) -> Dotfile | None:
+    """The instructions for this address, if there are any. Temp when they cannot be used."""
+    if verdict.user is None or not home.control.flag("dotfiles"):
+        return verdict.dotfile
+    return dotfile.find(verdict.user.directory, verdict.extension, home.control.text("separators"))
 
 
 def refuse_loop(address: str, message: Message) -> None:
@@ -89,20 +89,18 @@ def refuse_loop(address: str, message: Message) -> None:
         raise Perm("this message has been delivered to this address before: mail loop", code="5.4.6")
 
 
-def folder_of(user: User, extension: str) -> str:
-    """The folder for mail to user+extension: the one of that name if the user has it and allows it, else INBOX.
+def folder_of(task: Task, user: User) -> str:
+    """The folder that was asked for, by whoever started us or by the extension, if the user has it; else INBOX.
 
-    A user allows it with `extfolder` in the passwd line. Names compare without regard to case.
+    For the extension a user allows it with `extfolder` in the passwd line. Names compare without regard to case.
     """
-    if not extension or "extfolder" not in user.fields:
+    wanted = task.folder or (task.verdict.extension if "extfolder" in user.fields else "")
+    if not wanted:
         return ""
     from mailkit.maildir.tree import Tree
 
-    wanted = extension.casefold()
-    for name in Tree(user.maildir).names():
-        if name.casefold() == wanted:
-            return name
-    return ""
+    wanted = wanted.casefold()
+    return next((name for name in Tree(user.maildir).names() if name.casefold() == wanted), "")
 
 
 async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
@@ -112,7 +110,7 @@ async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
         if user is None:
             raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
         path = user.maildir
-        folder = folder_of(user, task.verdict.extension)
+        folder = folder_of(task, user)
     try:
         with Delivery(path, folder) as delivery:
             first = True

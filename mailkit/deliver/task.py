@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 class Task:
-    """sender: "" for the null sender. recipient, params: as in the queue entry it comes from, if any."""
+    """sender: "" for the null sender. recipient, params: as in the queue entry it comes from, if any.
 
-    __slots__ = ("home", "message", "params", "recipient", "sender", "verdict")
+    folder: of the user's Maildir, if there is one of that name; "" leaves it to the extension.
+    """
+
+    __slots__ = ("folder", "home", "message", "params", "recipient", "sender", "verdict")
 
     def __init__(
         self,
@@ -27,7 +30,9 @@ class Task:
         message: Message,
         recipient: Recipient | None = None,
         params: dict[str, str] | None = None,
+        folder: str = "",
     ) -> None:
+        self.folder = folder
         self.home = home
         self.verdict = verdict
         self.sender = sender

@@ -47,11 +47,12 @@ def main(argv: list[str] | None = None) -> int:
         expanded = options.flag("expanded")
         verdict = route.judge(home, address, expanded)
         if options.flag("explain"):
-            return _explain(verdict)
+            return _explain(home, verdict)
         if verdict.kind != "local":
             print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
             return EX_NOUSER
         with Received(0) as received:
+            folder = options.one("folder")
             sender = options.one("sender", received.sender).removeprefix("<").removesuffix(">")
             recipient = Recipient(
                 verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
@@ -59,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
             if identity.foreign(verdict.user):
                 assert verdict.user is not None
                 identity.become(verdict.user)
-            return _told(blocking.run(local.handle(home, verdict, sender, received.message, recipient)))
+            return _told(blocking.run(local.handle(home, verdict, sender, received.message, recipient, folder=folder)))
     except Trouble as trouble:
         print(f"mailkit-local: {trouble}", file=sys.stderr)
         return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE
@@ -82,7 +83,7 @@ def full_address(home: Home, user: str) -> str:
     return f"{user}@{domains[0]}"
 
 
-def _explain(verdict: Verdict) -> int:
+def _explain(home: Home, verdict: Verdict) -> int:
     for step in verdict.steps:
         print(step)
     if verdict.kind == "remote":
@@ -93,7 +94,10 @@ def _explain(verdict: Verdict) -> int:
         return EX_NOUSER
     for target in verdict.targets:
         print(f"send on to {target}")
-    if verdict.user is not None:
+    instructions = local.dotfile_of(home, verdict)
+    if instructions is not None:
+        print(f"obey {instructions.path}")
+    elif verdict.user is not None:
         print(f"deliver to {verdict.user.maildir}")
     return OK
 
