@@ -13,7 +13,7 @@ import os
 from _thread import RLock
 
 from mailkit import clock, files
-from mailkit.maildir import journal, marks, names, pieces, sync, uidlist
+from mailkit.maildir import journal, marks, names, pieces, save, sync, uidlist
 from mailkit.maildir.index import LOG, Index
 from mailkit.maildir.keywords import FlagText, Keywords
 from mailkit.maildir.state import CUR, State
@@ -222,6 +222,8 @@ class Folder:
         """A session selects the folder; blocking. Errors of `sync`."""
         view = View(self, readonly)
         with self.mutex:
+            if self.writable and not self._views:
+                save.clean(self.directory)
             self._views.append(view)
             try:
                 self.sync()
