@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, TypeVar
 
-    from mailkit.net.tls import Certificates, Facts
+    from mailkit.net.certificates import Certificates
+    from mailkit.net.tls import Facts
     from mailkit.net.watch import Watch, Watcher
 
     R = TypeVar("R")
@@ -48,7 +49,7 @@ class BlockingConn:
         write_fd: int,
         *,
         service: str,
-        certificates: Callable[[], Certificates] | None = None,
+        certificates: Certificates | None = None,
         total_s: float = 0,
         poll_s: float = 30,
         owned: bool = False,
@@ -75,7 +76,7 @@ class BlockingConn:
     @property
     def can_starttls(self) -> bool:
         """Is there a certificate, and no TLS yet?"""
-        return self._tls is None and self._certificates is not None and self._certificates().default() is not None
+        return self._tls is None and self._certificates is not None and self._certificates.default() is not None
 
     async def more(self, wake: bool = False) -> bytes | None:
         if self._out:
@@ -111,7 +112,7 @@ class BlockingConn:
 
         await self.flush()
         assert self._certificates is not None
-        self._handshake(_Layer(self._certificates().server()))
+        self._handshake(_Layer(self._certificates.server()))
         assert self._tls is not None
         self.tls = Facts(self._tls.object)
 

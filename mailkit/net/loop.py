@@ -17,9 +17,10 @@ from typing import Any, TypeVar, cast
 from mailkit import clock, files, log
 from mailkit.exits import Temp
 from mailkit.net.blocking import host_and_port
+from mailkit.net.certificates import Certificates
 from mailkit.net.commit import Rounds
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
-from mailkit.net.tls import Certificates, Facts
+from mailkit.net.tls import Facts
 from mailkit.net.watch import Watch, Watcher
 
 R = TypeVar("R")

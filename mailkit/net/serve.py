@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from mailkit.control import Home
     from mailkit.net.conn import Conn
-    from mailkit.net.tls import Certificates
 
     class DriverConn(Conn, Protocol):
         """A connection with what only its driver does with it."""
@@ -122,37 +121,20 @@ def is_listening(fd: int) -> bool:
 
 def _one(home: Home, fd: int, service: Service) -> int:
     from mailkit.net.blocking import BlockingConn, handle_sigterm
-
-    kept: list[Certificates] = []
-
-    def certificates() -> Certificates:
-        if not kept:
-            from mailkit.net.tls import Certificates
-
-            kept.append(Certificates(home))
-        return kept[0]
+    from mailkit.net.blocking import run as run_blocking
+    from mailkit.net.certificates import Certificates
 
     conn = BlockingConn(
         fd,
         1 if fd == 0 else fd,
         service=service.name,
-        certificates=certificates if _has_certificates(home) else None,
+        certificates=Certificates(home),
         total_s=service.total_s,
         poll_s=home.control.seconds("pollseconds"),
     )
     handle_sigterm(conn)
-    from mailkit.net.blocking import run as run_blocking
-
     run_blocking(attend(conn, service))
     return OK
-
-
-def _has_certificates(home: Home) -> bool:
-    """Is there anything in tls/? Asked before the TLS library is imported, which costs more than all the rest."""
-    try:
-        return any(os.scandir(home.tls))
-    except OSError:
-        return False
 
 
 async def attend(conn: DriverConn, service: Service) -> None:

@@ -1,12 +1,7 @@
-"""Certificates and handshakes: one SSLContext per certificate name, chosen by SNI, renewed files picked up by mtime.
+"""Handshakes: one SSLContext per certificate, chosen by SNI, renewed files picked up by their times.
 
-    HOME/tls/NAME/cert.pem  key.pem          a certificate with its chain, and its key
-    HOME/tls/NAME/fullchain.pem privkey.pem  the same as certbot names them (NAME may be a link into its live/)
-    HOME/tls/clients.pem                     CAs whose client certificates are asked for (SASL EXTERNAL)
-
-The name `control/me` is the default certificate; where it is missing, the first name there is. The files are looked at
-on each handshake (one stat), so a renewed certificate needs no restart; one that cannot be loaded is named in the log
-and the old one goes on serving.
+The files are looked at on each handshake (one stat), so a renewed certificate needs no restart; one that cannot be
+loaded is named in the log and the old one goes on serving.
 """
 
 from __future__ import annotations
@@ -20,10 +15,7 @@ from mailkit.exits import Temp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.control import Home
-
-_PAIRS = (("cert.pem", "key.pem"), ("fullchain.pem", "privkey.pem"))
-_NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
+    from mailkit.net.certificates import Certificates
 
 
 class Context(ssl.SSLContext):
@@ -33,31 +25,16 @@ class Context(ssl.SSLContext):
     certificate: bytes = b""  # DER of the leaf, for tls-server-end-point
 
 
-class Certificates:
-    """The certificates of one home."""
+class Contexts:
+    """The contexts of one home's certificates."""
 
-    def __init__(self, home: Home) -> None:
-        self._home = home
+    def __init__(self, certificates: Certificates) -> None:
+        self._certificates = certificates
         self._kept: dict[str, tuple[tuple[int, ...], Context]] = {}
         self._front: Context | None = None
 
-    def default(self) -> str | None:
-        """The name of the certificate for clients that name none; None when there is no certificate at all."""
-        me = self._home.control.text("me")
-        if self._pair(me) is not None:
-            return me
-        try:
-            names = sorted(os.listdir(self._home.tls))
-        except OSError:
-            return None
-        return next((name for name in names if self._pair(name) is not None), None)
-
-    def server(self) -> ssl.SSLContext:
-        """A context to start any handshake with; the callback puts the right one in its place. Temp when there is
-        no certificate."""
-        name = self.default()
-        if name is None:
-            raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate in {self._home.tls}")
+    def front(self, name: str) -> ssl.SSLContext:
+        """The context of `name`, with the callback that changes it for another one."""
         context = self._context(name)
         if self._front is not context:
             context.sni_callback = self._choose
@@ -66,28 +43,21 @@ class Certificates:
 
     def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, asked: str | None, context: ssl.SSLContext) -> int | None:
         """The callback of RFC 6066 3: a name we have no certificate for gets the default one."""
-        name = (asked or "").lower().rstrip(".")
-        tls.sni = name  # type: ignore[union-attr]  # kept on the object for `facts`
-        if name and set(name) <= _NAME and name[0] != "." and self._pair(name) is not None:
+        tls.sni = (asked or "").lower()  # type: ignore[union-attr]  # kept on the object for `Facts`
+        name = self._certificates.asked(asked)
+        if name is not None:
             chosen = self._context(name)
             if chosen is not context:
                 tls.context = chosen
         return None
 
-    def _pair(self, name: str) -> tuple[str, str] | None:
-        for cert, key in _PAIRS:
-            paths = self._home.join("tls", name, cert), self._home.join("tls", name, key)
-            if os.path.exists(paths[0]) and os.path.exists(paths[1]):
-                return paths
-        return None
-
     def _context(self, name: str) -> Context:
-        pair = self._pair(name)
+        pair = self._certificates.pair(name)
         kept = self._kept.get(name)
         if pair is None:
             if kept is not None:
                 return kept[1]
-            raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate in {self._home.tls}/{name}")
+            raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate named {name}")
         mark = (*_mark(pair[0]), *_mark(pair[1]))
         if kept is not None and kept[0] == mark:
             return kept[1]
@@ -112,9 +82,8 @@ class Certificates:
         end = pem.index("-----END CERTIFICATE-----") + 26
         context.certificate = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE-----") : end])
         context.name = name
-        clients = self._home.join("tls", "clients.pem")
-        if os.path.exists(clients):
-            context.load_verify_locations(clients)
+        if os.path.exists(self._certificates.clients):
+            context.load_verify_locations(self._certificates.clients)
             context.verify_mode = ssl.CERT_OPTIONAL
         return context
 

@@ -15,10 +15,10 @@ from mailkit.control import Home
 from mailkit.exits import OK
 from mailkit.net import loop
 from mailkit.net.blocking import host_and_port
+from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.notify import notify
 from mailkit.net.serve import Service, attend
-from mailkit.net.tls import Certificates
 
 _BACKLOG = 1024
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
