@@ -131,7 +131,8 @@ def test_postfix_as_a_pipe_transport() -> None:
         assert lines[:2] == [b"Return-Path: <alice@example.net>", b"Delivered-To: bob@example.test"]
         assert b"\nSubject: hello\n" in message and message.rstrip().endswith(b"\n\nbody")
         assert b"Delivered-To: alice+tag@example.test" in arrived(home, "alice")[0]
-        assert waiting(directory, "deferred")() == waiting(directory, "active")() == []
+        assert receivers.until(lambda: [] if waiting(directory, "active")() else [b"done"], directory)
+        assert waiting(directory, "deferred")() == []
 
 
 def test_postfix_bounces_the_unknown_and_keeps_what_may_pass() -> None:
