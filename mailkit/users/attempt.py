@@ -71,7 +71,7 @@ class Attempt:
             except Temp as trouble:
                 raise self.unavailable(trouble)
             if not right or user is None:
-                raise await self.failed("password" if user is not None else "user")
+                raise await self.failed("password" if user is not None else "user", password)
             if remember_s:
                 verified.keep(user, password)
             if self.home.control.flag("authupgrade"):
@@ -138,9 +138,9 @@ class Attempt:
         self._say("ok")
         return user
 
-    async def failed(self, why: str) -> Refused:
+    async def failed(self, why: str, password: str = "") -> Refused:
         """Count a failure, wait, and give the refusal to raise."""
-        throttle.failed(self.home, self.conn.peer, _key(self.account))
+        throttle.failed(self.home, self.conn.peer, _key(self.account), password)
         await self.conn.pause(throttle.delay(self.home, self.conn.peer, _key(self.account)))
         return self.refused("failed", why)
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FIELDS = {"sha256": "scram-sha-256", "sha1": "scram-sha-1"}  # digest: key in the passwd line
 _SALT_OCTETS = 16
+_SECRET_OCTETS = 32
 
 
 class Keys:
@@ -69,21 +70,28 @@ def fresh(password: bytes, digest: str, iterations: int) -> Keys:
 def pretended(home: Home, name: str, digest: str, iterations: int) -> Keys:
     """Keys that fit no password, for a user who does not exist or has no keys: the same at each asking, from each
     process, so that the salt does not tell who exists (RFC 5802 9)."""
-    seed = hmac.digest(_secret(home), name.encode("utf-8", "surrogatepass"), "sha512")
+    seed = hmac.digest(secret(home), name.encode("utf-8", "surrogatepass"), "sha512")
     return Keys(iterations, seed[:_SALT_OCTETS], seed[16:48], seed[32:])
 
 
-def _secret(home: Home) -> bytes:
-    """32 octets in run/scram-secret, made at first use."""
-    path = os.path.join(home.run, "scram-secret")
-    for _ in range(2):
-        try:
-            with open(path, "rb") as file:
-                secret = file.read()
-            if len(secret) == 32:
-                return secret
-        except FileNotFoundError:
-            pass
-        files.mkdir(home.run)
-        files.replace(path, os.urandom(32), durable=False)
-    return secret
+_own_secret = os.urandom(_SECRET_OCTETS)
+
+
+def secret(home: Home) -> bytes:
+    """32 octets that all processes of a home share, in run/secret, made at first use.
+
+    Only equality between processes hangs on it: where the disk refuses, each process has its own.
+    """
+    path = os.path.join(home.run, "secret")
+    try:
+        for _ in range(2):
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    found = file.read()
+                if len(found) == _SECRET_OCTETS:
+                    return found
+            files.mkdir(home.run)
+            files.replace(path, os.urandom(_SECRET_OCTETS), durable=False)
+    except OSError:
+        pass
+    return _own_secret

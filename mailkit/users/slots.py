@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import clock, files
+from mailkit import clock, files, log
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -34,19 +34,24 @@ class Slot:
         most = self._home.control.number("verifications")
         if not most:
             return self
-        directory = os.path.join(self._home.run, "verify")
-        files.mkdir(directory)
-        until = clock.monotonic() + self._wait_s
-        while not any(self._taken(os.path.join(directory, str(i))) for i in range(most)):
-            if clock.monotonic() >= until:
-                raise Temp("too many people are logging in", code="4.3.2", detail=f"{directory}: {most} slots taken")
-            clock.sleep(0.002 + 0.004 * clock.random())
+        try:
+            self._wait(os.path.join(self._home.run, "verify"), most)
+        except OSError as error:
+            log.event("slots", error=f"{error.filename}: {error.strerror}")  # better without a limit than nobody
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def _wait(self, directory: str, most: int) -> None:
+        files.mkdir(directory)
+        until = clock.monotonic() + self._wait_s
+        while not any(self._taken(os.path.join(directory, str(i))) for i in range(most)):
+            if clock.monotonic() >= until:
+                raise Temp("too many people are logging in", code="4.3.2", detail=f"{directory}: {most} slots taken")
+            clock.sleep(0.002 + 0.004 * clock.random())
 
     def _taken(self, path: str) -> bool:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

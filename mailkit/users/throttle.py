@@ -4,9 +4,11 @@
     run/failed/alice@example.test
     run/known/3f0c...                     this account logged in from this address within 30 days
 
-A failure appends one octet: no lock, no parse, and a look is one stat(2). A file that nothing was added to for
-`authwindow` counts no more and is removed in passing. IPv6 counts by /64, which is what one customer has; loopback and
-pipes count by account only, because a front end's address is everybody's.
+A failure appends one octet: no lock, no parse, and a look is one stat(2). The octet is a keyed digest of account and
+password (0 where no password was seen), and the same one is not counted twice: a forgotten telephone that tries
+yesterday's password for ever must not lock its household out; of a guesser's guesses few are alike. A file that
+nothing was added to for `authwindow` counts no more and is removed in passing. IPv6 counts by /64, which is what one
+customer has; loopback and pipes count by account only, because a front end's address is everybody's.
 
 The n-th failure waits 2^(n-1) seconds, at most `authdelay`. From `authperaddress` failures of an address, or
 `authperaccount` of an account, every attempt is refused unheard until the window has passed. So that nobody can lock
@@ -47,15 +49,13 @@ def delay(home: Home, peer: str, account: str) -> float:
     return min(2.0 ** min(failures - 1, 30), longest) if failures else 0.0
 
 
-def failed(home: Home, peer: str, account: str) -> None:
-    """Count a failed login. A disk that refuses is told to the log: logins go on."""
+def failed(home: Home, peer: str, account: str, password: str = "") -> None:
+    """Count a failed login, unless it repeats an earlier one. A disk that refuses is told to the log: logins go on."""
     try:
         files.mkdir(os.path.join(home.run, "failed"))
+        mark = _mark(home, account, password) if password else b"\0"
         for name in filter(None, (_address(peer), _account(account))):
-            path = os.path.join(home.run, "failed", name)
-            if not _count(home, name):
-                files.unlink(path, missing_ok=True)  # an old file must not wake up with its old count
-            files.append(path, b".")
+            _append(home, name, mark)
         if clock.random() * _SWEEP < 1:
             sweep(home)
     except OSError as error:
@@ -91,6 +91,27 @@ def sweep(home: Home) -> None:
         for i, (time, name) in enumerate(entries):
             if i < extra or clock.now() - time >= keep_s:
                 files.unlink(name, missing_ok=True)
+
+
+def _append(home: Home, name: str, mark: bytes) -> None:
+    path = os.path.join(home.run, "failed", name)
+    if not _count(home, name):
+        files.unlink(path, missing_ok=True)  # an old file must not wake up with its old count
+    elif mark != b"\0":
+        with open(path, "rb") as file:
+            if mark in file.read():
+                return
+    files.append(path, mark)
+
+
+def _mark(home: Home, account: str, password: str) -> bytes:
+    """One octet, 1 to 255: too little to learn anything about a password that was nearly right."""
+    from hashlib import blake2b
+
+    from mailkit.users.keys import secret
+
+    text = f"{account}\n{password}".encode("utf-8", "surrogatepass")
+    return bytes([1 + blake2b(text, key=secret(home)).digest()[0] % 255])
 
 
 def _count(home: Home, name: str) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mailkit.control import Home
-from mailkit.users import edit, login, memory, schemes, verify
+from mailkit.users import edit, login, memory, schemes, throttle, verify
 from mailkit.users.login import Refused
 from mailkit.users.passwd import Passwd, User
 from tests.harness import fakeclock
@@ -185,7 +185,7 @@ def test_never_in_the_clear_but_from_this_machine(people: Home, peer: str, is_fl
 
 def test_blocked_attempt_is_not_heard(people: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(20):
-        refused(login.login(conn(), people, "nobody@example.test", "x"))
+        throttle.failed(people, "192.0.2.1", "nobody@example.test")
     monkeypatch.setattr(verify, "check", lambda user, password: pytest.fail("the password was looked at"))
     link = conn()
     error = refused(login.login(link, people, ALICE, "secret"))
@@ -197,10 +197,16 @@ def test_blocked_attempt_is_not_heard(people: Home, monkeypatch: pytest.MonkeyPa
 def test_scram_of_a_blocked_account_fails_even_when_right(people: Home) -> None:
     control(people, "authperaccount", "3")
     for i in range(3):
-        refused(login.login(conn(f"198.51.100.{i}"), people, ALICE, "x"))
+        throttle.failed(people, f"198.51.100.{i}", ALICE)
     client = Client("sha256", ALICE, "secret")
     attempt, _ = sasl(conn(), people, "SCRAM-SHA-256", b64encode(client.first()), client.final, b"")
     assert refused(attempt).kind == "blocked"
+
+
+def test_forgotten_telephone_locks_nobody_out(people: Home) -> None:
+    for _ in range(30):
+        assert refused(login.login(conn(), people, ALICE, "yesterday's")).kind == "failed"
+    assert run(login.login(conn(), people, ALICE, "secret")).address == ALICE
 
 
 def test_remembered_password_is_not_hashed_again(people: Home, monkeypatch: pytest.MonkeyPatch) -> None:

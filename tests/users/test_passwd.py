@@ -16,6 +16,7 @@ from mailkit.exits import Perm, Temp
 from mailkit.users import edit, keyed, passwd
 from mailkit.users.passwd import Passwd, User
 from tests.harness.crash import crashes
+from tests.harness.servers import environment
 from tests.users.conftest import passwd as write
 
 word = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), exclude_characters=":="), max_size=12)
@@ -344,7 +345,8 @@ for i in range(25):
 
 def test_two_processes_editing_lose_nothing(home: Home) -> None:
     write(home, "shared@example.test:x")
-    racers = [subprocess.Popen([sys.executable, "-c", _RACER, home.path, name]) for name in ("p", "q")]
+    command = [sys.executable, "-c", _RACER, home.path]
+    racers = [subprocess.Popen([*command, name], env=environment()) for name in ("p", "q")]
     assert [racer.wait(60) for racer in racers] == [0, 0]
     found = {user.address: user for user in Passwd(home).users()}
     kept = {f"{name}{i}@example.test" for name in "pq" for i in range(25) if i % 5 != 3}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -139,6 +141,13 @@ def test_pretended_keys_are_the_same_each_time(home: Home) -> None:
     one, two = keys.pretended(home, "a@x.test", "sha256", 4096), keys.pretended(home, "a@x.test", "sha256", 4096)
     assert one.text() == two.text()
     assert keys.pretended(home, "b@x.test", "sha256", 4096).salt != one.salt
+
+
+def test_pretended_keys_on_a_disk_that_refuses(home: Home) -> None:
+    os.rmdir(home.run)
+    Path(home.run).write_text("no directory")
+    one, two = keys.pretended(home, "a@x.test", "sha1", 4096), keys.pretended(home, "a@x.test", "sha1", 4096)
+    assert one.text() == two.text()
 
 
 TLS = FakeTls(bindings={"tls-server-end-point": b"certificate", "tls-exporter": b"exported"})

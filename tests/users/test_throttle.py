@@ -73,6 +73,23 @@ def test_nobody_is_locked_out_where_they_are_known(home: Home) -> None:
     assert throttle.blocked(home, "198.51.100.1", ALICE)  # ten times the limit is one
 
 
+def test_the_same_wrong_password_counts_once(home: Home) -> None:
+    """Yesterday's password in a forgotten telephone, for ever."""
+    for _ in range(100):
+        throttle.failed(home, PEER, ALICE, "yesterday's")
+    assert throttle.delay(home, PEER, ALICE) == 1
+    throttle.failed(home, PEER, "bob@example.test", "yesterday's")
+    throttle.failed(home, PEER, ALICE, "another")
+    assert [path.stat().st_size for path in sorted(Path(home.run, "failed").iterdir())] == [3, 2, 1]
+
+
+def test_most_guesses_are_counted(home: Home) -> None:
+    control(home, "authperaddress", "0")
+    for i in range(60):
+        throttle.failed(home, PEER, ALICE, f"guess {i}")
+    assert Path(home.run, "failed", ALICE).stat().st_size >= 40
+
+
 def test_limits_may_be_off(home: Home) -> None:
     control(home, "authperaddress", "0")
     control(home, "authperaccount", "0")
@@ -201,6 +218,13 @@ def test_slot_of_another_process_counts(home: Home) -> None:
     os.close(fd)
     with slots.Slot(home, wait_s=0):
         pass
+
+
+def test_slots_on_a_disk_that_refuses(home: Home, logged: list[str]) -> None:
+    os.rmdir(home.run)
+    Path(home.run).write_text("no directory")
+    with slots.Slot(home):
+        assert "slots" in logged[0]
 
 
 def test_slots_without_limit(home: Home) -> None:
