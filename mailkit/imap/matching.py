@@ -172,10 +172,10 @@ def dated(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     name, value = key
     assert isinstance(name, str) and isinstance(value, int)
     found = []
-    for row, piece in zip(rows, parts(matcher, rows, pieces.DAYS), strict=True):
+    for row, piece in zip(rows, parts(matcher, rows, pieces.DATES), strict=True):
         if piece is None:
             continue
-        received, _, sent = piece.partition(b" ")
+        received, sent, _ = piece.split()
         if name in ("OLDER", "YOUNGER"):
             age_s = matcher.now_s - int(received)
             matches = age_s >= value if name == "OLDER" else age_s <= value

@@ -5,12 +5,12 @@
     SIZE       ` RFC822.SIZE 4286`
     ENVELOPE   ` ENVELOPE ("Wed, 17 Jul 1996 ..." ...)`
     STRUCTURE  ` BODYSTRUCTURE (...)`
-    BODY       ` BODY (...)`
-    DAYS       `837571465 9694`: seconds received, day of the Date field ("-" where it says none)
+    DATES      `837571465 9694 837590665`: seconds received, day and seconds of the Date field ("-" for unknown)
     WORDS      for SEARCH: `\\0SUBJECT\\0text\\0FROM\\0text...\\0`, decoded, case folded, UTF-8
     FIELDS     the header fields of KEPT as they are written, CRLF
+    (7)        nothing yet
 
-The first five are FETCH responses already: what is fetched together lies together, and is one slice of a file. When the
+The first four are FETCH responses already: what is fetched together lies together, and is one slice of a file. When the
 meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
 """
 
@@ -18,11 +18,9 @@ from __future__ import annotations
 
 from mailkit.mail import date, header, mime, structure
 
-RECEIVED, SIZE, ENVELOPE, STRUCTURE, BODY, DAYS, WORDS, FIELDS = range(8)
+RECEIVED, SIZE, ENVELOPE, STRUCTURE, DATES, WORDS, FIELDS = range(7)
 
-KIND_OF = {
-    "INTERNALDATE": RECEIVED, "RFC822.SIZE": SIZE, "ENVELOPE": ENVELOPE, "BODYSTRUCTURE": STRUCTURE, "BODY": BODY,
-}  # fmt: skip
+KIND_OF = {"INTERNALDATE": RECEIVED, "RFC822.SIZE": SIZE, "ENVELOPE": ENVELOPE, "BODYSTRUCTURE": STRUCTURE}
 """FETCH items that are pieces."""
 
 KEPT = frozenset({
@@ -49,17 +47,20 @@ def build(data: bytes, received: int) -> list[bytes]:
         b" RFC822.SIZE %d" % root.size,
         b" ENVELOPE " + structure.envelope(root),
         b" BODYSTRUCTURE " + structure.bodystructure(root),
-        b" BODY " + structure.body(root),
-        days(received, root.fields.get(b"date")),
+        dates(received, root.fields.get(b"date")),
         words(root.fields),
         fields(block, ended=len(block) < len(data) or data.endswith((b"\n\n", b"\n\r\n"))),
+        b"",
     ]
 
 
-def days(received: int, sent: bytes | None) -> bytes:
-    """The DAYS piece."""
+def dates(received: int, sent: bytes | None) -> bytes:
+    """The DATES piece. The day is that of the sender's zone (RFC 9051 section 6.4.4, SENTON)."""
+    found = date.parse(sent) if sent is not None else None
+    if found is not None:
+        return b"%d %d %d" % (received, date.day(*found), found[0])
     day = date.sent_day(sent) if sent is not None else None
-    return b"%d %s" % (received, b"-" if day is None else b"%d" % day)
+    return b"%d - -" % received if day is None else b"%d %d -" % (received, day)
 
 
 def words(found: dict[bytes, bytes]) -> bytes:

@@ -1,4 +1,4 @@
-"""Message files as FETCH sends them: BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
+"""Message files as FETCH sends them: BODY, BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
 
 `Message` is one file, read when something of it is first wanted. `rendered` makes the octets of one item. A whole
 message larger than STREAM_OCTETS is never in memory: it is sent piece by piece, in two passes, for the literal's size
@@ -11,7 +11,7 @@ import os
 
 from mailkit import log
 from mailkit.imap.responses import No, literal
-from mailkit.mail import content, mime, section
+from mailkit.mail import content, mime, section, structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,6 +114,8 @@ def whole(item: Item) -> bool:
 
 def rendered(message: Message, item: Item) -> bytes:
     """` label value` of one item. No [UNKNOWN-CTE]: BINARY of an encoding nobody knows (RFC 3516 section 4.3)."""
+    if item.name == "BODY":
+        return b" BODY " + structure.body(message.root)
     if item.name == "BINARY.SIZE":
         octets = binary(message, item)
         return b" %s %d" % (item.label, len(octets or b""))

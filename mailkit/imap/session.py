@@ -53,8 +53,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree", "upload", "user",
-        "view", "why",
+        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree", "upload",
+        "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -70,6 +70,7 @@ class Session:
         self.tag = b""
         self.upload: Upload | None = None  # offered with the command that runs now
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
+        self.compressed = False
         self.errors = 0
         self.why = ""  # how it ended, for the log
 
@@ -98,7 +99,7 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         greet(state, user)
         while state.state != LOGOUT:
             await step(state)
-        await conn.flush()
+        await state.conn.flush()
     except Timeout:
         await bye(state, "Autologout: you were silent too long", "timeout")
     except Stopping:

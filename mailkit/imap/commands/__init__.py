@@ -72,6 +72,7 @@ TABLE = {
     "NAMESPACE": Row(LOGGED_IN, ALL, "namespace:namespace"),
     "STATUS": Row(LOGGED_IN, ALL, "status:status"),
     "APPEND": Row(LOGGED_IN, ALL, "append:append"),
+    "COMPRESS": Row(LOGGED_IN, ALL, "compress:compress"),
     "IDLE": Row(LOGGED_IN, ALL, "idle:idle"),
     "CHECK": Row(SELECTED, ALL, "noop:check"),
     "CLOSE": Row(SELECTED, NOTHING, "close:close"),

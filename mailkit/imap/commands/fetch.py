@@ -34,6 +34,9 @@ SLICE_OCTETS = 1 << 19
 """So much of message files is made before it is sent."""
 
 
+FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE"})
+
+
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
@@ -45,7 +48,7 @@ class Plan:
         self.flags = "FLAGS" in names
         self.modseq = "MODSEQ" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
-        self.files = distinct([item for item in wanted if item.name.endswith("]") or item.name == "BINARY.SIZE"])
+        self.files = distinct([item for item in wanted if item.name in FROM_FILES])
         self.seen = any(not item.peek for item in self.files)
 
     def kept_fields(self) -> list[Item] | None:

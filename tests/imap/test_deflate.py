@@ -1,0 +1,73 @@
+"""COMPRESS: whole answers come through, and no stream grows without end."""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mailkit.imap import deflate
+from mailkit.imap.deflate import Deflated
+from tests.harness.transcript import FakeConn, run
+from tests.imap import mailboxes
+from tests.imap.pair import Client
+
+
+def deflated(octets: bytes) -> bytes:
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(octets) + packer.flush(zlib.Z_SYNC_FLUSH)
+
+
+def test_session_goes_on_deflated(tmp_path: Path) -> None:
+    client = Client(mailboxes.make(tmp_path))
+    client.do("COMPRESS DEFLATE")
+    start = len(client.conn.output)
+    packer, unpacker = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+    said = b""
+    for command in (b"a FETCH 1:2 (UID)\r\n", b"b COMPRESS DEFLATE\r\n", b"c STARTTLS\r\n", b"d LOGOUT\r\n"):
+        client.conn.given.append(packer.compress(command) + packer.flush(zlib.Z_SYNC_FLUSH))
+        client._run()
+        said += unpacker.decompress(bytes(client.conn.output[start:]))
+        start = len(client.conn.output)
+        assert said.endswith(b"\r\n"), "all of an answer can be read when it is sent"
+    assert said.split(b"\r\n")[:-1] == [
+        b"* 1 FETCH (UID 1)",
+        b"* 2 FETCH (UID 2)",
+        b"a OK FETCH completed",
+        b"b NO [COMPRESSIONACTIVE] Everything is deflated already",
+        b"c BAD STARTTLS is not for the selected state",
+        b"* BYE Until next time",
+        b"d OK LOGOUT completed",
+    ]
+    assert client.over
+
+
+def test_rubbish_ends_the_session(tmp_path: Path) -> None:
+    client = Client(mailboxes.make(tmp_path))
+    client.do("COMPRESS DEFLATE")
+    client.conn.given.append(b"\xff\xfe not deflated")
+    client._run()
+    assert client.over
+
+
+@given(st.lists(st.binary(max_size=200), max_size=8), st.integers(1, 40))
+def test_every_octet_comes_out_once(blocks: list[bytes], cut: int) -> None:
+    packer = zlib.compressobj(wbits=-15)
+    sent = b"".join(packer.compress(block) + packer.flush(zlib.Z_SYNC_FLUSH) for block in blocks)
+    conn = Deflated(FakeConn([sent[at : at + cut] for at in range(0, len(sent), cut)]))
+    found = b""
+    while data := run(conn.more()):
+        found += data
+    assert found == b"".join(blocks)
+
+
+def test_a_small_stream_that_expands_comes_in_bounded_pieces() -> None:
+    size = 40 * deflate.PIECE_OCTETS
+    conn = Deflated(FakeConn([deflated(bytes(size))]))
+    pieces = []
+    while data := run(conn.more()):
+        pieces.append(len(data))
+    assert sum(pieces) == size
+    assert max(pieces) <= deflate.PIECE_OCTETS
