@@ -27,6 +27,7 @@ R = TypeVar("R")
 
 _SWEEP_S = 1.0
 _HANDSHAKE_S = 30.0
+_SHUTDOWN_S = 3.0  # for the peer's close_notify; what we had to say has been sent before
 _LINGER_S = 30.0
 _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
 
@@ -232,7 +233,11 @@ class LoopConn(asyncio.Protocol):
         try:
             context = self._pool.certificates.server()
             await self._pool.loop.connect_accepted_socket(
-                lambda: self, end, ssl=context, ssl_handshake_timeout=_HANDSHAKE_S
+                lambda: self,
+                end,
+                ssl=context,
+                ssl_handshake_timeout=_HANDSHAKE_S,
+                ssl_shutdown_timeout=_SHUTDOWN_S,
             )
         except (OSError, Temp) as error:
             log.event("tls", c=self.id, peer=peer or None, error=str(error) or type(error).__name__)
@@ -308,11 +313,15 @@ class LoopConn(asyncio.Protocol):
         if self._end:
             self.due = min(self.due, self._end)
         self._waiter = self._pool.loop.create_future()
+        # The sweep is too coarse for a wait this short (smtpd looks whether a client talks before the greeting).
+        timer = self._pool.loop.call_later(seconds, self.interrupt, Timeout()) if seconds < _SWEEP_S else None
         try:
             await self._waiter
         finally:
             self._waiter = None
             self.due = 0.0
+            if timer is not None:
+                timer.cancel()
 
     def _read_on(self) -> None:
         self._reading = True
@@ -335,6 +344,7 @@ class LoopConn(asyncio.Protocol):
                 server_side=server_hostname is None,
                 server_hostname=server_hostname,
                 ssl_handshake_timeout=_HANDSHAKE_S,
+                ssl_shutdown_timeout=_SHUTDOWN_S,
             )
         except (OSError, ssl.CertificateError) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)

@@ -24,7 +24,7 @@ _NAME_LONGEST = 255  # RFC 5321 4.5.3.1.2
 async def greet(session: Session) -> None:
     """The first reply, unless the client is not welcome (RFC 5321 4.3.1)."""
     facts, conn = session.facts, session.conn
-    if session.settings.earlywait_s and facts.stranger:
+    if session.settings.earlywait_s and facts.stranger and not facts.spoke_early:
         facts.spoke_early = await _spoke_early(session)
     refused = await session.settings.policy.judge("connect", facts)
     if refused is not None:
@@ -50,6 +50,7 @@ async def _spoke_early(session: Session) -> bool:
         conn.idle_s = session.settings.smtptimeout_s
     if not data:
         raise Gone
+    session.receiver.feed(data)
     return True
 
 

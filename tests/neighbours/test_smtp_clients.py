@@ -106,7 +106,14 @@ def test_swaks_speaks_lmtp(home: Home, server: servers.Server) -> None:
 
 
 def test_swaks_as_a_front_end(home: Home, server: servers.Server) -> None:
-    words = ["--port", server.ports["mx"], "--xclient", "ADDR=198.51.100.7 NAME=client.example", "--to", "bob@example.test"]
+    words = [
+        "--port",
+        server.ports["mx"],
+        "--xclient",
+        "ADDR=198.51.100.7 NAME=client.example",
+        "--to",
+        "bob@example.test",
+    ]
     run(programs.need("swaks"), "--server", "127.0.0.1", *words, "--from", "carol@example.net")
     envelope, message = only_message(home)
     assert envelope.params["peer"] == "198.51.100.7"
@@ -125,12 +132,13 @@ def test_curl(service: str, home: Home, server: servers.Server, tmp_path: Path) 
     assert message.endswith("\n\n.dots\n..\n.\nGrüße\n")
 
 
+@pytest.mark.parametrize("mechanism", ["plain", "login", "scram-sha-1", "scram-sha-256"])
 @pytest.mark.parametrize("service", ["submission", "submissions"])
-def test_msmtp(service: str, home: Home, server: servers.Server, tmp_path: Path) -> None:
+def test_msmtp(service: str, mechanism: str, home: Home, server: servers.Server, tmp_path: Path) -> None:
     config = tmp_path / "msmtprc"
     starttls = "on" if service == "submission" else "off"
     config.write_text(
-        f"account default\nhost 127.0.0.1\nport {server.ports[service]}\nfrom {USER}\nauth on\nuser {USER}\n"
+        f"account default\nhost 127.0.0.1\nport {server.ports[service]}\nfrom {USER}\nauth {mechanism}\nuser {USER}\n"
         f"password {PASSWORD}\ntls on\ntls_starttls {starttls}\ntls_certcheck off\n"
     )
     config.chmod(0o600)
@@ -260,7 +268,7 @@ def postfix(ports: dict[str, int]) -> Iterator[int]:
                 assert wait_for(lambda: answers(port)), (place / "log").read_text()
                 yield port
             finally:
-                print((place / 'log').read_text())
+                print((place / "log").read_text())
                 subprocess.run([*words, "stop"], capture_output=True, check=False)
                 process.wait(30)
     finally:
@@ -279,7 +287,13 @@ def test_postfix_relays_to_us_by_smtp_and_lmtp(home: Home, server: servers.Serve
     with postfix(server.ports) as port:
         with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
             for to in ("bob@example.test", "alice@example.test"):
-                client.sendmail("carol@example.net", [to], TEXT.replace("\n", "\r\n").encode(), ["RET=HDRS", "ENVID=QQ1"], ["NOTIFY=FAILURE"])
+                client.sendmail(
+                    "carol@example.net",
+                    [to],
+                    TEXT.replace("\n", "\r\n").encode(),
+                    ["RET=HDRS", "ENVID=QQ1"],
+                    ["NOTIFY=FAILURE"],
+                )
         assert wait_for(lambda: len(queued(home)) == 2)
     found = {envelope.recipients[0].address: (envelope, message) for envelope, message in queued(home)}
     assert {address: envelope.params["with"] for address, (envelope, _) in found.items()} == {
@@ -287,6 +301,10 @@ def test_postfix_relays_to_us_by_smtp_and_lmtp(home: Home, server: servers.Serve
         "alice@example.test": "LMTPS",
     }
     for envelope, message in found.values():
-        assert (envelope.sender, envelope.params["ret"], envelope.params["envid"]) == ("carol@example.net", "HDRS", "QQ1")
+        assert (envelope.sender, envelope.params["ret"], envelope.params["envid"]) == (
+            "carol@example.net",
+            "HDRS",
+            "QQ1",
+        )
         assert envelope.recipients[0].params["notify"] == "FAILURE"
         assert message.endswith("\n\n.dots\n..\n.\nGrüße\n".encode()), message

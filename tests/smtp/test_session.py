@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailkit import files
+from mailkit.deliver import route
 from mailkit.net.conn import Gone, Stopping, Timeout
 from mailkit.queue import name as queue_name
 from tests.harness import fakeclock
@@ -248,6 +249,11 @@ def test_who_speaks_before_the_greeting_is_refused(tmp_path: Path, lines: list[s
     home = world(tmp_path, {"policy": ["early"]})
     conn = talk(home, b"EHLO bot.example\r\n")
     assert replies(conn) == ["554 5.5.1 you spoke before the greeting"]
+    assert any("verb=connect" in line and "by=early" in line for line in lines)
+    home = world(tmp_path, {"policy": ["early note"]})
+    conn = talk(home, b"EHLO bot.example\r\n", ENVELOPE + b"DATA\r\n", TEXT)
+    assert b"\nX-Policy: early=reject (you spoke before the greeting)\n" in queued(home)[0][1]
+    home = world(tmp_path, {"policy": ["early"]})
     conn = talk(home, Timeout(), b"EHLO patient.example\r\n")
     assert codes(conn)[0] == "220"
     assert conn.idle_s == 300
@@ -298,3 +304,22 @@ def test_recipient_named_twice_gets_one_copy(tmp_path: Path) -> None:
     conn = talk(home, EHLO, ENVELOPE + b"RCPT TO:<bob@example.test>\r\nDATA\r\n", TEXT)
     assert codes(conn)[-1] == "250"
     assert len(queued(home)[0][0].recipients) == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "wanted"),
+    [
+        ("overquota", "5.2.2", "552 5.2.2 <bob@example.test>: full"),
+        ("overquota", "4.2.2", "452 4.2.2 <bob@example.test>: full"),
+        ("disabled", "5.2.1", "550 5.2.1 <bob@example.test>: full"),
+        ("unknown", "4.1.1", "450 4.1.1 <bob@example.test>: full"),
+    ],
+)
+def test_what_the_router_refuses(
+    kind: str, code: str, wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = world(tmp_path)
+    verdict = route.Verdict(kind, "bob@example.test", "example.test", [])
+    verdict.code, verdict.text = code, "full"
+    monkeypatch.setattr(route, "judge", lambda home, address: verdict)
+    assert replies(talk(home, EHLO, ENVELOPE))[-1] == wanted

@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 _OK = Reply(250, "2.1.5", "recipient ok")
 
-# Reply codes of the router's kinds; the enhanced code and the text are the router's.
-_CODES = {"unknown": 550, "disabled": 550, "overquota": 552}
 
 
 async def run(session: Session, argument: bytes) -> Reply:
@@ -62,5 +60,8 @@ async def _judge(session: Session, transaction: Transaction, address: str) -> No
     verdict = route.judge(session.home, address)
     facts.recipient, facts.remote = address, verdict.kind == "remote"
     await refusal.judge(session, "rcpt")
-    if verdict.kind in _CODES:
-        raise Refused(_CODES[verdict.kind], verdict.code, f"<{address}>: {verdict.text}", by=f"route-{verdict.kind}")
+    if not verdict.deliverable:
+        code = 450 if verdict.code.startswith("4") else 550
+        if verdict.kind == "overquota":
+            code += 2  # RFC 5321 4.2.3: 452 and 552 are about storage
+        raise Refused(code, verdict.code, f"<{address}>: {verdict.text}", by=f"route-{verdict.kind}")
