@@ -52,7 +52,7 @@ def _blocking(host: str, port: int, timeout_s: float, source: str) -> ClientConn
             end.bind((source, 0))
         end.settimeout(timeout_s)
         end.connect(host if host.startswith("/") else (host, port))
-        end.settimeout(None)
+        end.setblocking(False)  # a peer that reads slowly must run into flush's limit
         if not host.startswith("/"):
             end.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         fd = os.dup(end.fileno())
