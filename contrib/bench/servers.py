@@ -84,7 +84,7 @@ def ours(work: pathlib.Path) -> Iterator[Server]:
     run_ours("setup", "--home", str(home), "--domain", DOMAIN, "--ports", str(base), "--yes")
     passwd = "".join(f"{user}@{DOMAIN}:{{PLAIN}}{PASSWORD}::::::\n" for user in USERS)
     (home / "users" / "passwd").write_text(passwd)
-    for name, value in {"maxperip": "0", "maxconn": "5000", "clearauth": "yes"}.items():
+    for name, value in {"maxperip": "0", "maxconn": "5000", "maxmessages": "1000000", "clearauth": "yes"}.items():
         (home / "control" / name).write_text(value + "\n")
     mail = home / "domains"
     for user in USERS:
