@@ -162,4 +162,5 @@ def _message() -> tuple[int, int]:
 
 
 def _trace(line: str) -> None:
-    print(line.encode("ascii", "backslashreplace").decode() if not line.isprintable() else line, file=sys.stderr)
+    # What a server says must not reach the terminal as more than text.
+    print("".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in line), file=sys.stderr)

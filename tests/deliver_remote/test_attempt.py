@@ -411,9 +411,7 @@ def test_what_was_delivered_stays_delivered_when_the_rest_breaks(tmp_path: Path)
     assert all(one.text for one in found)
 
 
-def test_an_error_of_our_own_loses_no_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
-) -> None:
+def test_an_error_of_our_own_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
     first = Server(["LIMITS RCPTMAX=1"])
     world = World(tmp_path, {"192.0.2.1": first})
     bad = Recipient("b@example.org\r\nRSET")
@@ -430,9 +428,7 @@ def test_eight_bit_is_converted_for_a_server_without_it(tmp_path: Path) -> None:
     text = b"MIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\ngr\xc3\xbc\xc3\x9fe\n"
     plain, modern = Server([]), Server(["8BITMIME"])
     World(tmp_path, {"192.0.2.1": plain}).send(text=text)
-    assert plain.messages[0].endswith(
-        b"Content-Transfer-Encoding: quoted-printable\r\n\r\ngr=C3=BC=C3=9Fe\r\n"
-    )
+    assert plain.messages[0].endswith(b"Content-Transfer-Encoding: quoted-printable\r\n\r\ngr=C3=BC=C3=9Fe\r\n")
     World(tmp_path, {"192.0.2.1": modern}).send(text=text)
     assert modern.messages[0] == text.replace(b"\n", b"\r\n")
 
