@@ -15,7 +15,7 @@ import asyncio
 
 from mailkit import clock, log
 from mailkit.control import Home
-from mailkit.deliver import local, notice, outcome, route
+from mailkit.deliver import local, notice, outcome, route, schedule
 from mailkit.deliver.destinations import Destination, Destinations
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
@@ -38,7 +38,10 @@ AT_ONCE = 50  # local deliveries of one entry side by side: descriptors are not 
 
 
 class Attempt:
-    """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`."""
+    """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`.
+
+    skipped: addresses that were tried before the entry was parked and must wait; `run` adds to them.
+    """
 
     __slots__ = (
         "_destinations",
@@ -51,16 +54,20 @@ class Attempt:
         "deferred",
         "message",
         "parked",
+        "skipped",
     )
 
-    def __init__(self, home: Home, claim: Claim, destinations: Destinations, schedule: Schedule) -> None:
+    def __init__(
+        self, home: Home, claim: Claim, destinations: Destinations, skipped: frozenset[str] = frozenset()
+    ) -> None:
         self._home = home
         self._destinations = destinations
-        self._schedule = schedule.within(claim.envelope.params.get("by", ""), arrival(claim))
+        self._schedule: Schedule | None = None
         self._results: list[tuple[Recipient, Outcome]] = []  # of those that are not simply delivered
         self._tried = False  # somebody was really tried, or refused
         self.claim = claim
         self.message = Message(claim.fd, claim.offset, claim.name.size, claim.head)
+        self.skipped = skipped
         self.deferred = False
         self.parked = ""
         self._due = 0.0  # Unix time before which nothing need be tried
@@ -79,6 +86,8 @@ class Attempt:
         jobs = []
         elsewhere: list[tuple[str, Recipient]] = []
         for recipient in self.claim.envelope.pending:
+            if recipient.address in self.skipped:
+                continue
             try:
                 verdict = route.judge(self._home, recipient.address, "expanded" in recipient.params)
             except Trouble as trouble:
@@ -192,7 +201,8 @@ class Attempt:
             await self._defer(arrived, now)
 
     async def _tell(self, arrived: float, now: float) -> None:
-        last = self._schedule.overdue(arrived, now)
+        plan = self._plan()
+        last = plan.overdue(arrived, now)
         done = [pair for pair in self._results if pair[1].ok]
         failed = [pair for pair in self._results if pair[1].status == "perm" or (last and not pair[1].ok)]
         waiting = [pair for pair in self._results if pair[1].status == "temp" and not last]
@@ -202,21 +212,29 @@ class Attempt:
         if failed:
             await notice.tell(self._home, self.claim, self.message, notice.FAILED, failed)
             self.claim.mark([recipient for recipient, _ in failed], entry.FAILED)
-        if unwarned and self._schedule.notice_due(arrived, now):
+        if unwarned and plan.notice_due(arrived, now):
             await notice.tell(self._home, self.claim, self.message, notice.DELAYED, unwarned)
             self.claim.mark([recipient for recipient, _ in unwarned], entry.WARNED)
         if waiting:
+            self.skipped |= {recipient.address for recipient, _ in waiting}
             recipient, result = waiting[0]
             self.claim.note(f"{recipient.address}: {result.code} {result.text}")
 
     async def _defer(self, arrived: float, now: float) -> None:
         claim = self.claim
         attempts = claim.name.attempts + 1 if self._tried else claim.name.attempts
-        due = max(self._due, self._schedule.next(max(attempts, 1), arrived, now))
+        due = max(self._due, self._plan().next(max(attempts, 1), arrived, now))
         if self._results and len(claim.envelope.pending) < len(claim.envelope.recipients):
             await self._persist(claim.sync)
         log.event("defer", q=claim.name.id, attempts=attempts, due=int(due), left=len(claim.envelope.pending))
         self.deferred = bool(await self._persist(lambda: claim.defer(due, attempts)))
+
+    def _plan(self) -> Schedule:
+        """The schedule of this message; most messages need none."""
+        if self._schedule is None:
+            by = self.claim.envelope.params.get("by", "")
+            self._schedule = schedule.of(self._home.control).within(by, arrival(self.claim))
+        return self._schedule
 
     async def _persist(self, step: Callable[[], R]) -> R:
         """Do `step`, however long the disk refuses: until then we hold the entry, so that nothing repeats."""

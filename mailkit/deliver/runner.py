@@ -19,7 +19,6 @@ import sys
 
 from mailkit import clock, log
 from mailkit.control import Home
-from mailkit.deliver import schedule
 from mailkit.deliver.attempt import Attempt
 from mailkit.deliver.destinations import Destinations
 from mailkit.exits import Trouble
@@ -45,6 +44,7 @@ class Runner:
         self._most = control.number("concurrencylocal") + remote
         self._waiting: dict[str, tuple[str, Name, float]] = {}  # by entry id: directory, name, when to work on it
         self._heap: list[tuple[float, str]] = []  # when, entry id; pairs that are no longer true are skipped
+        self._skipped: dict[str, frozenset[str]] = {}  # parked entries' recipients who were tried already
         self._wake = asyncio.Event()
         self._collecting: asyncio.Task[None] | None = None
         self._arrivals: Arrivals | None = None
@@ -124,7 +124,7 @@ class Runner:
             self._clean_at = now + _CLEAN_EVERY_S
             claim.clean(self.home)
             self.destinations.forget()
-        if now < self._look_at and (not self.once or self.active):
+        if now < self._look_at and not (self.once and not self.active and not self._has_due()):
             return
         if not self.once:
             self._collect()
@@ -136,6 +136,9 @@ class Runner:
                     self.learn(directory, found)
         took = clock.monotonic() - now
         self._look_at = now + max(self.home.control.seconds("pollseconds"), 20 * took)
+
+    def _has_due(self) -> bool:
+        return bool(self._heap) and self._heap[0][0] <= clock.now()
 
     def _collect(self) -> None:
         """Take what people left in drop/ into the queue."""
@@ -172,7 +175,7 @@ class Runner:
             return
         if claimed is None:
             return
-        attempt = Attempt(self.home, claimed, self.destinations, schedule.of(self.home.control))
+        attempt = Attempt(self.home, claimed, self.destinations, self._skipped.pop(found.id, frozenset()))
         try:
             await attempt.run()
         except Exception as error:
@@ -183,6 +186,7 @@ class Runner:
                 self.learn("cur", claimed.name)
             elif attempt.parked:
                 self._wait(directory, found, NEVER)
+                self._skipped[found.id] = attempt.skipped
                 self.destinations.park(attempt.parked, found.id)
         finally:
             claimed.release()

@@ -455,3 +455,14 @@ def test_a_crash_loses_nothing_and_repeats_only_what_was_in_flight(tmp_path: Pat
             assert repeated <= 2, crash
         if crash.done:
             assert repeated == 0, crash
+
+
+def test_who_was_tried_is_not_tried_again_while_others_wait_for_a_place(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, concurrencyremote="1")
+    world.says = lambda domain, address: LATER if domain.startswith("later") else OK
+    queue(home, "x@later.example", *(f"a@{i}.example" for i in range(5)))
+    once(home)
+    domains = [domain for domain, _ in world.sent]
+    assert sorted(domains) == ["0.example", "1.example", "2.example", "3.example", "4.example", "later.example"]
+    ((_, found),) = waiting(home)
+    assert found.attempts == 1
