@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Row:
-    """One mechanism: "module:class", and whether it binds to the TLS connection or wants a client certificate."""
+    """One mechanism: "package.module:class"; whether it binds to the TLS connection, or wants a client certificate."""
 
     __slots__ = ("is_external", "is_plus", "place")
 
@@ -41,13 +41,13 @@ class Row:
 
 # In the order they are advertised: the first that a client knows is usually the one it takes.
 MECHANISMS = {
-    "EXTERNAL": Row("external:External", is_external=True),
-    "SCRAM-SHA-256-PLUS": Row("scram:Sha256Plus", is_plus=True),
-    "SCRAM-SHA-256": Row("scram:Sha256"),
-    "SCRAM-SHA-1-PLUS": Row("scram:Sha1Plus", is_plus=True),
-    "SCRAM-SHA-1": Row("scram:Sha1"),
-    "PLAIN": Row("plain:Plain"),
-    "LOGIN": Row("login:Login"),
+    "EXTERNAL": Row("mailkit.users.sasl.external:External", is_external=True),
+    "SCRAM-SHA-256-PLUS": Row("mailkit.users.sasl.scram:Sha256Plus", is_plus=True),
+    "SCRAM-SHA-256": Row("mailkit.users.sasl.scram:Sha256"),
+    "SCRAM-SHA-1-PLUS": Row("mailkit.users.sasl.scram:Sha1Plus", is_plus=True),
+    "SCRAM-SHA-1": Row("mailkit.users.sasl.scram:Sha1"),
+    "PLAIN": Row("mailkit.users.sasl.plain:Plain"),
+    "LOGIN": Row("mailkit.users.sasl.login:Login"),
 }
 
 
@@ -92,7 +92,7 @@ def start(name: str, context: Context) -> Mechanism:
     import importlib
 
     module, _, attribute = MECHANISMS[name].place.partition(":")
-    mechanism: Mechanism = getattr(importlib.import_module(f"mailkit.users.sasl.{module}"), attribute)(context)
+    mechanism: Mechanism = getattr(importlib.import_module(module), attribute)(context)
     return mechanism
 
 
