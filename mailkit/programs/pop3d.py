@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from mailkit.net.conn import Conn
 
 _ABOUT = "Serve POP3 on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
-_EXAMPLE = "systemd-socket-activate -l 110 --fdname=pop3 mailkit-pop3d --home /var/lib/mailkit"
+_EXAMPLE = "tcpserver 0 pop3 mailkit-pop3d --home /var/lib/mailkit"
 _BUSY = b"-ERR [SYS/TEMP] too many connections, try again later\r\n"
 
 SERVICES = ("pop3", "pop3s")
