@@ -36,6 +36,8 @@ DOUBLE = "double"  # the envelope's parameter of a report about a report
 
 _SUBJECTS = {FAILED: "Undelivered mail", DELAYED: "Delayed mail", DELIVERED: "Delivered mail"}
 _WIDTH = 76
+_SAID_MOST = 2000  # characters of one server's words
+_WORD_MOST = 200  # of one word in them: 800 octets at most
 
 
 class Facts:
@@ -168,7 +170,7 @@ def fields(facts: Facts) -> bytes:
                 outcome.code,
                 original=_original(recipient),
                 remote_mta=outcome.remote,
-                diagnostic=outcome.text if outcome.remote else "",
+                diagnostic=_mailable(outcome.text) if outcome.remote else "",
                 last_attempt=facts.now,
                 retry_until=facts.until,
                 log_id=facts.q,
@@ -211,7 +213,7 @@ def _recipient(facts: Facts, recipient: Recipient, outcome: Outcome) -> list[str
         sentence = _cause(outcome.code)
     lines += _filled(sentence, "      ")
     if facts.kind != DELIVERED and outcome.text:
-        lines += _filled(outcome.text, "      > ")
+        lines += _filled(_mailable(outcome.text), "      > ")
     return lines
 
 
@@ -282,6 +284,12 @@ def _original(recipient: Recipient) -> tuple[str, str] | None:
         return dsn.orcpt(text) if text else None
     except ValueError:
         return None
+
+
+def _mailable(text: str) -> str:
+    """What a server said, so that no line of the report is longer than mail may have (RFC 5321 4.5.3.1.6)."""
+    words = [word[at : at + _WORD_MOST] for word in text[:_SAID_MOST].split() for at in range(0, len(word), _WORD_MOST)]
+    return " ".join(words)
 
 
 def _filled(text: str, indent: str = "") -> list[str]:

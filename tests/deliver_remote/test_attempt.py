@@ -46,6 +46,20 @@ def test_the_words_of_the_server_are_the_text(tmp_path: Path) -> None:
     assert world.ips == ["192.0.2.1"]
 
 
+def test_words_that_are_no_text_are_not_passed_on(tmp_path: Path) -> None:
+    (found,) = World(tmp_path, {"192.0.2.1": Server(say={"RCPT": "550 5.1.1 \x1b[2J\0gone"})}).send()
+    assert found.text == "550 5.1.1 ?[2J?gone"
+
+
+def test_the_resolver_follows_its_control_values(tmp_path: Path) -> None:
+    world = World(tmp_path, {}, resolver=None)
+    world.control(dnsservers="127.0.0.1:1")
+    first = world.outside.resolver()
+    assert world.outside.resolver() is first
+    world.control(dnsservers="127.0.0.1:65000")
+    assert world.outside.resolver() is not first
+
+
 def test_a_reply_without_enhanced_code_gets_that_of_its_class(tmp_path: Path) -> None:
     for reply, code in (("550 no", "5.0.0"), ("450 no", "4.0.0")):
         world = World(tmp_path, {ip: Server(say={"RCPT": reply}) for ip in ("192.0.2.1", "192.0.2.2")})

@@ -229,6 +229,12 @@ def test_whatever_they_say_a_report_has_three_parts(subject: str, said: str, bod
     assert len(_groups(_parts(data)[1])) == 2
 
 
+def test_a_wordy_server_makes_no_line_that_mail_cannot_have() -> None:
+    outcome = Outcome("perm", "5.0.0", "550 " + "ä" * 5000 + " end", "mx.example.org")
+    data = bounce.report(_facts(FAILED, (Recipient("b@x.test"), outcome)), TEXT, True)
+    assert max(map(len, data.split(b"\n"))) <= 998
+
+
 # Sending
 
 

@@ -129,3 +129,12 @@ def test_converted_message_is_a_body_of_its_own(tmp_path: Path) -> None:
     assert b"".join(found.blocks(dotted=False)) == b"A\r\nB\r\n"
     assert found.size == 6
     found.close()
+
+
+def test_half_a_message_is_not_taken_for_a_whole_one(tmp_path: Path) -> None:
+    fd = _open(tmp_path, b"a\nb\n")
+    found = Body(fd)
+    (tmp_path / "message").write_bytes(b"a\n")
+    with pytest.raises(OSError, match="changed"):
+        list(found.blocks(dotted=True))
+    os.close(fd)

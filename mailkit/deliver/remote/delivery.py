@@ -192,5 +192,6 @@ def too_many(reply: Reply) -> bool:
 
 
 def said(reply: Reply) -> str:
-    """A reply in one line, as the server gave it."""
-    return " ".join(word for word in (str(reply.code), reply.status, reply.text) if word)
+    """A reply in one line, as the server gave it; what is no text becomes "?", since it ends up on terminals."""
+    line = " ".join(word for word in (str(reply.code), reply.status, reply.text) if word)
+    return "".join(char if char.isprintable() else "?" for char in line)

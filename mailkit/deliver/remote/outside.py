@@ -56,6 +56,7 @@ class Outside:
         self.trace = trace
         self._pool = pool
         self._resolver = resolver
+        self._asked: tuple[object, ...] = ()  # the control values that the resolver was made from
         self._dial = dial or self._connect
         self._threads: ThreadPoolExecutor | None = None
         self._dead: dict[tuple[str, int], float] = {}
@@ -100,11 +101,13 @@ class Outside:
         )
 
     def resolver(self) -> Resolver:
-        """The resolver; made when it is first needed."""
-        if self._resolver is None:
+        """The resolver; made when it is first needed, and anew when its control values have changed."""
+        control = self.home.control
+        values = (control.lines("dnsservers"), control.seconds("dnstimeout"), control.flag("dnstrust"))
+        if self._resolver is None or (self._asked and self._asked != values):
             from mailkit.dns import resolve
 
-            self._resolver = resolve.configured(self.home.control)
+            self._resolver, self._asked = resolve.configured(control), values
         return self._resolver
 
     async def offload(self, function: Callable[..., R], *args: Any) -> R:

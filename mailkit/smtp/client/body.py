@@ -8,6 +8,7 @@ commands of whoever wrote the message.
 
 from __future__ import annotations
 
+import errno
 import os
 
 TYPE_CHECKING = False
@@ -27,12 +28,13 @@ class Body:
     read.
     """
 
-    __slots__ = ("_fd", "_offset", "_owned", "eight_bit", "eight_bit_header", "size", "tls_optional")
+    __slots__ = ("_fd", "_octets", "_offset", "_owned", "eight_bit", "eight_bit_header", "size", "tls_optional")
 
     def __init__(self, fd: int, offset: int = 0, owned: bool = False) -> None:
         self._fd = fd
         self._offset = offset
         self._owned = owned
+        self._octets = 0
         self.size = 0
         self.eight_bit = False
         self.eight_bit_header = False
@@ -40,10 +42,17 @@ class Body:
         self._survey()
 
     def blocks(self, dotted: bool) -> Iterator[bytes]:
-        """The message in blocks of about BLOCK octets; the last one ends in CRLF. dotted: as DATA wants it."""
+        """The message in blocks of about BLOCK octets; the last one ends in CRLF. dotted: as DATA wants it.
+
+        OSError when it cannot be read, or is not what it was: half a message must not be sent as a whole one.
+        """
         wire = Wire(dotted)
+        octets = 0
         for data in self.raw():
+            octets += len(data)
             yield wire.put(data)
+        if octets != self._octets:
+            raise OSError(errno.EIO, "the message changed while it was read")
         yield wire.end()
 
     def close(self) -> None:
@@ -63,6 +72,7 @@ class Body:
         in_header = True
         last = b"\n"
         for data in self.raw():
+            self._octets += len(data)
             self.size += len(data) + data.count(b"\n")
             self.eight_bit = self.eight_bit or not data.isascii()
             last = data[-1:]

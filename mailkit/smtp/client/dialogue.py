@@ -176,8 +176,11 @@ class Dialogue:
         self.close()
 
     def close(self) -> None:
-        """Close without a word."""
-        self.conn.close()
+        """Close without another word."""
+        try:
+            self.conn.close()
+        except Closing:
+            pass  # what was queued did not reach it: nobody waits for that
 
     async def _more(self, until: float) -> bytes:
         self.conn.idle_s = self._left(until)
