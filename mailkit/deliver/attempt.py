@@ -247,7 +247,9 @@ class Attempt:
 
 
 def refusal(verdict: Verdict) -> Outcome:
-    """The outcome for an address that is not delivered to."""
+    """The outcome for an address that is not delivered to. A full mailbox was not full at RCPT: the message waits."""
+    if verdict.kind == "overquota":
+        return Outcome("temp", "4.2.2", verdict.text)
     return Outcome("temp" if verdict.code.startswith("4") else "perm", verdict.code, verdict.text)
 
 

@@ -13,7 +13,7 @@ import os
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.deliver import dotfile, identity, outcome, work
+from mailkit.deliver import dotfile, fullness, identity, outcome, quota, work
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.forward import forward
 from mailkit.deliver.message import Message
@@ -22,10 +22,12 @@ from mailkit.deliver.route import Verdict
 from mailkit.deliver.task import Task
 from mailkit.exits import Perm, Temp, Trouble
 from mailkit.mail import header
+from mailkit.maildir import names
 from mailkit.maildir.save import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.deliver.quota import Usage
     from mailkit.queue.entry import Recipient
     from mailkit.users.passwd import User
 
@@ -105,12 +107,42 @@ def folder_of(task: Task, user: User) -> str:
 
 async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
     """Save the message in the Maildir at `path`, or the user's own. Temp when the disk or the directories refuse it."""
-    user, folder = task.verdict.user, ""
-    if not path:
-        if user is None:
-            raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
-        path = user.maildir
-        folder = folder_of(task, user)
+    user = task.verdict.user
+    if path:
+        return await _saved(task, path, "", flags)
+    if user is None:
+        raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
+    folder = folder_of(task, user)
+    if not quota.limited(user):
+        return await _saved(task, user.maildir, folder, flags)
+    before = await work.done(_room_for, user, task.message.size)
+    result = await _saved(task, user.maildir, folder, flags)
+    await _counted(task, user, before, os.path.basename(result.path))
+    return result
+
+
+def _room_for(user: User, octets: int) -> Usage:
+    """What the user has, when there is room for so much more. Temp, not Perm: it was accepted, so it waits for room."""
+    if not quota.takes(user, octets):
+        raise Temp("the mailbox is full", code="4.2.2")
+    return quota.usage(user)
+
+
+async def _counted(task: Task, user: User, before: Usage, name: str) -> None:
+    """Write the new message down, and warn when it crossed a level."""
+    octets = names.sizes(name)[0] or task.message.size
+    try:
+        quota.add(user, octets, 1)
+    except OSError as error:
+        log.event("quota", to=user.address, error=error.strerror)  # it is counted anew some time
+    level = fullness.crossed(task.home, before, octets)
+    if level:
+        before.octets += octets
+        before.messages += 1
+        await fullness.warn(task.home, user.address, level, before)
+
+
+async def _saved(task: Task, path: str, folder: str, flags: str) -> Outcome:
     try:
         with Delivery(path, folder) as delivery:
             first = True

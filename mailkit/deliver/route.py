@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 
 from mailkit.control import Home
-from mailkit.deliver import dotfile
+from mailkit.deliver import dotfile, quota
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.users import names
 from mailkit.users.aliases import Aliases
@@ -164,11 +164,15 @@ def _caretaker(home: Home, verdict: Verdict) -> Verdict:
 
 def _to_user(verdict: Verdict, user: User) -> Verdict:
     verdict.user = user
-    if user.may_receive:
-        return verdict
-    verdict.steps.append(f"{user.address} is disabled")
-    verdict.kind = "disabled"
-    return _refused(verdict, "5.2.1", "this mailbox is disabled")
+    if not user.may_receive:
+        verdict.steps.append(f"{user.address} is disabled")
+        verdict.kind = "disabled"
+        return _refused(verdict, "5.2.1", "this mailbox is disabled")
+    if quota.limited(user) and not quota.takes(user, 1):
+        verdict.steps.append(f"{user.address} is full")
+        verdict.kind = "overquota"
+        return _refused(verdict, "5.2.2", "this mailbox is full")
+    return verdict
 
 
 def _remote(address: str, domain: str, steps: list[str]) -> Verdict:

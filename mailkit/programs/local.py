@@ -48,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
         verdict = route.judge(home, address, expanded)
         if options.flag("explain"):
             return _explain(home, verdict)
+        if verdict.kind == "overquota":
+            print(f"4.2.2 {verdict.text}", file=sys.stderr)
+            return EX_TEMPFAIL
         if verdict.kind != "local":
             print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
             return EX_NOUSER
