@@ -143,20 +143,23 @@ class Aliases:
     def every(self) -> Iterator[tuple[int, Alias]]:
         """Every line that can be understood, with its offset."""
         version = self._keyed.current()
-        for offset, line in version.every() if version is not None else ():
-            alias = self._parsed(offset, line)
+        if version is None:
+            return
+        for offset, line in version.every():
+            alias = self._parsed(version, offset, line)
             if alias is not None:
                 yield offset, alias
 
     def damaged(self) -> list[tuple[int, str]]:
         """Number of each line that does not count, and why."""
         version = self._keyed.current()
+        if version is None:
+            return []
         found = []
-        for offset, line in version.every() if version is not None else ():
+        for offset, line in version.every():
             try:
                 parse(line)
             except ValueError as error:
-                assert version is not None
                 found.append((version.number(offset), str(error)))
         return found
 
@@ -167,18 +170,20 @@ class Aliases:
         return self.pattern(name)
 
     def _line(self, key: bytes) -> list[str] | None:
-        for offset, line in self._keyed.lines(key):
-            alias = self._parsed(offset, line)
+        version = self._keyed.current()
+        if version is None:
+            return None
+        for offset, line in version.lines(key):
+            alias = self._parsed(version, offset, line)
             if alias is not None:
                 return alias.targets
         return None
 
-    def _parsed(self, offset: int, line: bytes) -> Alias | None:
+    def _parsed(self, version: keyed.Version, offset: int, line: bytes) -> Alias | None:
         try:
             return parse(line)
         except ValueError as error:
-            version = self._keyed.current()
-            if version is not None and offset not in version.said:
+            if offset not in version.said:
                 version.said.add(offset)
                 number = version.number(offset)
                 log.event("aliases", file=self._keyed.path, line=number, verdict="skipped", error=str(error))
@@ -196,7 +201,7 @@ class Aliases:
         for offset in version.holds(b"*"):
             line = version.line(offset)
             if b"*" in line.partition(b":")[0] and not line.startswith(b"#"):
-                alias = self._parsed(offset, line)
+                alias = self._parsed(version, offset, line)
                 if alias is not None:
                     found.append(alias)
         _kept[self._keyed.path] = (version, found)

@@ -6,9 +6,10 @@ r"""A text file of `key:rest` lines: found by key at once however long it is, ed
 users/passwd and users/aliases are such files. Keys are compared without regard to ASCII case; of two lines with one
 key the first counts.
 
-Looking up. A file of up to 64 KiB is read through with bytes.find each time. For a longer one there is an index: a
-sorted array of (crc32 of the key, offset), 8 octets a line, 0.8 MB for 100,000 lines. It is built by the first process
-that looks into a new file and kept in `run/FILE.index` for all the others, where it may be deleted at any time:
+Looking up. There is an index: a sorted array of (crc32 of the key, offset), 8 octets a line, 0.8 MB for 100,000 lines.
+A file of up to 64 KiB is read through with bytes.find at the first look-up of a process and indexed at the second. The
+index of a longer one is built by the first process that looks into a new file and kept in `run/FILE.index` for all the
+others, where it may be deleted at any time:
 
     5 words of 8 octets: magic, inode, mtime, size, crc32 of the rest; then the array, in native byte order
 
@@ -49,22 +50,20 @@ class Keyed:
     def __init__(self, path: str, run: str) -> None:
         self.path = path
         self._cache = os.path.join(run, os.path.basename(path) + ".index")
-        self._version: _Version | None = None
+        self._version: Version | None = None
 
-    def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
-        """Offset and text of each line with this key (lower case), in file order. Temp when the file cannot be read."""
-        version = self.current()
-        return version.lines(key) if version is not None else iter(())
+    def current(self) -> Version | None:
+        """The file as it is now; the same object as long as it has not changed. None when there is no file.
 
-    def current(self) -> _Version | None:
-        """The file as it is now; the same object as long as it has not changed. None when there is no file."""
+        Temp when it cannot be read.
+        """
         version = self._version
         try:
             stat = os.stat(self.path)
             mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
             if version is None or version.mark != mark:
                 # The old version's descriptor is still open here, so its inode number cannot have come back.
-                version = self._version = _Version(self.path, self._cache)
+                version = self._version = Version(self.path, self._cache)
         except FileNotFoundError:
             # No file yet is a system without users; no directory is a home that is not mounted.
             if not os.path.isdir(os.path.dirname(self.path)):
@@ -75,10 +74,10 @@ class Keyed:
         return version
 
 
-class _Version:
+class Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_cache", "_fd", "_index", "checked", "mark", "said")
+    __slots__ = ("_asked", "_cache", "_fd", "_index", "checked", "mark", "said")
 
     def __init__(self, path: str, cache: str) -> None:
         self._cache = cache
@@ -86,6 +85,7 @@ class _Version:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stat = os.fstat(self._fd)
         self.mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
+        self._asked = False
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
         self.said: set[int] = set()  # offsets of the damaged lines that were named in the log
@@ -100,12 +100,16 @@ class _Version:
         return self.mark[2]
 
     def lines(self, key: bytes) -> Iterator[tuple[int, bytes]]:
-        """As Keyed.lines."""
-        if self.size <= _SMALL:
-            return self._scanned(key)
-        if self._index is None:
+        """Offset and text of each line with this key (lower case), in file order."""
+        if self._index is not None:
+            return self._indexed(key, self._index)
+        if self.size > _SMALL:
             self._index = self._kept_index() or self._new_index()
-        return self._indexed(key, self._index)
+            return self._indexed(key, self._index)
+        if self._asked:
+            self._index = self._new_index()
+        self._asked = True
+        return self._scanned(key)
 
     def every(self) -> Iterator[tuple[int, bytes]]:
         """Offset and text of every line that is not blank or a comment."""
@@ -174,14 +178,20 @@ class _Version:
                 offset += len(line) + 1
         entries.sort()
         index = array("Q", entries)
-        if clock.now() - self.mark[1] / 1e9 > _SETTLED_S:
-            header = array("Q", [_MAGIC, *self.mark[:3], crc32(index)])
-            try:
-                files.mkdir(os.path.dirname(self._cache))
-                files.replace(self._cache, header.tobytes() + index.tobytes(), durable=False)
-            except OSError:
-                pass  # not ours to write: the next process builds its own, too
+        if self.size > _SMALL and clock.now() - self.mark[1] / 1e9 > _SETTLED_S:
+            self._keep(index)
         return index
+
+    def _keep(self, index: array[int]) -> None:
+        from array import array
+        from zlib import crc32
+
+        header = array("Q", [_MAGIC, *self.mark[:3], crc32(index)])
+        try:
+            files.mkdir(os.path.dirname(self._cache))
+            files.replace(self._cache, header.tobytes() + index.tobytes(), durable=False)
+        except OSError:
+            pass  # not ours to write: the next process builds its own, too
 
     def _kept_index(self) -> array[int] | None:
         """The index of this very file that another process has left, None when there is none."""

@@ -172,25 +172,29 @@ class Passwd:
         Temp when the file cannot be read.
         """
         key = names.key(address)
-        if key is None:
+        version = self._keyed.current() if key is not None else None
+        if key is None or version is None:
             return None
-        self._name_damage_of_small_file()
-        for offset, line in self._keyed.lines(key):
+        if not version.checked and version.size <= _SMALL:
+            self._name_damage(version)
+        for offset, line in version.lines(key):
             try:
                 return parse(line, self._domains)
             except ValueError as error:
-                self._say(offset, error)
+                self._say(version, offset, error)
         return None
 
     def users(self) -> Iterator[User]:
         """Every user, in file order; of two with one address the first."""
         seen = set()
         version = self._keyed.current()
-        for offset, line in version.every() if version is not None else ():
+        if version is None:
+            return
+        for offset, line in version.every():
             try:
                 user = parse(line, self._domains)
             except ValueError as error:
-                self._say(offset, error)
+                self._say(version, offset, error)
                 continue
             if user.address not in seen:
                 seen.add(user.address)
@@ -214,21 +218,17 @@ class Passwd:
             seen.setdefault(address, offset)
         return found
 
-    def _name_damage_of_small_file(self) -> None:
-        """Small files are checked whole, once; in a file of 100,000 lines only the lines that are asked for."""
-        version = self._keyed.current()
-        if version is None or version.checked or version.size > _SMALL:
-            return
+    def _name_damage(self, version: keyed.Version) -> None:
+        """Small files are checked whole, once; of a file of 100,000 lines only those that are asked for."""
         version.checked = True
         for offset, line in version.every():
             try:
                 parse(line)
             except ValueError as error:
-                self._say(offset, error)
+                self._say(version, offset, error)
 
-    def _say(self, offset: int, error: ValueError) -> None:
-        version = self._keyed.current()
-        if version is not None and offset not in version.said:
+    def _say(self, version: keyed.Version, offset: int, error: ValueError) -> None:
+        if offset not in version.said:
             version.said.add(offset)
             log.event("passwd", file=self._keyed.path, line=version.number(offset), verdict="skipped", error=str(error))
 
