@@ -146,7 +146,7 @@ class Maildrop:
         # Numbers of an older life of this folder mean nothing now; neither does a list that others wrote into.
         if first == b"V%d" % self._folder.uidvalidity and all(line.isdigit() for line in lines[:-1]):
             uids = [int(line) for line in lines[:-1]]
-        log.event("resume", what=_LIST, user=self.user.address, messages=len(uids))
+        log.event("maildrop", user=self.user.address, verdict="resumed", messages=len(uids))
         self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
 
     def _sizes(self) -> array[int]:

@@ -38,8 +38,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "stamp", "state",
-        "wire",
+        "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "removed", "stamp",
+        "state", "wire",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -55,6 +55,7 @@ class Session:
         self.queued = 0
         self.fetched = 0
         self.fetched_octets = 0
+        self.removed = 0
 
     def ok(self, text: str = "") -> None:
         """Queue a positive status line."""
@@ -100,13 +101,29 @@ async def session(conn: Conn, home: Home) -> None:
     try:
         _greet(state)
         why = await _commands(state)
-        await state.drain()
     except Closing as closing:
         why = await _closed(state, closing)
     finally:
-        if state.drop is not None:
-            state.drop.close()
-            log.event("pop3", c=conn.id, end=why, fetched=state.fetched, octets=state.fetched_octets)
+        _leave(state, why)
+    # Only now: who reads the answer to QUIT may log in again at once, and must not find the maildrop in use.
+    await state.drain()
+
+
+def _leave(state: Session, why: str) -> None:
+    drop = state.drop
+    if drop is None:
+        return
+    drop.close()
+    log.event(
+        "pop3",
+        c=state.conn.id,
+        user=drop.user.address,
+        messages=drop.count,
+        fetched=state.fetched,
+        octets=state.fetched_octets,
+        removed=state.removed,
+        end=why,
+    )
 
 
 def _greet(state: Session) -> None:
@@ -157,7 +174,7 @@ async def _obey(state: Session, keyword: bytes, argument: bytes) -> None:
         # Nothing is known about what was done: no further command on this connection.
         state.err("[SYS/TEMP] internal error")
         state.over = True
-        log.trace("error", error, c=state.conn.id, verb=keyword)
+        log.trace("broken", error, c=state.conn.id, verb=keyword)
     return None
 
 

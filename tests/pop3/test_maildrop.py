@@ -77,7 +77,7 @@ def test_list_of_another_life_removes_nothing(tmp_path: Path, lines: list[str]) 
     assert drop.count == 3
     drop.close()
     assert not path.exists()
-    assert any(line.startswith("resume ") for line in lines)
+    assert any(line.startswith("maildrop ") for line in lines)
 
 
 def test_damaged_list_is_no_reason_to_refuse(tmp_path: Path) -> None:

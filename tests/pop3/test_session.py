@@ -73,6 +73,21 @@ def test_second_session_is_refused_until_the_first_ends(home: Home) -> None:
     assert talk(home, LOGIN + b"QUIT\r\n")[1] == "+OK 3 messages (375 octets)"
 
 
+def test_maildrop_is_free_when_quit_is_answered(home: Home) -> None:
+    answers: list[list[str]] = []
+    conn = FakeConn([LOGIN + b"QUIT\r\n"], service="pop3", tls=FakeTls())
+    flush = conn.flush
+
+    async def watched() -> None:
+        if any(b"bye" in octets for octets in conn._queued):
+            answers.append(talk(home, LOGIN + b"QUIT\r\n"))
+        await flush()
+
+    conn.flush = watched  # type: ignore[method-assign]
+    transcript.run(session(conn, home))
+    assert [lines[1] for lines in answers] == ["+OK 3 messages (375 octets)"]
+
+
 def test_what_comes_meanwhile_is_for_the_next_session(home: Home) -> None:
     def deliver() -> bytes:
         Path(maildrops.inbox(home), "new", "1800000000.M1P1.host").write_bytes(b"A: b\n\nc\n")

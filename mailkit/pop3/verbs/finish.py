@@ -21,7 +21,7 @@ async def quit_(session: Session, argument: bytes) -> None:
     if drop is None:
         return session.ok("bye")
     try:
-        removed = await session.conn.offload(drop.remove)
+        session.removed = await session.conn.offload(drop.remove)
     except OSError as error:
         log.event("trouble", c=session.conn.id, verb="QUIT", error=f"{error.filename}: {error.strerror}")
         return session.err("[SYS/TEMP] some deleted messages were not removed")
@@ -30,4 +30,4 @@ async def quit_(session: Session, argument: bytes) -> None:
     except OSError as error:
         # RFC 1939 knows no flags: nothing the client should hear of.
         log.event("trouble", c=session.conn.id, verb="QUIT", error=f"{error.filename}: {error.strerror}")
-    return session.ok(f"bye, {removed} messages deleted" if removed else "bye")
+    return session.ok(f"bye, {session.removed} messages deleted" if session.removed else "bye")

@@ -6,7 +6,6 @@ opened: one that is in use by another session is refused, and the client may try
 
 from __future__ import annotations
 
-from mailkit import log
 from mailkit.exits import Temp
 from mailkit.net.conn import Gone
 from mailkit.pop3 import maildrop, wire
@@ -106,7 +105,6 @@ async def _enter(session: Session, found: User) -> None:
     except OSError as error:
         raise Temp("mailbox cannot be opened", detail=f"open {found.maildir}: {error.strerror}")
     session.enter(drop)
-    log.event("open", c=session.conn.id, user=found.address, messages=drop.count, octets=drop.octets)
     return session.ok(f"{drop.count} messages ({drop.octets} octets)")
 
 
