@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
+from mailkit.net.conn import Closing
 from mailkit.policy.message import Held
 from mailkit.queue.entry import Envelope
 from mailkit.queue.inject import Spool
@@ -36,7 +37,7 @@ class Intake:
     def __init__(self, session: Session, transaction: Transaction) -> None:
         self._session = session
         self._transaction = transaction
-        self._head: bytes | None = b""  # None once the header is complete
+        self._head: bytearray | None = bytearray()  # None once the header is complete
         self._spool: Spool | None = None
         self._held: Held | None = None
         self.failure: Refused | None = None
@@ -54,14 +55,17 @@ class Intake:
             if self._head is None:
                 self._store(text)
             else:
-                self._gather(text)
-        except (Refused, Trouble) as error:
+                self._gather(self._head, text)
+        except Exception as error:
             self.fail(error)
 
-    def fail(self, error: Refused | Trouble) -> None:
-        """Give the message up; the first reason counts."""
+    def fail(self, error: Exception) -> None:
+        """Give the message up; the first reason counts.
+
+        Whatever it is, it must not pass through here: the rest of the message would be taken for commands.
+        """
         if self.failure is None:
-            self.failure = error if isinstance(error, Refused) else _refusal(error)
+            self.failure = error if isinstance(error, Refused) else _refusal(error, self._session.conn.id)
         self.abort()
 
     def abort(self) -> None:
@@ -77,7 +81,9 @@ class Intake:
         """Make it durable; returns the queue id. Refused when it was not accepted; nothing is stored then."""
         try:
             return await self._finished()
-        except (Refused, Trouble) as error:
+        except Closing:
+            raise
+        except Exception as error:
             self.fail(error)
         finally:
             self.abort()
@@ -88,7 +94,7 @@ class Intake:
         if self.failure is not None:
             raise self.failure
         if self._head is not None:
-            self._complete(self._head, b"")
+            self._complete(bytes(self._head), b"")
         facts = self._session.facts
         facts.size = self.size
         if self._held is not None:
@@ -102,15 +108,15 @@ class Intake:
         self._spool = None
         return id
 
-    def _gather(self, text: bytes) -> None:
-        head = text if not self._head else self._head + text
-        end = 0 if head.startswith(b"\n") else head.find(b"\n\n") + 1
+    def _gather(self, head: bytearray, text: bytes) -> None:
+        """Add to the header until the empty line; each octet is looked at once however the text was cut."""
+        seen = max(len(head) - 1, 0)
+        head += text
+        end = 0 if head.startswith(b"\n") else head.find(b"\n\n", seen) + 1
         if end or head.startswith(b"\n"):
-            self._complete(head[:end], head[end:])
-            return
-        if len(head) > self._session.settings.maxheader:
+            self._complete(bytes(head[:end]), bytes(head[end:]))
+        elif len(head) > self._session.settings.maxheader:
             raise Refused(552, "5.3.4", "the header is too big", by="maxheader")
-        self._head = head
 
     def _complete(self, block: bytes, rest: bytes) -> None:
         """The header is here: judge it, put it right, and begin to store."""
@@ -163,10 +169,7 @@ async def deliver(session: Session, intake: Intake) -> Reply | None:
     except Refused as error:
         refused = error
     if refused is None:
-        _log(session, transaction, id, intake.size)
-        session.messages += 1
-        session.idle = session.errors = 0
-        await refusal.judge(session, "accepted")
+        await _accepted(session, transaction, id, intake.size)
     count = len(transaction.recipients) if session.settings.lmtp else 1
     session.reset()
     reply = Reply(250, "2.0.0", f"queued as {id}") if refused is None else refused.reply
@@ -175,6 +178,17 @@ async def deliver(session: Session, intake: Intake) -> Reply | None:
     if refused is not None:
         raise refused
     return reply
+
+
+async def _accepted(session: Session, transaction: Transaction, id: str, size: int) -> None:
+    """Count and log a message that is in the queue. Whatever fails here, the answer is 250."""
+    session.messages += 1
+    session.idle = session.errors = 0
+    try:
+        _log(session, transaction, id, size)
+        await session.settings.policy.judge("accepted", session.facts)
+    except Exception as error:
+        log.trace("failed", error, c=session.conn.id, q=id)
 
 
 def _envelope(session: Session, transaction: Transaction) -> Envelope:
@@ -203,12 +217,15 @@ def _marks(session: Session) -> bytes:
     return b"".join(line.encode("utf-8", "replace") + b"\n" for line in lines)
 
 
-def _refusal(trouble: Trouble) -> Refused:
-    if not isinstance(trouble, Temp):
-        return Refused(554, trouble.code, trouble.text, detail=trouble.detail)
+def _refusal(error: Exception, conn_id: str) -> Refused:
+    if not isinstance(error, Trouble):
+        log.trace("failed", error, c=conn_id, verb="message")
+        return Refused(451, "4.3.0", "an error of ours, please try again")
+    if not isinstance(error, Temp):
+        return Refused(554, error.code, error.text, detail=error.detail)
     # RFC 5321 4.2.3: 452 is "insufficient system storage".
-    code = 452 if trouble.code == "4.3.1" else 451
-    return Refused(code, trouble.code, trouble.text, detail=trouble.detail)
+    code = 452 if error.code == "4.3.1" else 451
+    return Refused(code, error.code, error.text, detail=error.detail)
 
 
 def _log(session: Session, transaction: Transaction, id: str, size: int) -> None:

@@ -102,12 +102,12 @@ async def _obey(session: Session, line: bytes) -> None:
     if word not in _USEFUL:
         session.idle += 1
         if session.idle > session.settings.maxcommands:
-            await answer(session, Reply(421, "4.7.0", "too many commands without a message, goodbye"), word.decode())
             session.ended = "refused"
+            await answer(session, Reply(421, "4.7.0", "too many commands without a message, goodbye"), _shown(line))
             return
     run = _runs.get(word) or _loaded(word)
     if run is None:
-        await answer(session, _UNKNOWN, line[:40].decode("ascii", "backslashreplace"))
+        await answer(session, _UNKNOWN, _shown(line))
         return
     verb = word.decode()
     try:
@@ -119,7 +119,7 @@ async def _obey(session: Session, line: bytes) -> None:
         code = 451 if isinstance(trouble, Temp) else 554
         await answer(session, Reply(code, trouble.code, trouble.text), verb, "", trouble.detail)
         return
-    except (Closing, GeneratorExit):
+    except Closing:
         raise
     except Exception as error:
         log.trace("failed", error, c=session.conn.id, verb=verb)
@@ -127,6 +127,11 @@ async def _obey(session: Session, line: bytes) -> None:
         reply = Reply(451, "4.3.0", "an error of ours, please try again")
     if reply is not None:
         await answer(session, reply, verb)
+
+
+def _shown(line: bytes) -> str:
+    """A command that is none, for the log."""
+    return line[:40].decode("ascii", "backslashreplace")
 
 
 def _loaded(word: bytes) -> Run | None:

@@ -12,7 +12,9 @@ import pytest
 from mailkit import files
 from mailkit.deliver import route
 from mailkit.net.conn import Gone, Stopping, Timeout
+from mailkit.queue import inject
 from mailkit.queue import name as queue_name
+from mailkit.smtp import intake
 from tests.harness import fakeclock
 from tests.harness.homes import set_control
 from tests.harness.transcript import FakeTls
@@ -323,3 +325,42 @@ def test_what_the_router_refuses(
     verdict.code, verdict.text = code, "full"
     monkeypatch.setattr(route, "judge", lambda home, address: verdict)
     assert replies(talk(home, EHLO, ENVELOPE))[-1] == wanted
+
+
+@pytest.mark.parametrize("moment", ["header", "end"])
+def test_text_of_a_message_is_never_taken_for_commands(
+    moment: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    def broken(*args: object) -> bytes:
+        raise RuntimeError("a bug")
+
+    home = world(tmp_path)
+    if moment == "header":
+        monkeypatch.setattr(intake, "hops", broken)
+    else:
+        monkeypatch.setattr(inject.Spool, "commit", broken)
+    text = b"Subject: x\r\n\r\nRSET\r\nMAIL FROM:<evil@example.net>\r\n.\r\n"
+    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", text[:20], text[20:], b"NOOP\r\n")
+    assert codes(conn)[-3:] == ["354", "451", "250"]
+    assert replies(conn)[-1] == "250 2.0.0 ok"
+    assert any("RuntimeError" in line for line in lines)
+    assert left_over(home) == []
+
+
+def test_nothing_is_refused_once_it_is_in_the_queue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = world(tmp_path, {"policy": ["rate must"], "rate": ["address hour 9"]})
+    Path(home.run, "rate").write_text("in the way")
+    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", TEXT)
+    assert len(queued(home)) == codes(conn).count("354") == 0
+    Path(home.run, "rate").unlink()
+    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", lambda: Path(home.run, "rate").write_text("x") and TEXT)
+    assert codes(conn)[-1] == "250" and len(queued(home)) == 1
+    monkeypatch.setattr(intake, "_log", lambda *args: 1 / 0)
+    conn = talk(world(tmp_path / "other"), EHLO, ENVELOPE + b"DATA\r\n", TEXT)
+    assert codes(conn)[-1] == "250"
+
+
+def test_unknown_octets_in_place_of_a_verb(tmp_path: Path, lines: list[str]) -> None:
+    home = world(tmp_path, {"maxcommands": ["2"]})
+    assert codes(talk(home, b"\xff\xfe x\r\n" * 3)) == ["220", "500", "500", "421"]
+    assert not [line for line in lines if line.startswith("failed")]
