@@ -176,7 +176,7 @@ class _Worker:
         except BlockingIOError:
             return  # another worker was first
         except OSError as error:  # EMFILE and its kin: let some sessions end
-            log.event("accept", service=service.name, error=error.strerror)
+            log.event("listen", service=service.name, error=error.strerror)
             self.pool.loop.remove_reader(sock)
             self.pool.loop.call_later(_AGAIN_S, lambda: self._accept_again(sock, service))
             return
