@@ -24,12 +24,13 @@ PAUSE_MOST_S = 3600.0
 class Destination:
     """One destination's window and pause."""
 
-    __slots__ = ("busy", "dead_until", "failures", "limit", "parked", "text", "used", "window")
+    __slots__ = ("busy", "coming", "dead_until", "failures", "limit", "parked", "text", "used", "window")
 
     def __init__(self, limit: int) -> None:
         self.limit = max(limit, 1)
         self.window = float(min(FIRST, self.limit))
         self.busy = 0
+        self.coming = 0  # entries that were told to come back and have not asked for their place yet
         self.failures = 0  # in a row
         self.dead_until = 0.0  # monotonic seconds
         self.text = ""  # what the last failure was
@@ -86,6 +87,7 @@ class Destinations:
     def take(self, name: str) -> bool:
         """A place at this destination; False when there is none."""
         destination = self[name]
+        destination.coming = max(0, destination.coming - 1)
         if self.busy >= self.total or not destination.places():
             return False
         destination.busy += 1
@@ -109,7 +111,10 @@ class Destinations:
         for name, destination in list(self._parking.items()):
             count = len(destination.parked)
             if not destination.dead():
-                count = min(count, destination.places(), self.total - self.busy - len(ids))
+                if not destination.busy:
+                    destination.coming = 0  # whoever was called and never came is not waited for
+                count = min(count, destination.places() - destination.coming, self.total - self.busy - len(ids))
+                destination.coming += max(0, count)
             if count <= 0:
                 continue
             for id in list(itertools.islice(destination.parked, count)):

@@ -73,6 +73,21 @@ def test_parked_entries_come_back_when_there_is_room_in_turn() -> None:
     assert every.ready() == ["b0"]
 
 
+def test_a_place_is_offered_to_one_entry_at_a_time() -> None:
+    every = Destinations(limit=1, total=9)
+    assert every.take("a")
+    for id in ("1", "2", "3"):
+        every.park("a", id)
+    every.give("a")
+    assert every.ready() == ["1"]
+    assert every.take("a")
+    assert every.ready() == []
+    every.give("a")
+    assert every.ready() == ["2"]
+    # It was cancelled meanwhile and never asks for its place.
+    assert every.ready() == ["3"]
+
+
 def test_a_full_house_lets_each_destination_in_by_turns() -> None:
     every = Destinations(limit=9, total=1)
     assert every.take("x")
