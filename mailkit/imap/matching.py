@@ -44,6 +44,12 @@ class Matcher:
 async def find(state: Session, view: View, key: Key) -> list[int]:
     """UIDs of the matching messages, ascending."""
     matcher = Matcher(state, view)
+    return list(selection.column(matcher.table.uids, await find_rows(matcher, key)))
+
+
+async def find_rows(matcher: Matcher, key: Key) -> list[int]:
+    """Rows of the matching messages, ascending."""
+    state = matcher.state
     rows: Sequence[int] = matcher.rows if isinstance(matcher.rows, range) else [row for row in matcher.rows if row >= 0]
     for each in sorted(conjuncts(key), key=cost):
         size = BLOCK[cost(each)]
@@ -56,7 +62,7 @@ async def find(state: Session, view: View, key: Key) -> list[int]:
                 found += await state.conn.offload(match, matcher, block, each)
                 await intake.breathe(state)
         rows = found
-    return list(selection.column(matcher.table.uids, rows))
+    return list(rows)
 
 
 def conjuncts(key: Key) -> list[Key]:

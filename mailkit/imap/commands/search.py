@@ -24,13 +24,12 @@ async def uid_search(state: Session, reader: Reader) -> str | None:
 
 
 async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
-    """Find and answer. A search that fails leaves `$` empty (RFC 5182 section 2.1)."""
+    """Find and answer."""
     try:
         wanted = keys.read(reader)
         reader.end()
     except keys.UnknownCharset:
-        state.saved = []
-        raise No("That charset is unknown", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
+        raise bad_charset(state)
     view = state.view
     assert view is not None
     uids = await matching.find(state, view, wanted.key)
@@ -43,6 +42,12 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     else:
         answer(state, wanted, numbers, by_uid, highest)
     return None
+
+
+def bad_charset(state: Session) -> No:
+    """The refusal; a search that fails leaves `$` empty (RFC 5182 section 2.1)."""
+    state.saved = []
+    return No("That charset is unknown", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
 
 
 def highest_modseq(state: Session, wanted: Search, uids: list[int]) -> list[bytes]:
@@ -73,8 +78,13 @@ def kept(returns: frozenset[str], uids: list[int]) -> list[int]:
     return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
 
 
-def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes]) -> None:
-    """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4)."""
+def answer(
+    state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes], in_order: bytes = b""
+) -> None:
+    """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4).
+
+    in_order: the value of ALL, where it is not to be a set.
+    """
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
         return
@@ -84,7 +94,7 @@ def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool, hig
     if numbers:
         parts += [b"MIN %d" % numbers[0]] if "MIN" in returns else []
         parts += [b"MAX %d" % numbers[-1]] if "MAX" in returns else []
-        parts += [b"ALL " + sets.form(numbers)] if "ALL" in returns else []
+        parts += [b"ALL " + (in_order or sets.form(numbers))] if "ALL" in returns else []
     if "COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
     parts += [each.strip(b"()") for each in highest]

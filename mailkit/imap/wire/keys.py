@@ -53,7 +53,7 @@ class UnknownCharset(Exception):
 
 def read(reader: Reader) -> Search:
     """The arguments of SEARCH: [RETURN (...)] [CHARSET x] 1*key. Bad, UnknownCharset."""
-    returns = _returns(reader)
+    returns = read_returns(reader)
     charset = _charset(reader)
     return Search(returns, charset, program(reader, charset))
 
@@ -67,7 +67,7 @@ def program(reader: Reader, charset: str) -> Key:
     return keys[0] if len(keys) == 1 else ("AND", keys)
 
 
-def _returns(reader: Reader) -> frozenset[str] | None:
+def read_returns(reader: Reader) -> frozenset[str] | None:
     """`RETURN (...)`; an empty list means ALL (RFC 4731 section 3.1)."""
     if reader.data[reader.at : reader.at + 8].upper() != b"RETURN (":
         return None

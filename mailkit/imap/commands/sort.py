@@ -1,0 +1,54 @@
+"""SORT and UID SORT (RFC 5256 section 3), DISPLAYFROM and DISPLAYTO (RFC 5957), RETURN (RFC 5267 section 3)."""
+
+from __future__ import annotations
+
+from mailkit.imap import matching, ordering, selection
+from mailkit.imap.commands import search as searches
+from mailkit.imap.responses import untagged
+from mailkit.imap.wire import keys, orders, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Search
+    from mailkit.imap.wire.reader import Reader
+
+
+async def sort(state: Session, reader: Reader) -> str | None:
+    """[RETURN options] criteria charset keys; answers with message numbers."""
+    return await run(state, reader, by_uid=False)
+
+
+async def uid_sort(state: Session, reader: Reader) -> str | None:
+    """The same; answers with UIDs."""
+    return await run(state, reader, by_uid=True)
+
+
+async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
+    """Find, sort and answer."""
+    try:
+        criteria, wanted = orders.read_sort(reader)
+    except keys.UnknownCharset:
+        raise searches.bad_charset(state)
+    reader.end()
+    view = state.view
+    assert view is not None
+    matcher = matching.Matcher(state, view)
+    found = await matching.find_rows(matcher, wanted.key)
+    rows = await ordering.ordered(state, matcher, found, criteria)
+    uids = list(selection.column(matcher.table.uids, rows))
+    if wanted.returns is not None and "SAVE" in wanted.returns:
+        state.saved = list(sets.runs(sorted(searches.kept(wanted.returns, uids))))
+    numbers = uids if by_uid else [view.seq(uid) or 0 for uid in uids]
+    highest = searches.highest_modseq(state, wanted, uids)
+    if wanted.returns is None:
+        state.conn.write(untagged(b"SORT", *(b"%d" % number for number in numbers), *highest))
+    else:
+        answer(state, wanted, numbers, by_uid, highest)
+    return None
+
+
+def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes]) -> None:
+    """ESEARCH with ALL in the order of the sort: no set could keep it, so it is numbers with commas."""
+    in_order = b",".join(b"%d" % number for number in numbers)
+    searches.answer(state, wanted, numbers, by_uid, highest, in_order)

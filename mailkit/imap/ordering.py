@@ -1,0 +1,120 @@
+"""Values to sort and thread by, out of the index (RFC 5256 section 3, RFC 5957 section 3)."""
+
+from __future__ import annotations
+
+from mailkit.imap import intake, pieces, subject
+from mailkit.imap.matching import size_read
+from mailkit.mail import addresslist, header
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Any
+
+    from mailkit.imap.matching import Matcher
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.orders import Criterion
+
+BLOCK = 500
+KIND = {
+    "ARRIVAL": pieces.DATES, "DATE": pieces.DATES, "SUBJECT": pieces.WORDS, "FROM": pieces.FIELDS,
+    "TO": pieces.FIELDS, "CC": pieces.FIELDS, "DISPLAYFROM": pieces.FIELDS, "DISPLAYTO": pieces.FIELDS,
+}  # fmt: skip
+"""Which piece has the value; SIZE is a column."""
+
+
+async def ordered(state: Session, matcher: Matcher, rows: list[int], criteria: list[Criterion]) -> list[int]:
+    """`rows`, which are in the order of numbers, sorted. Equal ones stay in that order."""
+    order = list(range(len(rows)))
+    for name, backwards in reversed(criteria):
+        values = await values_of(state, matcher, rows, name)
+        await state.conn.offload(sort, order, values, backwards)
+    return [rows[at] for at in order]
+
+
+def sort(order: list[int], values: list[Any], backwards: bool) -> None:
+    """Sort positions by their values; Python keeps equal ones in their order both ways."""
+    order.sort(key=values.__getitem__, reverse=backwards)
+
+
+async def values_of(state: Session, matcher: Matcher, rows: Sequence[int], name: str) -> list[Any]:
+    """The value of one criterion for each row."""
+    if name == "SIZE":
+        known = matcher.table.detail.sizes
+        return [known[row] or size_read(matcher, row) for row in rows]
+    function = VALUES[name]
+    return [function(piece) for piece in await pieces_of(state, matcher, rows, KIND[name])]
+
+
+async def pieces_of(state: Session, matcher: Matcher, rows: Sequence[int], kind: int) -> list[bytes]:
+    """One kind of piece of each row, empty for a message that cannot be read; others have their turn meanwhile."""
+    found: list[bytes] = []
+    for start in range(0, len(rows), BLOCK):
+        block = rows[start : start + BLOCK]
+        parts = matcher.view.folder.parts(matcher.table, block, (kind,), pieces.build)
+        found += [part or b"" for part in parts]
+        await intake.breathe(state)
+    return found
+
+
+def arrival(piece: bytes) -> int:
+    """Seconds of the DATES piece: when it was received."""
+    return int(piece.split()[0]) if piece else 0
+
+
+def sent(piece: bytes) -> int:
+    """Seconds of the DATES piece: when it was sent, else when it was received (RFC 5256 section 2.2)."""
+    if not piece:
+        return 0
+    received, _, seconds = piece.split()
+    return int(received if seconds == b"-" else seconds)
+
+
+def base_subject(piece: bytes) -> str:
+    """Base subject out of the WORDS piece."""
+    return subject.base(subject_text(piece))[0]
+
+
+def subject_text(piece: bytes) -> str:
+    """The subject, decoded and folded, out of the WORDS piece, where it stands first."""
+    if not piece.startswith(b"\0SUBJECT\0"):
+        return ""
+    return piece[9 : piece.index(b"\0", 9)].decode("utf-8", "replace")
+
+
+def address(name: bytes) -> Callable[[bytes], str]:
+    """The local part of the first address of a field, out of the FIELDS piece."""
+
+    def value(piece: bytes) -> str:
+        entry = first(piece, name)
+        return entry[2].decode("latin-1").casefold() if entry is not None else ""
+
+    return value
+
+
+def display(name: bytes) -> Callable[[bytes], str]:
+    """The display name of the first address of a field, or the address (RFC 5957 section 3)."""
+
+    def value(piece: bytes) -> str:
+        entry = first(piece, name)
+        if entry is None:
+            return ""
+        shown = header.text(entry[0]) if entry[0] else (entry[2] + b"@" + (entry[3] or b"")).decode("latin-1")
+        return shown.casefold()
+
+    return value
+
+
+def first(piece: bytes, name: bytes) -> tuple[bytes | None, bytes | None, bytes, bytes | None] | None:
+    """The first address of a field: (name, route, local, domain)."""
+    found = header.value(piece, name)
+    for entry in addresslist.entries(found) if found else ():
+        if entry[2] is not None:
+            return entry[0], entry[1], entry[2], entry[3]
+    return None
+
+
+VALUES: dict[str, Callable[[bytes], Any]] = {
+    "ARRIVAL": arrival, "DATE": sent, "SUBJECT": base_subject, "FROM": address(b"From"), "TO": address(b"To"),
+    "CC": address(b"Cc"), "DISPLAYFROM": display(b"From"), "DISPLAYTO": display(b"To"),
+}  # fmt: skip
