@@ -57,7 +57,7 @@ def command(home: Home, dry_run: bool, as_json: bool, action: str, words: tuple[
 
 
 def _list(home: Home, patterns: tuple[str, ...], as_json: bool) -> None:
-    for _, alias in Aliases(home).every():
+    for alias in Aliases(home).every():
         if not patterns or any(fnmatchcase(alias.key, pattern.lower()) for pattern in patterns):
             fact = {"alias": alias.key, "targets": alias.targets}
             click.echo(json.dumps(fact, ensure_ascii=False) if as_json else alias.line().decode("utf-8", "replace"))

@@ -82,7 +82,7 @@ def _check_place(home: Home, user: User) -> None:
 
 
 def _name_aliases(home: Home, user: User) -> None:
-    for _, alias in Aliases(home).every():
+    for alias in Aliases(home).every():
         if user.address in (target.lower() for target in alias.targets):
             click.echo(f"the alias {alias.key} still leads to {user.address}", err=True)
 

@@ -13,7 +13,6 @@ skipped.
 
 from __future__ import annotations
 
-from mailkit import log
 from mailkit.exits import Perm, Temp
 from mailkit.users import keyed, names
 from mailkit.users.passwd import Passwd
@@ -140,15 +139,16 @@ class Aliases:
             for target in reversed(targets or []):
                 waiting.append((target, (*chain, key)))
 
-    def every(self) -> Iterator[tuple[int, Alias]]:
-        """Every line that can be understood, with its offset."""
+    def every(self) -> Iterator[Alias]:
+        """Every line that can be understood."""
         version = self._keyed.current()
         if version is None:
             return
-        for offset, line in version.every():
-            alias = self._parsed(version, offset, line)
-            if alias is not None:
-                yield offset, alias
+        for number, line in version.every():
+            try:
+                yield parse(line)
+            except ValueError as error:
+                version.name_damage("aliases", error, number=number)
 
     def damaged(self) -> list[tuple[int, str]]:
         """Number of each line that does not count, and why."""
@@ -156,11 +156,11 @@ class Aliases:
         if version is None:
             return []
         found = []
-        for offset, line in version.every():
+        for number, line in version.every():
             try:
                 parse(line)
             except ValueError as error:
-                found.append((version.number(offset), str(error)))
+                found.append((number, str(error)))
         return found
 
     def _targets(self, name: str, is_known: Callable[[str], bool]) -> list[str] | None:
@@ -183,10 +183,7 @@ class Aliases:
         try:
             return parse(line)
         except ValueError as error:
-            if offset not in version.said:
-                version.said.add(offset)
-                number = version.number(offset)
-                log.event("aliases", file=self._keyed.path, line=number, verdict="skipped", error=str(error))
+            version.name_damage("aliases", error, offset=offset)
             return None
 
     def _patterns(self) -> list[Alias]:

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import clock, files
+from mailkit import clock, files, log
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -77,9 +77,10 @@ class Keyed:
 class Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_asked", "_cache", "_fd", "_index", "checked", "mark", "said")
+    __slots__ = ("_asked", "_cache", "_damaged", "_fd", "_index", "_named", "_path", "checked", "mark")
 
     def __init__(self, path: str, cache: str) -> None:
+        self._path = path
         self._cache = cache
         self._fd = -1
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
@@ -88,7 +89,8 @@ class Version:
         self._asked = False
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
-        self.said: set[int] = set()  # offsets of the damaged lines that were named in the log
+        self._damaged: dict[int, int] = {}  # offset: number of the damaged lines that were asked for
+        self._named: set[int] = set()  # numbers of those that were named in the log
 
     def __del__(self) -> None:
         if self._fd >= 0:
@@ -112,15 +114,25 @@ class Version:
         return self._scanned(key)
 
     def every(self) -> Iterator[tuple[int, bytes]]:
-        """Offset and text of every line that is not blank or a comment."""
-        for offset, chunk in self._chunks():
+        """Number (from 1) and text of every line that is not blank or a comment."""
+        number = 0
+        for _, chunk in self._chunks():
             for line in chunk.split(b"\n"):
+                number += 1
                 if line.strip() and not line.startswith(b"#"):
-                    yield offset, line.rstrip(b"\r")
-                offset += len(line) + 1
+                    yield number, line.rstrip(b"\r")
+
+    def name_damage(self, word: str, why: ValueError, *, number: int = 0, offset: int = 0) -> None:
+        """Tell the log, once, of a damaged line that was found by number or by offset."""
+        if not number:
+            number = self._damaged.get(offset) or self.number(offset)
+            self._damaged[offset] = number
+        if number not in self._named:
+            self._named.add(number)
+            log.event(word, file=self._path, line=number, verdict="skipped", error=str(why))
 
     def number(self, offset: int) -> int:
-        """The line number of an offset, counted from 1."""
+        """The line number of an offset, counted from 1; reads the file up to there."""
         before = ((chunk + b"\n")[: offset - at] for at, chunk in self._chunks() if at < offset)
         return 1 + sum(text.count(b"\n") for text in before)
 

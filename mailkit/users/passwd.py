@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import os
 
-from mailkit import log
 from mailkit.users import keyed, names
 
 TYPE_CHECKING = False
@@ -181,7 +180,7 @@ class Passwd:
             try:
                 return parse(line, self._domains)
             except ValueError as error:
-                self._say(version, offset, error)
+                version.name_damage("passwd", error, offset=offset)
         return None
 
     def users(self) -> Iterator[User]:
@@ -190,11 +189,11 @@ class Passwd:
         version = self._keyed.current()
         if version is None:
             return
-        for offset, line in version.every():
+        for number, line in version.every():
             try:
                 user = parse(line, self._domains)
             except ValueError as error:
-                self._say(version, offset, error)
+                version.name_damage("passwd", error, number=number)
                 continue
             if user.address not in seen:
                 seen.add(user.address)
@@ -207,30 +206,25 @@ class Passwd:
         version = self._keyed.current()
         if version is None:
             return []
-        for offset, line in version.every():
+        for number, line in version.every():
             try:
                 address = parse(line).address
             except ValueError as error:
-                found.append((version.number(offset), str(error)))
+                found.append((number, str(error)))
                 continue
             if address in seen:
-                found.append((version.number(offset), f"{address} is also in line {version.number(seen[address])}"))
-            seen.setdefault(address, offset)
+                found.append((number, f"{address} is also in line {seen[address]}"))
+            seen.setdefault(address, number)
         return found
 
     def _name_damage(self, version: keyed.Version) -> None:
         """Small files are checked whole, once; of a file of 100,000 lines only those that are asked for."""
         version.checked = True
-        for offset, line in version.every():
+        for number, line in version.every():
             try:
                 parse(line)
             except ValueError as error:
-                self._say(version, offset, error)
-
-    def _say(self, version: keyed.Version, offset: int, error: ValueError) -> None:
-        if offset not in version.said:
-            version.said.add(offset)
-            log.event("passwd", file=self._keyed.path, line=version.number(offset), verdict="skipped", error=str(error))
+                version.name_damage("passwd", error, number=number)
 
 
 def _octets(text: str, unit: str) -> int:

@@ -192,8 +192,8 @@ def test_scan_and_index_agree(tmp_path_factory: pytest.TempPathFactory, heads: l
                 wanted = [line.encode() for line in lines if line.lower().startswith(key + ":")]
                 for _ in range(3):  # read through, then by index
                     assert [line for _, line in version.lines(key.encode())] == wanted
-            for offset, line in version.every():
-                assert lines[version.number(offset) - 1].encode() == line
+            for number, line in version.every():
+                assert lines[number - 1].encode() == line
 
 
 @pytest.fixture
