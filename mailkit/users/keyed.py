@@ -201,6 +201,7 @@ class Version:
         header = array("Q", [_MAGIC, *self.mark[:3], crc32(index)])
         try:
             files.mkdir(os.path.dirname(self._cache))
+            _remove_leftovers(self._cache)  # of another writer too, who then goes without
             files.replace(self._cache, header.tobytes() + index.tobytes(), durable=False)
         except OSError:
             pass  # not ours to write: the next process builds its own, too
@@ -305,7 +306,7 @@ def _give(path: str, like: os.stat_result) -> None:
 
 
 def _remove_leftovers(path: str) -> None:
-    """Remove what editors that died left behind: whoever holds the lock is the only editor."""
+    """Remove the temporary files of writers that died. Whoever holds the lock of a file is its only writer."""
     directory, name = os.path.split(path)
     for entry in os.listdir(directory):
         if entry.startswith(name + ".") and entry.endswith(".tmp"):

@@ -232,6 +232,19 @@ def test_index_may_be_damaged_or_deleted(large: Home, damage: str) -> None:
     assert index.read_bytes() == data
 
 
+def test_crash_while_the_index_is_written_harms_nothing(tmp_path: Path) -> None:
+    def prepare(directory: Path) -> None:
+        (directory / "users").mkdir()
+        home = Home(str(directory))
+        write(home, *(f"user{i}@example.test:{{PLAIN}}{'x' * 60}" for i in range(1000)))
+        os.utime(home.passwd, (1e9, 1e9))
+
+    for crash in crashes(tmp_path, lambda path: lookup_in_a_new_process(Home(str(path)), "user7@example.test"), prepare):
+        home = Home(str(crash.directory))
+        assert lookup_in_a_new_process(home, "user8@example.test") is not None
+        assert os.listdir(home.run) == ["passwd.index"]
+
+
 def test_index_of_the_old_file_is_not_used(large: Home) -> None:
     assert lookup_in_a_new_process(large, "user7@example.test") is not None
     edit.remove(large, "user7@example.test")
