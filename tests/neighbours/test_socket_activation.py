@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import configparser
 import contextlib
+import ctypes
 import itertools
+import os
 import re
 import shutil
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +27,7 @@ SERVICES = sorted([*UNITS.glob("*.service"), *UNITS.glob("accept/*.service")])
 SHAPES = {"listening": [], "inetd": ["--inetd", "-a"]}
 
 _names = itertools.count()
+_PR_SET_MDWE, _PR_GET_MDWE = 65, 66  # prctl(2)
 
 pytestmark = pytest.mark.neighbour
 
@@ -37,8 +41,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 
 @contextlib.contextmanager
-def activated(home: Home, service: str, shape: str) -> Iterator[int]:
-    """systemd-socket-activate with one of our servers behind it; the port."""
+def activated(home: Home, service: str, shape: str, *around: str) -> Iterator[int]:
+    """systemd-socket-activate with one of our servers behind it, run by the command `around`; the port."""
     activate = programs.need("systemd-socket-activate")
     program = next(program for name, _, program in SOCKETS if name == service)
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -46,8 +50,9 @@ def activated(home: Home, service: str, shape: str) -> Iterator[int]:
     words = [*SHAPES[shape], "--fdname", service] if shape == "listening" else SHAPES[shape]
     own = ["--service", service] if shape == "inetd" else []
     variables = [word for name in servers.environment() for word in ("-E", name)]
+    command = [*around, *servers.program(program, "--home", home.path, *own)]
     process = subprocess.Popen(
-        [activate, "-l", f"127.0.0.1:{port}", *words, *variables, *servers.program(program, "--home", home.path, *own)],
+        [activate, "-l", f"127.0.0.1:{port}", *words, *variables, *command],
         env=servers.environment(),
         stderr=subprocess.PIPE,
         start_new_session=True,
@@ -107,6 +112,25 @@ def test_submission(home: Home, service: str, tls: str, shape: str) -> None:
         words = ["--auth", "PLAIN", "--auth-user", sender, "--auth-password", "secret", tls]
         _swaks(port, "--from", sender, "--to", "bob@example.test", *words)
     assert _queued(home, sender)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("service", ["imaps", "pop3s"])
+def test_no_network_and_no_writable_code(home: Home, service: str, shape: str) -> None:
+    """What PrivateNetwork= and MemoryDenyWriteExecute= of the units take away is not missed."""
+    if os.geteuid() or _prctl(_PR_GET_MDWE) < 0:
+        programs.absent("namespaces need root, PR_SET_MDWE needs Linux 6.3")
+    _put(home, "confined")
+    deny = (
+        f"import ctypes, os, sys; ctypes.CDLL(None).prctl({_PR_SET_MDWE}, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    with activated(home, service, shape, programs.need("unshare"), "--net", sys.executable, "-c", deny) as port:
+        path = "1" if service == "pop3s" else "INBOX;MAILINDEX=1"
+        assert "Subject: confined" in curl("--url", f"{service}://127.0.0.1:{port}/{path}")
+
+
+def _prctl(option: int) -> int:
+    return int(ctypes.CDLL(None).prctl(option, 0, 0, 0, 0))
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda unit: unit.name)
