@@ -28,7 +28,7 @@ from mailkit.maildir.table import Source
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
 
     from mailkit.maildir.state import State
@@ -80,9 +80,22 @@ class Index:
             return
         except (OSError, ValueError) as error:
             log.event("index", verdict="damaged", path=self.directory, error=str(error))
-            self.begin()
+            self._lost()
             return
         self._load(source)
+
+    def _lost(self) -> None:
+        """The log makes no sense: go on from what this process knows, or else from nothing. What is not known is in
+        the directories and in dovecot-uidlist."""
+        known = self.contents.before or self.contents
+        if not known.state.top:
+            self.begin()
+            return
+        self.contents = known
+        state = known.state
+        state.cur_mtime = state.new_mtime = 0
+        state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
+        self._compact()
 
     def _source(self) -> Source:
         """The log as it is now, opened."""
@@ -95,17 +108,31 @@ class Index:
         self.contents = _carried(self.contents, journal.Contents())
         start = self.contents.state.highestmodseq = clock.now_ns() // 1000
         self.contents.state.floor = self.contents.history.floor = start
-        self._write_log(b"")
+        self._write_log((self._new_header(),))
+        self.contents.table.source = self.source
 
-    def _write_log(self, entries: bytes) -> None:
+    def _write_log(self, entries: Iterable[bytes]) -> None:
         """Put a new log in the place of the old."""
-        self.generation = int(clock.token(8), 16) | 1
+        path = f"{self.directory}/{LOG}"
+        tmp = f"{path}.{clock.host()}.{clock.pid()}.{clock.token(4)}.tmp"
+        self.end = 0
         try:
-            files.replace(f"{self.directory}/{LOG}", _header(self.generation) + entries, durable=False)
-            self.source = self.contents.table.source = self._source()
+            fd = files.create(tmp)
+            try:
+                for chunk in entries:
+                    files.write(fd, chunk)
+                    self.end += len(chunk)
+            finally:
+                os.close(fd)
+            files.rename(tmp, path)
+            self.source = self._source()
         except OSError as error:
             self._fail(error)
-        self.end = _HEADER.size + len(entries)
+
+    def _new_header(self) -> bytes:
+        self.generation = int(clock.token(8), 16) | 1
+        head = _HEADER.pack(_MAGIC, self.generation, EDITION, 0)
+        return head[:-4] + struct.pack("<I", crc32(head[:-4]))
 
     def _fail(self, error: OSError) -> None:
         if self.writable:
@@ -164,7 +191,7 @@ class Index:
             table.recount()
         elif state.messages != len(table):
             log.event("index", verdict="damaged", path=self.directory, rows=len(table), expected=state.messages)
-            self.begin()
+            self._lost()
         elif not table.loaded:  # what an expunge takes off the sizes is only known to whoever wrote it
             table.size, table.unsized = state.size, state.unsized
 
@@ -218,7 +245,10 @@ class Index:
         if self._held >= 0 and os.fstat(self._held).st_ino == self._inode:
             if os.fstat(self._held).st_size == self.end:
                 return True
-            self._leave_torn_end()
+            # A torn end is not cut off in place: if the damage is older than the end, others have already read behind
+            # it, and must notice that it is gone.
+            log.event("index", verdict="torn", path=self.directory, offset=self.end)
+            self._lost()
         if self._held >= 0:
             os.close(self._held)
             self._held = -1
@@ -229,7 +259,8 @@ class Index:
             try:
                 fd = os.open(f"{self.directory}/{LOG}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             except FileNotFoundError:
-                self._restart()
+                self._compact()  # the log was deleted under us: what we know goes into a new one
+                self.replayed = 0
                 if not self.writable:
                     return
                 continue
@@ -244,26 +275,11 @@ class Index:
                 return
             os.close(fd)
 
-    def _restart(self) -> None:
-        """The log was deleted under us: write what we know into a new one."""
-        known = self.contents
-        self._write_log(b"".join(_whole(known)))
-        self.replayed = 0
-
     def _is_current(self, fd: int) -> bool:
         try:
             return os.fstat(fd).st_ino == os.stat(f"{self.directory}/{LOG}").st_ino
         except FileNotFoundError:
             return False
-
-    def _leave_torn_end(self) -> None:
-        """Begin a new log with all that verifies of the old. It is not cut in place: if the damage is older than the
-        end, others have already read behind it, and must notice that it is gone."""
-        log.event("index", verdict="torn", path=self.directory, offset=self.end)
-        state = self.contents.state
-        state.cur_mtime = state.new_mtime = 0  # what is lost is in the directories
-        state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
-        self._compact()
 
     def next_modseq(self) -> int:
         """A modseq for a change. It follows the clock in microseconds: it rises even when this cache was lost."""
@@ -319,22 +335,30 @@ class Index:
         return pieces + len(detail.names)
 
     def _compact(self) -> None:
-        """A new log: rows first, then their pieces in UID order."""
-        table, detail = self.contents.table, self.contents.table.detail
-        entries = _whole(self.contents)
-        rows = [row for row, at in enumerate(detail.part_at) if at]
-        for start in range(0, len(rows), _ROWS_AT_ONCE):
-            found = [
-                (table.uids[row], pieces)
-                for row in rows[start : start + _ROWS_AT_ONCE]
-                if (pieces := self.pieces(row)) is not None
-            ]
-            if found:
-                entries.append(journal.pieces(found))
-        entries.append(journal.stated(self._counted()))
-        self._write_log(b"".join(entries))
+        """A new log: rows first, then their pieces in UID order. Tables that point into the old one still may."""
+        self._write_log(self._whole())
         if self.writable:
             self._load(self._source())
+
+    def _whole(self) -> Iterator[bytes]:
+        """A log that says all of the contents."""
+        table, detail, history = self.contents.table, self.contents.table.detail, self.contents.history
+        yield self._new_header()
+        if len(table):
+            columns = zip(
+                table.uids, table.marks, table.modseqs, table.where, detail.sizes, detail.bases(), strict=True
+            )
+            yield journal.added(list(columns))
+        if table.odd:
+            yield journal.odd(sorted(table.odd.items()))
+        if len(history.uids):
+            yield journal.gone(history.uids, history.modseqs)
+        rows = [row for row, at in enumerate(detail.part_at) if at]
+        for start in range(0, len(rows), _ROWS_AT_ONCE):
+            some = [(table.uids[row], self.pieces(row)) for row in rows[start : start + _ROWS_AT_ONCE]]
+            if found := [(uid, pieces) for uid, pieces in some if pieces is not None]:
+                yield journal.pieces(found)
+        yield journal.stated(self._counted())
 
     def pieces(self, row: int) -> list[bytes] | None:
         """The pieces of a row; None when there are none or they do not verify."""
@@ -349,11 +373,6 @@ class Index:
     def close(self) -> None:
         """Let go of the file, once no table points into it."""
         self.source = self.contents.table.source = None
-
-
-def _header(generation: int) -> bytes:
-    head = _HEADER.pack(_MAGIC, generation, EDITION, 0)
-    return head[:-4] + struct.pack("<I", crc32(head[:-4]))
 
 
 def _generation(raw: bytes) -> int:
@@ -391,23 +410,9 @@ def _entries(fd: int, at: int) -> Iterator[tuple[journal.Entry, int]]:
         at = end
 
 
-def _whole(contents: journal.Contents) -> list[bytes]:
-    """Entries that say all of the contents but the pieces."""
-    table, detail, history = contents.table, contents.table.detail, contents.history
-    entries = []
-    if len(table):
-        columns = zip(table.uids, table.marks, table.modseqs, table.where, detail.sizes, detail.bases(), strict=True)
-        entries.append(journal.added(list(columns)))
-    if table.odd:
-        entries.append(journal.odd(sorted(table.odd.items())))
-    if len(history.uids):
-        entries.append(journal.gone(history.uids, history.modseqs))
-    return entries
-
-
 def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
     """The contents were read anew: views go on from what they were told, once it is known what really is there."""
     now.touched, now.gone = before.touched, before.gone
     now.state.highestmodseq = max(now.state.highestmodseq, before.state.highestmodseq)
-    now.before = before.before or (before.table if len(before.table) else None)
+    now.before = before.before or (before if before.state.top else None)
     return now

@@ -180,8 +180,8 @@ class History:
 class Contents:
     """Everything an index knows. touched, gone: UIDs that changed or went, for views.
 
-    before: the table views know, after the cache was read anew; damage may have taken rows from the new one that the
-    next look at the directories gives back, so that only then `reconcile` says what changed.
+    before: what views know, after the cache was read anew; damage may have taken rows that the next look at the
+    directories gives back, so that only then `reconcile` says what changed.
     """
 
     __slots__ = ("before", "gone", "history", "state", "table", "touched")
@@ -192,19 +192,27 @@ class Contents:
         self.history = History()
         self.touched = array("I")
         self.gone = array("I")
-        self.before: Table | None = None
+        self.before: Contents | None = None
 
     def apply(self, one: Entry) -> None:
         """Do what an entry says."""
         _APPLY[one.kind](self, one) if one.kind in _APPLY else None
         self.state.highestmodseq = max(self.state.highestmodseq, one.modseq)
 
+    def risen(self) -> list[int]:
+        """UIDs that views were told to be gone, and that a log begun by another process has again: it was lost with
+        its history, and a file came back. They must not be used again."""
+        known = self.before
+        if known is None or known.state.uidvalidity != self.state.uidvalidity:
+            return []
+        return [uid for uid in self.table.uids if uid <= known.state.top and known.table.row(uid) is None]
+
     def reconcile(self) -> None:
         """Tell views the difference between what they know and what is."""
-        before, now, self.before = self.before, self.table, None
-        if before is None or (before.uids == now.uids and before.marks == now.marks):
+        known, now, self.before = self.before, self.table, None
+        if known is None or (known.table.uids == now.uids and known.table.marks == now.marks):
             return
-        for uid, mark in zip(before.uids, before.marks, strict=False):
+        for uid, mark in zip(known.table.uids, known.table.marks, strict=False):
             row = now.row(uid)
             if row is None:
                 self.gone.append(uid)

@@ -45,14 +45,15 @@ def update(folder: Folder, take: bool) -> list[int]:
     """
     look = _look(folder)
     list_changed = not knows_list(folder)
-    if look.nothing and not list_changed and not (take and folder.table.fresh):
+    contents = folder.index.contents
+    if look.nothing and not list_changed and contents.before is None and not (take and folder.table.fresh):
         return []
     difference = scan.compare(folder.table, look)
     if difference.strangers and look.cur.names is None and _returned(folder, difference):
         look.cur.list()
         difference = scan.compare(folder.table, look)
     _rename_doubles(folder, difference)
-    if list_changed or difference.strangers:
+    if list_changed or difference.strangers or contents.risen():
         with folder.list_lock():
             _settle(folder, look, difference)
     else:
@@ -125,6 +126,7 @@ def _settle(folder: Folder, look: Look, difference: Difference) -> None:
     """With the list locked: learn from it, write it, record."""
     table = folder.table
     listing, dropped = learn(folder)
+    dropped += folder.index.contents.risen()
     if dropped or folder.table is not table:
         look = scan.Look(folder.directory, folder.state, everything=True)
         difference = scan.compare(folder.table, look)
@@ -135,7 +137,7 @@ def _settle(folder: Folder, look: Look, difference: Difference) -> None:
 
 
 def _drop(folder: Folder, difference: Difference, uids: Sequence[int]) -> None:
-    """The list says that these UIDs are no more: the rows go, their files are strangers."""
+    """These UIDs are no more: the rows go, their files are strangers."""
     moved = dict(difference.moved)
     for uid in uids:
         row = folder.table.row(uid)

@@ -178,6 +178,7 @@ class Table:
             for change in self._todo:
                 detail = change(detail)
             self._detail, self._load, self._todo = detail, None, []
+            self._recount_sizes()
         return self._detail
 
     @property
@@ -206,8 +207,13 @@ class Table:
         self.unseen = sum(1 for marks in self.marks if not marks & SEEN)
         self.deleted = sum(1 for marks in self.marks if marks & DELETED)
         self.fresh = sum(1 for where in self.where if where & NEW)
-        self.size = sum(self.detail.sizes)
-        self.unsized = self.detail.sizes.count(0)
+        _ = self.detail
+        self._recount_sizes()
+
+    def _recount_sizes(self) -> None:
+        assert self._detail is not None
+        self.size = sum(self._detail.sizes)
+        self.unsized = self._detail.sizes.count(0)
 
     def add(self, uid: int, marks: int, modseq: int, where: int, size: int, base: bytes) -> None:
         """A row at the end; `uid` is higher than all."""

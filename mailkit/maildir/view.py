@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mailkit.maildir.folder import Folder
+    from mailkit.maildir.journal import Contents
     from mailkit.maildir.table import Table
 
 
@@ -42,13 +43,15 @@ class View:
     """One session's numbering. Made by `Folder.view`; `close` it."""
 
     __slots__ = (
-        "_muted", "_told_gone", "_told_touched", "count", "folder", "readonly", "recent", "uids", "uidvalidity",
+        "_contents", "_lost", "_muted", "_told_gone", "_told_touched", "count", "folder", "readonly", "recent", "uids",
+        "uidvalidity",
     )  # fmt: skip
 
     def __init__(self, folder: Folder, readonly: bool) -> None:
         self.folder = folder
         self.readonly = readonly
         self.recent: set[int] = set()
+        self._lost = False
         self.restart()
 
     def restart(self) -> None:
@@ -57,14 +60,16 @@ class View:
         self.uids: array[int] = contents.table.uids
         self.count = len(self.uids)
         self.uidvalidity = contents.state.uidvalidity
+        self._contents = contents
         self._told_gone = len(contents.gone)
         self._told_touched = len(contents.touched)
         self._muted: dict[int, int] = {}
 
     @property
     def valid(self) -> bool:
-        """The folder still has the UIDVALIDITY the client knows; otherwise the session must be closed."""
-        return self.folder.uidvalidity == self.uidvalidity
+        """The folder is still the one the client knows: same UIDVALIDITY, no message between those it has numbers for.
+        Otherwise the session must be closed."""
+        return self.folder.uidvalidity == self.uidvalidity and not self._lost
 
     def seq(self, uid: int) -> int | None:
         """The number of a message."""
@@ -104,6 +109,8 @@ class View:
             self._told_gone = len(contents.gone)
         last = self.uids[self.count - 1] if self.count else 0
         if len(contents.gone) == self._told_gone:
+            if contents is not self._contents:
+                self._recheck(contents, changes.expunged, last)
             arrived = len(table) - bisect_left(table.uids, last + 1)
             self.uids, self.count = table.uids, len(table)
         else:
@@ -120,6 +127,13 @@ class View:
             self._tell_touched(changes, table, touched, last)
         self._muted.clear()
         return changes
+
+    def _recheck(self, contents: Contents, told: Iterable[int], last: int) -> None:
+        """The folder's knowledge was replaced: does the new agree with what the client was told?"""
+        self._contents = contents
+        gone, uids = set(told), contents.table.uids
+        kept = [uid for uid in self.uids[: self.count] if uid not in gone]
+        self._lost = self._lost or kept != uids[: bisect_left(uids, last + 1)].tolist()
 
     def _tell_gone(self, changes: Changes, gone: Iterable[int]) -> None:
         told = sorted({uid for uid in gone if self.seq(uid) is not None})

@@ -141,9 +141,9 @@ class World:
         assert self.told.setdefault(uid, text) == text, "a UID was given to another message"
 
     def check(self) -> None:
+        for folder in self.folders * 2:
+            folder.sync()
         for which, folder in enumerate(self.folders):
-            folder.sync()
-            folder.sync()
             self.check_files(folder)
             self.check_view(which, self.views[which])
         assert list(self.folders[0].table.uids) == list(self.folders[1].table.uids)
@@ -173,6 +173,7 @@ class World:
         assert changes.exists is None or changes.exists > len(shown)
         if changes.exists is not None:
             shown += list(view.uids[len(shown) : changes.exists])
+        assert view.valid
         assert shown == list(view.uids[: view.count])
         table, rows = view.rows(1, view.count)
         for uid, row in zip(shown, rows, strict=True):
