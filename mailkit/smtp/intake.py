@@ -188,7 +188,7 @@ async def _accepted(session: Session, transaction: Transaction, id: str, size: i
         _log(session, transaction, id, size)
         await session.settings.policy.judge("accepted", session.facts)
     except Exception as error:
-        log.trace("failed", error, c=session.conn.id, q=id)
+        log.trace("broken", error, c=session.conn.id, q=id)
 
 
 def _envelope(session: Session, transaction: Transaction) -> Envelope:
@@ -219,7 +219,7 @@ def _marks(session: Session) -> bytes:
 
 def _refusal(error: Exception, conn_id: str) -> Refused:
     if not isinstance(error, Trouble):
-        log.trace("failed", error, c=conn_id, verb="message")
+        log.trace("broken", error, c=conn_id, verb="message")
         return Refused(451, "4.3.0", "an error of ours, please try again")
     if not isinstance(error, Temp):
         return Refused(554, error.code, error.text, detail=error.detail)

@@ -72,7 +72,7 @@ async def session(conn: Conn, home: Home) -> None:
         await _farewell(conn, "4" + trouble.code[1:], trouble.text)
     except Exception as error:
         ended = "failed"
-        log.trace("failed", error, c=conn.id, peer=conn.peer)
+        log.trace("broken", error, c=conn.id, peer=conn.peer)
         await _farewell(conn, "4.3.0", "an error of ours, please try again")
     finally:
         if state is not None:
@@ -122,7 +122,7 @@ async def _obey(session: Session, line: bytes) -> None:
     except Closing:
         raise
     except Exception as error:
-        log.trace("failed", error, c=session.conn.id, verb=verb)
+        log.trace("broken", error, c=session.conn.id, verb=verb)
         session.reset()
         reply = Reply(451, "4.3.0", "an error of ours, please try again")
     if reply is not None:

@@ -363,4 +363,4 @@ def test_nothing_is_refused_once_it_is_in_the_queue(tmp_path: Path, monkeypatch:
 def test_unknown_octets_in_place_of_a_verb(tmp_path: Path, lines: list[str]) -> None:
     home = world(tmp_path, {"maxcommands": ["2"]})
     assert codes(talk(home, b"\xff\xfe x\r\n" * 3)) == ["220", "500", "500", "421"]
-    assert not [line for line in lines if line.startswith("failed")]
+    assert not [line for line in lines if line.startswith("broken")]
