@@ -36,6 +36,7 @@ DOUBLE = "double"  # the envelope's parameter of a report about a report
 
 _SUBJECTS = {FAILED: "Undelivered mail", DELAYED: "Delayed mail", DELIVERED: "Delivered mail"}
 _WIDTH = 76
+_HEADER_MOST = 1 << 16  # octets of a header that go back at least
 _SAID_MOST = 2000  # characters of one server's words
 _WORD_MOST = 200  # of one word in them: 800 octets at most
 
@@ -129,7 +130,8 @@ def returned(message: Message, kind: str, params: dict[str, str], most: int) -> 
     """
     headers_only = kind != FAILED or params.get("ret") == "HDRS" or params.get("requiretls")
     if headers_only or message.size > most:
-        return message.header, False
+        block = message.header[: max(most, _HEADER_MOST)]
+        return block[: block.rfind(b"\n") + 1], False
     return os.pread(message.fd, message.size, message.offset), True
 
 

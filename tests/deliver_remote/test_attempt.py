@@ -99,6 +99,32 @@ def test_nobody_else_gets_what_the_first_may_have(tmp_path: Path) -> None:
     assert world.ips == ["192.0.2.1"]
 
 
+def test_every_reply_is_in_the_log_though_only_the_last_is_told(tmp_path: Path, lines: list[str]) -> None:
+    servers = {
+        "192.0.2.1": Server(say={"RCPT": "450 4.2.0 first says later"}),
+        "192.0.2.2": Server(say={"greeting": "421 4.3.2 second is busy"}),
+    }
+    (found,) = World(tmp_path, servers).send()
+    assert "first says later" in found.text
+    servers["192.0.2.1"] = Server(say={"RCPT": "450 4.2.0 first says later"})
+    servers["192.0.2.2"] = Server(say={"RCPT": "450 4.2.0 second says later"})
+    (found,) = World(tmp_path, servers).send()
+    assert "second says later" in found.text
+    assert any("second is busy" in line for line in lines)
+    assert any(line.startswith("later ") and "first says later" in line for line in lines)
+
+
+def test_a_policy_can_rule_out_a_server(tmp_path: Path) -> None:
+    async def choice(outside: Any, domain: str, place: Any, route: Any, mail: Any) -> remote.security.Security:
+        if place.name == "a.example.org":
+            raise Temp("the policy of example.org does not name this server", code="4.7.5")
+        return await remote.security.choose(outside, domain, place, route, mail)
+
+    world = World(tmp_path, {"192.0.2.1": Server(), "192.0.2.2": Server()}, choice=choice)
+    assert world.send()[0].remote == "b.example.org"
+    assert world.ips == ["192.0.2.2"]
+
+
 def test_only_those_without_an_answer_go_to_the_next(tmp_path: Path) -> None:
     first = Server(say={"RCPT": ["250 ok", "550 5.1.1 no", "450 4.2.0 later"]})
     second = Server()

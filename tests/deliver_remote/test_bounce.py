@@ -303,6 +303,16 @@ def test_how_much_goes_back(tmp_path: Path) -> None:
             os.unlink(os.path.join(home.queue, "new", str(found)))
 
 
+def test_an_endless_header_is_cut_at_a_line(tmp_path: Path) -> None:
+    home = _home(tmp_path)
+    (tmp_path / "control" / "bouncesize").write_text("0\n")
+    _queue(home, "alice@example.test", Recipient("bob@example.org"), text=b"X-Line: some text\n" * 10_000 + b"\nx\n")
+    _send(home, FAILED, NO_USER)
+    _, data = _queued(home)
+    assert 60_000 < len(data) < 70_000
+    assert data.count(b"X-Line: some text\n") == data.count(b"X-Line")
+
+
 def test_a_report_to_a_utf8_address_asks_for_smtputf8(tmp_path: Path) -> None:
     home = _home(tmp_path)
     _queue(home, "jürgen@example.test", Recipient("bob@example.org"), smtputf8="yes")

@@ -17,9 +17,14 @@ from mailkit.control import Home
 from mailkit.deliver import remote
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.remote import kept, outside
+from mailkit.deliver.remote.routes import STRAIGHT
+from mailkit.dns.answer import Answer
+from mailkit.dns.resolve import Resolver
 from mailkit.net import blocking, loop
+from mailkit.net.loop import Pool
 from mailkit.queue.entry import Recipient
 from mailkit.smtp.client.dialogue import Limits
+from tests.harness import zones
 
 Talk = Callable[[socket.socket], None]
 LARGE = b"Subject: large\n\n" + b"a line of a message that is larger than all buffers on the way\n" * 200_000
@@ -219,6 +224,27 @@ def test_kept_connections_end_by_themselves(tmp_path: Path, monkeypatch: pytest.
         loop.run(work)
     os.close(fd)
     assert talk.quits == [0]  # type: ignore[attr-defined]
+
+
+def test_name_servers_are_asked_in_threads_of_their_own(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    class Watched(zones.Zones):
+        def __call__(self, name: str, kind: str) -> Answer:
+            seen.append(threading.current_thread().name)
+            return super().__call__(name, kind)
+
+    records = {"x.test": {"MX": [(10, "mx.x.test")]}, "mx.x.test": {"A": ["203.0.113.251"]}}
+
+    async def work() -> list[str]:
+        resolver = Resolver(Watched(records))
+        world = outside.Outside(_home(tmp_path, 1), Pool(), resolver=resolver)
+        places = await world.places(STRAIGHT, "x.test")
+        await world.close()
+        return [place.ip for place in places]
+
+    assert loop.run(work) == ["203.0.113.251"]
+    assert seen and all(name.startswith("dns") for name in seen)
 
 
 def test_one_outside_for_a_home_and_a_loop(tmp_path: Path) -> None:

@@ -69,22 +69,29 @@ class Delivery:
 
     async def _try(self, place: Place, others: bool) -> bool:
         """One server; was it talked to?"""
-        choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
-        key = self._key(place, choice)
-        kept = self._outside.kept.take(key)
-        if kept is not None and await self._use(kept, place, key, fresh=False):
-            return True
         try:
+            choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
+            key = self._key(place, choice)
+            kept = self._outside.kept.take(key)
+            if kept is not None:
+                log.event("session", q=self._q or None, c=kept.conn.id, host=place.name, kept=True)
+                if await self._use(kept, place, key, fresh=False):
+                    return True
             talk = await Opening(self._outside, self._route, place, choice, self._q).session(others)
         except Refused as error:
             # A no to the whole connection: other servers of the domain may think otherwise.
-            self._failures.append(sent_away(error, place))
+            self._failed(place, sent_away(error, place))
             return False
         except (Broken, Temp) as error:
-            self._failures.append(Outcome("temp", error.code, f"{place}: {error.text}"))
+            self._failed(place, Outcome("temp", error.code, f"{place}: {error.text}"))
             return False
         await self._use(talk, place, key, fresh=True)
         return True
+
+    def _failed(self, place: Place, found: Outcome) -> None:
+        """A server gave no session. The last such outcome is reported, each is logged."""
+        self._failures.append(found)
+        log.event("session", q=self._q or None, host=place.name, ip=place.ip, code=found.code, said=found.text)
 
     def _key(self, place: Place, choice: Security) -> tuple[object, ...]:
         route = self._route
@@ -132,11 +139,19 @@ class Delivery:
             if accepted and result.stage == "RCPT" and too_many(result.reply):
                 again.append(number)
                 continue
+            self._replaced(number)
             found = self._found[number] = self._outcome(number, result, place)
             unknown = result.broken and result.stage == transaction.END
             if found.status != "temp" or unknown:
                 self._left.remove(number)
         return again
+
+    def _replaced(self, number: int) -> None:
+        """Log what an earlier server had said: the caller hears only the last word."""
+        earlier = self._found.get(number)
+        if earlier is not None:
+            to = self._recipients[number].address
+            log.event("later", q=self._q or None, to=to, remote=earlier.remote, code=earlier.code, said=earlier.text)
 
     def _outcome(self, number: int, result: Result, place: Place) -> Outcome:
         reply = result.reply
