@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -56,21 +57,39 @@ def program(name: str, *words: str) -> list[str]:
 def serve(home: Home, name: str, *services: str, workers: int = 1) -> Iterator[Server]:
     """Run `mailkit-NAME` on listening sockets for these services; stopped at the end, however the test ends."""
     (Path(home.path) / "control" / "workers").write_text(f"{workers}\n")
-    ends = [socket.create_server(("127.0.0.1", 0), backlog=100) for _ in services]
-    ports = {service: end.getsockname()[1] for service, end in zip(services, ends, strict=True)}
+    with listening(*services) as ends:
+        server = start(home, name, ends)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@contextlib.contextmanager
+def listening(*services: str) -> Iterator[dict[str, socket.socket]]:
+    """A listening socket for each service: servers may die and start again on them, as under systemd."""
+    with contextlib.ExitStack() as stack:
+        yield {name: stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=100)) for name in services}
+
+
+def start(home: Home, name: str, ends: dict[str, socket.socket], limits: dict[int, int] | None = None) -> Server:
+    """Start `mailkit-NAME` on listening sockets; whoever calls this stops it. limits: see setrlimit(2)."""
+    ports = {service: end.getsockname()[1] for service, end in ends.items()}
     log_path = Path(home.path) / f"{name}.log"
 
     def place() -> None:
-        high = [os.dup(os.dup(end.fileno())) for end in ends]
+        high = [os.dup(os.dup(end.fileno())) for end in ends.values()]
         for i, fd in enumerate(high):
-            os.dup2(fd, _FIRST_FD + len(ends) + 20 + i)
+            os.dup2(fd, _FIRST_FD + len(ends) + 20 + i, inheritable=False)
         for i in range(len(ends)):
             os.dup2(_FIRST_FD + len(ends) + 20 + i, _FIRST_FD + i)
+        for which, most in (limits or {}).items():
+            resource.setrlimit(which, (most, most))
 
-    fds = {"LISTEN_FDS": str(len(ends)), "LISTEN_FDNAMES": ":".join(services)}
+    fds = {"LISTEN_FDS": str(len(ends)), "LISTEN_FDNAMES": ":".join(ends)} if ends else {}
     # The shell sets LISTEN_PID to its own number, which exec keeps.
     command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", *program(name, "--home", home.path)]
-    with log_path.open("wb") as log_file:
+    with log_path.open("ab") as log_file:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -81,13 +100,7 @@ def serve(home: Home, name: str, *services: str, workers: int = 1) -> Iterator[S
             close_fds=False,
             start_new_session=True,
         )
-    for end in ends:
-        end.close()
-    server = Server(process, ports, log_path)
-    try:
-        yield server
-    finally:
-        server.stop()
+    return Server(process, ports, log_path)
 
 
 def converse(home: Home, name: str, data: bytes, *words: str, timeout_s: float = 20) -> tuple[bytes, str, int]:
