@@ -24,6 +24,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mailkit.net.conn import Conn
+
 
 USAGE = f"""usage: mailkit-sendmail [options] [address ...]
 
@@ -167,12 +169,21 @@ def _other(settings: Settings) -> int:
 
         return runq.main([*home, "--once"])
     if settings.mode == "s":
-        from mailkit.programs import smtpd
-
-        return smtpd.main([*home, "--service", "mx"])
+        return _speak_smtp(Home(settings.home))
     if settings.mode == "i":
         return OK
     raise ValueError(f"there is no mode -b{settings.mode}; mailkit-sendmail --help shows what there is")
+
+
+def _speak_smtp(home: Home) -> int:
+    """-bs: the SMTP server on standard input and output, for whoever started us: they may send anywhere."""
+    from mailkit.net.serve import Service, run
+    from mailkit.smtp.session import session
+
+    async def serve(conn: Conn) -> None:
+        await session(conn, home)
+
+    return run("sendmail", home, {"local": Service("local", serve)}, "local")
 
 
 def _submit(settings: Settings) -> int:

@@ -104,7 +104,8 @@ class Session:
         facts.peer, facts.peer_port = conn.peer, conn.peer_port
         facts.local, facts.local_port = conn.local, conn.local_port
         facts.tls = conn.tls
-        facts.trusted = conn.peer in self.settings.relayfrom
+        # "local" is what mailkit-sendmail -bs serves to whoever started it; no socket can ask for it.
+        facts.trusted = self.settings.service == "local" or conn.peer in self.settings.relayfrom
 
     @property
     def repair(self) -> bool:

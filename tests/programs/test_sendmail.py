@@ -188,3 +188,34 @@ def test_mutt_sends_through_it(tmp_path: Path) -> None:
     assert addresses(got) == ["bob@example.test"]
     assert b"\nSubject: from mutt\n" in got.head
     assert got.head.endswith(b"\n\nhello\n")
+
+
+def test_smtp_on_standard_input_may_send_anywhere(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    with subprocess.Popen(
+        program("sendmail", "--home", home.path, "-bs"),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment(),
+    ) as server:
+        assert server.stdin is not None and server.stdout is not None
+        codes = []
+        for said in (
+            b"",
+            b"EHLO localhost\r\n",
+            b"MAIL FROM:<alice@example.test>\r\n",
+            b"RCPT TO:<bob@example.net>\r\n",
+            b"DATA\r\n",
+            b"Subject: x\r\n\r\nhello\r\n.\r\n",
+            b"QUIT\r\n",
+        ):
+            server.stdin.write(said)
+            server.stdin.flush()
+            while (line := server.stdout.readline())[3:4] == b"-":
+                continue
+            codes.append(line[:3].decode())
+    assert codes == ["220", "250", "250", "250", "354", "250", "221"]
+    got = queued(home)
+    assert addresses(got) == ["bob@example.net"]
+    assert got.head.endswith(b"\n\nhello\n")
