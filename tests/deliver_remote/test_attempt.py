@@ -458,7 +458,7 @@ def test_an_error_of_our_own_loses_no_result(tmp_path: Path, monkeypatch: pytest
     found = world.send("a@example.org", bad, "c@example.org")
     assert [one.status for one in found] == ["ok", "temp", "temp"]
     assert first.closed
-    assert any(line.startswith("remote ") and "trace=" in line for line in lines)
+    assert any(line.startswith("broken ") and "trace=" in line for line in lines)
 
 
 # What a server lacks

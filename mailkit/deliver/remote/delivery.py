@@ -55,7 +55,7 @@ class Delivery:
             log.event("remote", q=self._q or None, domain=self._domain, code=trouble.code, error=str(trouble))
         except Exception as error:
             rest = Outcome("temp", "4.3.0", "delivery met an error of our own")
-            log.trace("remote", error, q=self._q or None, domain=self._domain)
+            log.trace("broken", error, q=self._q or None, domain=self._domain)
         for recipient in self._left:
             self._found.setdefault(recipient, rest or self._failure())
 
