@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Build = Callable[[bytes, int], Sequence[bytes]]
 
-EDITION = 1  # of what the kinds of pieces mean; a log of another edition is not used
+EDITION = 2  # of what the kinds of pieces mean; a log of another edition is not used
 _WINDOW = 256 * 1024
 _NEAR = 8192  # a gap in the file that is cheaper read over than sought over
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20
@@ -131,7 +131,7 @@ class _Maker:
         return pieces
 
     def keep(self) -> None:
-        """Write what was made since the last time."""
+        """Write what was made since the last time, unless that would make a session wait: then it is made again."""
         if not self._made and not self._sizes:
             return
         entries = [journal.pieces(sorted(self._made.items()))] if self._made else []
@@ -139,7 +139,7 @@ class _Maker:
             entries.append(journal.sized(self._sizes))
         self._made, self._sizes, self._octets = {}, [], 0
         try:
-            self._folder.commit(entries)
+            self._folder.commit_if_idle(entries)
         except (OSError, Temp) as error:
             log.event("index", verdict="skipped", path=self._folder.directory, error=str(error))
 
