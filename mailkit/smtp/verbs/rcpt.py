@@ -24,6 +24,9 @@ async def run(session: Session, argument: bytes) -> Reply:
         raise Refused(503, "5.5.1", "not after BDAT")
     if len(transaction.recipients) >= session.settings.maxrcpt:
         raise Refused(452, "4.5.3", "too many recipients, send the rest in another message")
+    if not transaction.sender and transaction.recipients and session.facts.stranger:
+        # RFC 5321 4.5.5: reports go to the one who sent the message; a crowd is what forged reports are sent to.
+        raise Refused(452, "4.5.3", "one recipient at a time from the null sender")
     if argument[:3].upper() != b"TO:":
         raise Refused(501, "5.5.4", "RCPT TO:<address>")
     address, words = path.read(argument[3:].lstrip(b" "), "5.1.3")
