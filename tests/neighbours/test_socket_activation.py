@@ -24,7 +24,7 @@ from tests.harness.homes import make_home, set_control
 
 UNITS = servers.ROOT / "contrib" / "systemd"
 SERVICES = sorted([*UNITS.glob("*.service"), *UNITS.glob("accept/*.service")])
-SHAPES = {"listening": [], "inetd": ["--inetd", "-a"]}
+SHAPES = {"listening": [], "accept": ["-a"], "inetd": ["--inetd", "-a"]}
 
 _names = itertools.count()
 _PR_SET_MDWE, _PR_GET_MDWE = 65, 66  # prctl(2)
@@ -48,7 +48,7 @@ def activated(home: Home, service: str, shape: str, *around: str) -> Iterator[in
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     words = [*SHAPES[shape], "--fdname", service] if shape == "listening" else SHAPES[shape]
-    own = ["--service", service] if shape == "inetd" else []
+    own = ["--service", service] if shape != "listening" else []
     variables = [word for name in servers.environment() for word in ("-E", name)]
     command = [*around, *servers.program(program, "--home", home.path, *own)]
     process = subprocess.Popen(
