@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import resource
 import signal
@@ -78,13 +79,9 @@ def start(home: Home, name: str, ends: dict[str, socket.socket], limits: dict[in
     log_path = Path(home.path) / f"{name}.log"
 
     def place() -> None:
-        high = [os.dup(os.dup(end.fileno())) for end in ends.values()]
+        high = [fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, 500) for end in ends]  # out of the way of each other
         for i, fd in enumerate(high):
-            os.dup2(fd, _FIRST_FD + len(ends) + 20 + i, inheritable=False)
-        for i in range(len(ends)):
-            os.dup2(_FIRST_FD + len(ends) + 20 + i, _FIRST_FD + i)
-        for which, most in (limits or {}).items():
-            resource.setrlimit(which, (most, most))
+            os.dup2(fd, _FIRST_FD + i)
 
     fds = {"LISTEN_FDS": str(len(ends)), "LISTEN_FDNAMES": ":".join(ends)} if ends else {}
     # The shell sets LISTEN_PID to its own number, which exec keeps.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import socket
@@ -52,10 +53,9 @@ class Running:
         self.log = home / "log"
 
         def place() -> None:
-            for i, end in enumerate(self.ends):
-                os.dup2(end.fileno(), 40 + i)
-            for i in range(len(self.ends)):
-                os.dup2(40 + i, 3 + i)
+            high = [fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, 500) for end in self.ends]
+            for i, fd in enumerate(high):
+                os.dup2(fd, 3 + i)
 
         command = ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", sys.executable, "-c", PROGRAM, str(home)]
         with self.log.open("wb") as log:
