@@ -47,8 +47,8 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;
                                                     set exactly: store(uids, add=mask, remove=~mask)
          .expunge(uids) -> list of uids             unlinked
-         async .append([(delivery, mask, internaldate)]) -> [uid]     durable when it returns
-         async .copy(uids, target) -> (uids, new_uids), async .move(uids, target) -> (uids, new_uids)
+         async .append([(delivery, mask, internaldate)], offload=None) -> [uid]       durable when it returns
+         async .copy(uids, target, offload=None) -> (uids, new_uids), async .move(...) likewise; offload: conn.offload
          .vanished(since_modseq, uids) -> list      which of `uids` (sorted list or range) are expunged; with the
                                                     history whole only those since; else all that are missing
 View     .uids, .count                              message n has uids[n-1]; only the first `count` belong to the view

@@ -13,11 +13,10 @@ import os
 from _thread import RLock
 
 from mailkit import clock, files
-from mailkit.maildir import journal, marks, names, pieces, save, sync, uidlist
-from mailkit.maildir.index import LOG, Index
+from mailkit.maildir import change, journal, marks, names, pieces, save, sync, uidlist
+from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
-from mailkit.maildir.state import CUR, State
-from mailkit.maildir.state import NEW as NEW_DIRTY
+from mailkit.maildir.state import State
 from mailkit.maildir.table import NEW, ODD, Detail
 from mailkit.maildir.view import View
 
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from types import TracebackType
 
+    from mailkit.maildir.change import OwnChange, Stored
     from mailkit.maildir.save import Delivery
     from mailkit.maildir.table import Table
 
 _opened: dict[str, Folder] = {}
 _opening = RLock()
 _LONGEST_TOLD = 50_000
-_ALL = 0xFFFF_FFFF
 
 
 def open(path: str) -> Folder:
@@ -50,17 +49,6 @@ def _identity(path: str) -> tuple[int, int]:
     """What tells a directory from one that was made in its place. FileNotFoundError."""
     status = os.stat(path)
     return status.st_dev, status.st_ino
-
-
-class Stored:
-    """What became of a STORE: UIDs whose flags are as wanted, those refused by UNCHANGEDSINCE, those gone."""
-
-    __slots__ = ("changed", "missing", "refused")
-
-    def __init__(self) -> None:
-        self.changed: list[int] = []
-        self.refused: list[int] = []
-        self.missing: list[int] = []
 
 
 class Folder:
@@ -164,7 +152,6 @@ class Folder:
             self.index.contents.reconcile()
             if taker is not None:
                 taker.recent.update(taken)
-            self._forget_told()
 
     def _taker(self) -> View | None:
         """The session to which messages out of new/ are \\Recent; RFC 3501 2.3.2 leaves open which."""
@@ -176,17 +163,19 @@ class Folder:
         if self._keywords.refresh():
             self.flags.clear()
 
-    def _forget_told(self) -> None:
-        """Drop from the lists of changes what every view has told."""
+    def trim(self) -> None:
+        """Drop from the lists of changes what every view has told; when nobody is writing."""
         contents = self.index.contents
-        if len(contents.touched) + len(contents.gone) < _LONGEST_TOLD:
+        if len(contents.touched) + len(contents.gone) < _LONGEST_TOLD or not self.mutex.acquire(blocking=False):
             return
-        positions = [view.position for view in self._views] or [(len(contents.gone), len(contents.touched))]
-        gone, touched = min(p[0] for p in positions), min(p[1] for p in positions)
-        del contents.gone[:gone]
-        del contents.touched[:touched]
-        for view in self._views:
-            view.forget(gone, touched)
+        try:
+            gone = min((view.position[0] for view in self._views), default=len(contents.gone))
+            touched = min((view.position[1] for view in self._views), default=len(contents.touched))
+            contents.trim(gone, touched)
+            for view in self._views:
+                view.forget(gone, touched)
+        finally:
+            self.mutex.release()
 
     def forget(self) -> None:
         """The folder is another than the index knows (UIDVALIDITY changed): begin anew."""
@@ -208,13 +197,22 @@ class Folder:
         with self.mutex, self.index:
             self.index.commit(*entries)
 
+    def commit_if_idle(self, entries: Sequence[bytes]) -> bool:
+        """The same when nobody is writing; never waits. Temp when another process is."""
+        if not self.mutex.acquire(blocking=False):
+            return False
+        try:
+            self.index.wait_s = 0
+            with self.index:
+                self.index.commit(*entries)
+            return True
+        finally:
+            self.index.wait_s = WAIT_S
+            self.mutex.release()
+
     def list_lock(self) -> files.DotLock | _Unlocked:
         """Dovecot's lock of the list of UIDs; none where we cannot write."""
         return uidlist.locked(self.directory) if self.writable else _Unlocked()
-
-    def own_change(self) -> OwnChange:
-        """Around renames and unlinks of our own, so that they do not make us list the directories again."""
-        return OwnChange(self.directory, self.state)
 
     # sessions
 
@@ -230,7 +228,7 @@ class Folder:
             except BaseException:
                 self._views.remove(view)
                 raise
-        view.restart()
+            view.restart()
         return view
 
     def leave(self, view: View) -> None:
@@ -282,51 +280,15 @@ class Folder:
 
         At most some hundred messages at a time when others share the event loop: a rename each.
         """
-        stored = Stored()
-        with self.mutex, self.index:
-            table, changes = self.table, []
-            odd: list[tuple[int, bytes]] = []
-            with self.own_change():
-                for uid in uids:
-                    row = table.row(uid)
-                    if row is None:
-                        stored.missing.append(uid)
-                    elif unchanged_since is not None and table.modseqs[row] > unchanged_since:
-                        stored.refused.append(uid)
-                    else:
-                        change = self._rename(row, add, remove & ~marks.PASSED, odd)
-                        (stored.missing if change is None else stored.changed).append(uid)
-                        if change:
-                            changes.append((uid, *change))
-            if changes:
-                entries = [journal.marked(self.index.next_modseq(), changes)]
-                self.index.commit(*entries, *([journal.odd(odd)] if odd else []))
-        return stored
+        return change.store(self, uids, add, remove, unchanged_since)
 
-    def _rename(
-        self, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
-    ) -> tuple[int, int] | tuple[()] | None:
-        """Give a message its new flags: (marks, where), () when it has them already, None when it is gone."""
-        table = self.table
-        old = table.marks[row]
-        new = (old & ~remove | add) & _ALL
-        if new == old and not table.where[row] & NEW:
-            return ()
-        base = table.detail.base(row)
-        name = marks.renamed(table.odd[table.uids[row]], new) if table.where[row] & ODD else base + marks.SUFFIX[new]
-        try:
-            files.rename(self.row_path(row), f"{self.directory}/cur/{os.fsdecode(name)}")
-        except FileNotFoundError:
-            found = self._locate(base)
-            if found is None:
-                return None
-            new = (marks.parse(os.path.basename(os.fsencode(found)))[1] & ~remove | add) & _ALL
-            name = base + marks.SUFFIX[new]
-            files.rename(found, f"{self.directory}/cur/{os.fsdecode(name)}")
-        if name != base + marks.SUFFIX[new]:
-            odd.append((table.uids[row], name))
-            return new, ODD
-        return new, 0
+    def expunge(self, uids: Iterable[int]) -> list[int]:
+        """Remove messages; the UIDs that are gone now. OSError: the file system refuses."""
+        return change.expunge(self, uids)
+
+    def own_change(self) -> OwnChange:
+        """Around renames and unlinks of our own, so that they do not make us list the directories again."""
+        return change.OwnChange(self.directory, self.state)
 
     # files
 
@@ -348,12 +310,12 @@ class Folder:
         path = self.row_path(row)
         if os.path.lexists(path):
             return path
-        found = self._locate(self.table.detail.base(row))
+        found = self.locate(self.table.detail.base(row))
         if found is None:
             raise FileNotFoundError(path)
         return found
 
-    def _locate(self, base: bytes) -> str | None:
+    def locate(self, base: bytes) -> str | None:
         """The file of a base, wherever another program moved it; the next `sync` looks for everything."""
         self.state.cur_mtime = 0
         for place in ("cur", "new"):
@@ -399,35 +361,6 @@ class Folder:
         """Cached pieces of rows of `table`, joined per message; see `pieces` and the package's docstring."""
         return pieces.read(self, table, rows, kinds, build)
 
-    def expunge(self, uids: Iterable[int]) -> list[int]:
-        """Remove messages; the UIDs that are gone now. OSError: the file system refuses."""
-        with self.mutex, self.index:
-            gone = []
-            try:
-                with self.own_change():
-                    for uid in uids:
-                        row = self.row(uid)
-                        if row is not None:
-                            self._unlink(row)
-                            gone.append(uid)
-            finally:
-                if gone:
-                    self.went(gone)
-        return gone
-
-    def went(self, uids: Sequence[int]) -> None:
-        """The files of these were moved away; mutex and index are held."""
-        modseq = self.index.next_modseq()
-        self.index.commit(journal.gone(sorted(uids), [modseq] * len(uids)))
-
-    def _unlink(self, row: int) -> None:
-        try:
-            files.unlink(self.row_path(row))
-        except FileNotFoundError:
-            found = self._locate(self.table.detail.base(row))
-            if found is not None:
-                files.unlink(found)
-
     # messages that come in: `transfer`
 
     async def append(
@@ -438,44 +371,21 @@ class Folder:
 
         return await transfer.append(self, messages, offload)
 
-    async def copy(self, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+    async def copy(
+        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None
+    ) -> tuple[list[int], list[int]]:
         """Copy messages with their flags; (UIDs here, UIDs there) of those that were still here. All or none."""
         from mailkit.maildir import transfer
 
-        return await transfer.copy(self, uids, target)
+        return await transfer.copy(self, uids, target, offload)
 
-    async def move(self, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+    async def move(
+        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None
+    ) -> tuple[list[int], list[int]]:
         """Move messages (RFC 6851): each is in exactly one of the folders at any time."""
         from mailkit.maildir import transfer
 
-        return await transfer.move(self, uids, target)
-
-
-class OwnChange:
-    """Our own change of cur/ and new/: afterwards their times are known, though not for sure to be ours alone."""
-
-    __slots__ = ("_before", "_directory", "_state")
-
-    def __init__(self, directory: str, state: State) -> None:
-        self._directory, self._state = directory, state
-        self._before = (0, 0)
-
-    def __enter__(self) -> OwnChange:
-        self._before = self._times()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        state, (cur, new) = self._state, self._times()
-        if self._before[0] == state.cur_mtime != cur:
-            state.cur_mtime, state.dirty = cur, state.dirty | CUR
-        if self._before[1] == state.new_mtime != new:
-            state.new_mtime, state.dirty = new, state.dirty | NEW_DIRTY
-
-    def _times(self) -> tuple[int, int]:
-        try:
-            return os.stat(f"{self._directory}/cur").st_mtime_ns, os.stat(f"{self._directory}/new").st_mtime_ns
-        except FileNotFoundError:
-            return 0, 0
+        return await transfer.move(self, uids, target, offload)
 
 
 class _Unlocked:

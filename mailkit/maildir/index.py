@@ -38,7 +38,7 @@ LOG, SNAPSHOT = "mailkit-log", "mailkit-index"
 _MAGIC = b"mailkit-log 1\n\0\0"
 _HEADER = struct.Struct("<16sQII")
 _WINDOW = 256 * 1024
-_WAIT_S = 30
+WAIT_S = 30.0
 _SMALL_LOG = 1 << 20
 _REPLAY = 3000  # elements an open may have to replay, besides a sixteenth of the rows
 _ENTRY_ELEMENTS = 8  # what an entry costs beside its elements
@@ -53,7 +53,7 @@ class Index:
 
     __slots__ = (
         "_depth", "_held", "_inode", "_recover", "contents", "directory", "end", "generation", "replayed", "source",
-        "writable",
+        "wait_s", "writable",
     )  # fmt: skip
 
     def __init__(self, directory: str, recover: Callable[[array[int]], Detail]) -> None:
@@ -66,6 +66,7 @@ class Index:
         self._inode = 0
         self._held = -1
         self._depth = 0
+        self.wait_s = WAIT_S
         self._open()
 
     # opening
@@ -147,6 +148,7 @@ class Index:
         if snapshot is not None:
             self.contents, self.end = snapshot
         self.contents.table.source = source
+        self.contents.show()
         self.replayed = 0
         self.contents = _carried(before, self.contents)
         self._replay()
@@ -267,9 +269,9 @@ class Index:
             except OSError as error:
                 self._fail(error)
                 return
-            if not files.lock(fd, _WAIT_S):
+            if not files.lock(fd, self.wait_s):
                 os.close(fd)
-                raise Temp("mailbox is busy", code="4.2.0", detail=f"lock {self.directory}/{LOG}: {_WAIT_S} s")
+                raise Temp("mailbox is busy", code="4.2.0", detail=f"lock {self.directory}/{LOG}: {self.wait_s} s")
             if self._is_current(fd):
                 self._held = fd
                 return
@@ -413,6 +415,7 @@ def _entries(fd: int, at: int) -> Iterator[tuple[journal.Entry, int]]:
 def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
     """The contents were read anew: views go on from what they were told, once it is known what really is there."""
     now.touched, now.gone = before.touched, before.gone
+    now.show()
     now.state.highestmodseq = max(now.state.highestmodseq, before.state.highestmodseq)
     now.before = before.before or (before if before.state.top else None)
     return now

@@ -180,11 +180,12 @@ class History:
 class Contents:
     """Everything an index knows. touched, gone: UIDs that changed or went, for views.
 
+    shown: (table, length of gone, length of touched) as they belong together, for readers in other threads.
     before: what views know, after the cache was read anew; damage may have taken rows that the next look at the
     directories gives back, so that only then `reconcile` says what changed.
     """
 
-    __slots__ = ("before", "gone", "history", "state", "table", "touched")
+    __slots__ = ("before", "gone", "history", "shown", "state", "table", "touched")
 
     def __init__(self) -> None:
         self.table = Table()
@@ -193,11 +194,23 @@ class Contents:
         self.touched = array("I")
         self.gone = array("I")
         self.before: Contents | None = None
+        self.shown = (self.table, 0, 0)
 
     def apply(self, one: Entry) -> None:
         """Do what an entry says."""
         _APPLY[one.kind](self, one) if one.kind in _APPLY else None
         self.state.highestmodseq = max(self.state.highestmodseq, one.modseq)
+        self.show()
+
+    def show(self) -> None:
+        """Let readers see what was done."""
+        self.shown = (self.table, len(self.gone), len(self.touched))
+
+    def trim(self, gone: int, touched: int) -> None:
+        """Forget that many from the fronts of the lists."""
+        del self.gone[:gone]
+        del self.touched[:touched]
+        self.show()
 
     def risen(self) -> list[int]:
         """UIDs that views were told to be gone, and that a log begun by another process has again: it was lost with
@@ -210,7 +223,7 @@ class Contents:
     def reconcile(self) -> None:
         """Tell views the difference between what they know and what is."""
         known, now, self.before = self.before, self.table, None
-        if known is None or (known.table.uids == now.uids and known.table.marks == now.marks):
+        if known is None:
             return
         for uid, mark in zip(known.table.uids, known.table.marks, strict=False):
             row = now.row(uid)
@@ -218,6 +231,7 @@ class Contents:
                 self.gone.append(uid)
             elif now.marks[row] != mark:
                 self.touched.append(uid)
+        self.show()
 
 
 class _Columns:

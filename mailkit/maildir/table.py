@@ -9,6 +9,7 @@ one, which stays whole for whoever still looks at it.
 from __future__ import annotations
 
 import os
+from _thread import RLock
 from array import array
 from bisect import bisect_left
 from itertools import compress
@@ -28,6 +29,7 @@ ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 CHECKED = 4  # the checksum of its pieces was verified by this process; never written
 UNCHECKED = bytes(octet & ~CHECKED for octet in range(256))  # for translate
 
+_loading = RLock()  # one thread at a time loads details, of whatever folder: it takes milliseconds
 _FEW = 24  # runs below which copying them beats looking at each row
 
 
@@ -173,13 +175,19 @@ class Table:
     def detail(self) -> Detail:
         """The other columns, loaded now when they are not yet."""
         if self._detail is None:
-            assert self._load is not None
-            detail = self._load()
-            for change in self._todo:
-                detail = change(detail)
-            self._detail, self._load, self._todo = detail, None, []
-            self._recount_sizes()
+            with _loading:
+                self._load_detail()
+        assert self._detail is not None
         return self._detail
+
+    def _load_detail(self) -> None:
+        if self._load is None:
+            return  # another thread was faster
+        detail = self._load()
+        for change in self._todo:
+            detail = change(detail)
+        self._detail, self._load, self._todo = detail, None, []
+        self._recount_sizes()
 
     @property
     def loaded(self) -> bool:
@@ -188,10 +196,11 @@ class Table:
 
     def change_detail(self, change: Callable[[Detail], Detail]) -> None:
         """Change the detail, now or when it is loaded: an open that replays changes needs not load it."""
-        if self._detail is None:
-            self._todo.append(change)
-        else:
-            self._detail = change(self._detail)
+        with _loading:
+            if self._detail is None:
+                self._todo.append(change)
+            else:
+                self._detail = change(self._detail)
 
     def load_later(self, load: Callable[[], Detail]) -> None:
         """The detail is on disk; `load` reads it."""

@@ -12,12 +12,13 @@ import errno
 import os
 
 from mailkit import files
-from mailkit.maildir import marks, names, save, sync
+from mailkit.maildir import change, marks, names, save, sync
 from mailkit.maildir.sync import Newcomer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from typing import Any
 
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.save import Delivery
@@ -47,10 +48,7 @@ async def append(
             size = delivery.wire_size
             sizes = f",S={delivery.size},W={size}"
             arrivals.append(_Arrival(await delivery.settle(internaldate), sizes, mark, keep=False, size=size))
-        if offload is None:
-            adopt(folder, arrivals)
-        else:
-            await offload(adopt, folder, arrivals)  # type: ignore[misc]
+        await _aside(offload, adopt, folder, arrivals)
     except BaseException:
         for delivery, _, _ in messages:
             delivery.abort()
@@ -113,21 +111,37 @@ def _take_back(folder: Folder, done: Sequence[_Arrival]) -> None:
             files.rename(arrival.target(folder), arrival.source)
 
 
-async def copy(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+async def copy(
+    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None
+) -> tuple[list[int], list[int]]:
     """See `folder.Folder.copy`."""
-    there, arrivals = _leaving(source, uids, target, keep=True)
-    if arrivals:
-        adopt(target, arrivals)
+    there, new = await _aside(offload, duplicate, source, uids, target)
+    if there:
         await files.settle([f"{target.directory}/cur"])
-    return there, [arrival.newcomer.uid for arrival in arrivals]
+    return there, new
 
 
-async def move(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+async def move(
+    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None
+) -> tuple[list[int], list[int]]:
     """See `folder.Folder.move`."""
-    there, new = relocate(source, uids, target)
+    there, new = await _aside(offload, relocate, source, uids, target)
     if there:
         await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
     return there, new
+
+
+async def _aside(offload: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Where the session lets blocking work be done: `conn.offload`, or here."""
+    return function(*args) if offload is None else await offload(function, *args)
+
+
+def duplicate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+    """`copy` up to the fsync of the directory; blocking."""
+    there, arrivals = _leaving(source, uids, target, keep=True)
+    if arrivals:
+        adopt(target, arrivals)
+    return there, [arrival.newcomer.uid for arrival in arrivals]
 
 
 def relocate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
@@ -138,7 +152,7 @@ def relocate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[
         if arrivals:
             with source.own_change():
                 adopt(target, arrivals)
-            source.went(there)
+            change.went(source, there)
     return there, [arrival.newcomer.uid for arrival in arrivals]
 
 

@@ -57,12 +57,11 @@ class View:
     def restart(self) -> None:
         """See the folder as it is now: everything has been told."""
         contents = self.folder.index.contents
-        self.uids: array[int] = contents.table.uids
+        table, self._told_gone, self._told_touched = contents.shown
+        self.uids: array[int] = table.uids
         self.count = len(self.uids)
         self.uidvalidity = contents.state.uidvalidity
         self._contents = contents
-        self._told_gone = len(contents.gone)
-        self._told_touched = len(contents.touched)
         self._muted: dict[int, int] = {}
 
     @property
@@ -101,37 +100,38 @@ class View:
         """What happened since the last call; with expunges=False what may be told while numbers must stay."""
         changes = Changes()
         contents = self.folder.index.contents
-        table = contents.table
         if contents.before is not None:
             return changes  # the cache was lost: nothing is known before the next `sync`
-        if expunges and len(contents.gone) > self._told_gone:
-            self._tell_gone(changes, contents.gone[self._told_gone :])
-            self._told_gone = len(contents.gone)
+        table, gone, touched = contents.shown
         last = self.uids[self.count - 1] if self.count else 0
-        if len(contents.gone) == self._told_gone:
-            if contents is not self._contents:
-                self._recheck(contents, changes.expunged, last)
-            arrived = len(table) - bisect_left(table.uids, last + 1)
-            self.uids, self.count = table.uids, len(table)
-        else:
-            new = table.uids[bisect_left(table.uids, last + 1) :]
-            arrived = len(new)
-            if arrived:
-                self.uids = self.uids[: self.count] + new
-                self.count = len(self.uids)
-        if arrived:
-            changes.exists = self.count
-        if len(contents.touched) > self._told_touched:
-            touched = contents.touched[self._told_touched :]
-            self._told_touched = len(contents.touched)
-            self._tell_touched(changes, table, touched, last)
+        if expunges and gone > self._told_gone:
+            self._tell_gone(changes, contents.gone[self._told_gone : gone])
+            self._told_gone = gone
+        if self._told_gone == gone and contents is not self._contents:
+            self._recheck(contents, table, changes.expunged, last)
+        changes.exists = self._see_arrivals(table, last, whole=self._told_gone == gone)
+        if touched > self._told_touched:
+            self._tell_touched(changes, table, contents.touched[self._told_touched : touched], last)
+            self._told_touched = touched
         self._muted.clear()
+        self.folder.trim()
         return changes
 
-    def _recheck(self, contents: Contents, told: Iterable[int], last: int) -> None:
+    def _see_arrivals(self, table: Table, last: int, whole: bool) -> int | None:
+        """Number the messages behind UID `last`; the new count when there are some. whole: no expunge is pending."""
+        rows = len(table)
+        new = table.uids[bisect_left(table.uids, last + 1, 0, rows) : rows]
+        if whole:
+            self.uids, self.count = table.uids, rows
+        elif new:
+            self.uids = self.uids[: self.count] + new
+            self.count = len(self.uids)
+        return self.count if new else None
+
+    def _recheck(self, contents: Contents, table: Table, told: Iterable[int], last: int) -> None:
         """The folder's knowledge was replaced: does the new agree with what the client was told?"""
         self._contents = contents
-        gone, uids = set(told), contents.table.uids
+        gone, uids = set(told), table.uids
         kept = [uid for uid in self.uids[: self.count] if uid not in gone]
         self._lost = self._lost or kept != uids[: bisect_left(uids, last + 1)].tolist()
 

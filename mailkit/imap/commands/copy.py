@@ -30,7 +30,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     chosen, target = await read(state, reader, by_uid)
     try:
         assert state.view is not None
-        old, new = await state.view.folder.copy(chosen, target) if chosen else ([], [])
+        old, new = await state.view.folder.copy(chosen, target, state.conn.offload) if chosen else ([], [])
         return copied(target, old, new)
     finally:
         target.close()

@@ -27,7 +27,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     chosen, target = await read(state, reader, by_uid)
     try:
         assert state.view is not None
-        old, new = await state.view.folder.move(chosen, target) if chosen else ([], [])
+        old, new = await state.view.folder.move(chosen, target, state.conn.offload) if chosen else ([], [])
         text = copied(target, old, new)
         if text is not None:
             state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")

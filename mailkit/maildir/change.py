@@ -1,0 +1,147 @@
+"""Our own changes of messages: flags are renames, an expunge is an unlink.
+
+The files are changed first, then mailkit-log is written: a crash in between leaves what the next look at the directory
+finds. A file that another program moved is looked for once more before it counts as gone.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import files
+from mailkit.maildir import journal, marks
+from mailkit.maildir.state import CUR, State
+from mailkit.maildir.state import NEW as NEW_DIRTY
+from mailkit.maildir.table import NEW, ODD
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from types import TracebackType
+
+    from mailkit.maildir.folder import Folder
+
+_ALL = 0xFFFF_FFFF
+
+
+class Stored:
+    """What became of a STORE: UIDs whose flags are as wanted, those refused by UNCHANGEDSINCE, those gone."""
+
+    __slots__ = ("changed", "missing", "refused")
+
+    def __init__(self) -> None:
+        self.changed: list[int] = []
+        self.refused: list[int] = []
+        self.missing: list[int] = []
+
+
+class OwnChange:
+    """Our own change of cur/ and new/: afterwards their times are known, though not for sure to be ours alone."""
+
+    __slots__ = ("_before", "_directory", "_state")
+
+    def __init__(self, directory: str, state: State) -> None:
+        self._directory, self._state = directory, state
+        self._before = (0, 0)
+
+    def __enter__(self) -> OwnChange:
+        self._before = self._times()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        state, (cur, new) = self._state, self._times()
+        if self._before[0] == state.cur_mtime != cur:
+            state.cur_mtime, state.dirty = cur, state.dirty | CUR
+        if self._before[1] == state.new_mtime != new:
+            state.new_mtime, state.dirty = new, state.dirty | NEW_DIRTY
+
+    def _times(self) -> tuple[int, int]:
+        try:
+            return os.stat(f"{self._directory}/cur").st_mtime_ns, os.stat(f"{self._directory}/new").st_mtime_ns
+        except FileNotFoundError:
+            return 0, 0
+
+
+def store(folder: Folder, uids: Iterable[int], add: int, remove: int, unchanged_since: int | None) -> Stored:
+    """See `folder.Folder.store`."""
+    stored = Stored()
+    changes: list[tuple[int, int, int]] = []
+    odd: list[tuple[int, bytes]] = []
+    with folder.mutex, folder.index:
+        table = folder.table
+        try:
+            with folder.own_change():
+                for uid in uids:
+                    row = table.row(uid)
+                    if row is None:
+                        stored.missing.append(uid)
+                    elif unchanged_since is not None and table.modseqs[row] > unchanged_since:
+                        stored.refused.append(uid)
+                    else:
+                        change = _rename(folder, row, add, remove & ~marks.PASSED, odd)
+                        (stored.missing if change is None else stored.changed).append(uid)
+                        if change:
+                            changes.append((uid, *change))
+        finally:
+            if changes:
+                entries = [journal.marked(folder.index.next_modseq(), changes)]
+                folder.index.commit(*entries, *([journal.odd(odd)] if odd else []))
+    return stored
+
+
+def _rename(
+    folder: Folder, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
+) -> tuple[int, int] | tuple[()] | None:
+    """Give a message its new flags: (marks, where), () when it has them already, None when it is gone."""
+    table = folder.table
+    uid, old, base = table.uids[row], table.marks[row], table.detail.base(row)
+    new = (old & ~remove | add) & _ALL
+    if new == old and not table.where[row] & NEW:
+        return ()
+    name = marks.renamed(table.odd[uid], new) if table.where[row] & ODD else base + marks.SUFFIX[new]
+    try:
+        files.rename(folder.row_path(row), f"{folder.directory}/cur/{os.fsdecode(name)}")
+    except FileNotFoundError:
+        found = folder.locate(base)
+        if found is None:
+            return None
+        there = os.path.basename(os.fsencode(found))
+        new = (marks.parse(there)[1] & ~remove | add) & _ALL
+        name = marks.renamed(there, new)
+        files.rename(found, f"{folder.directory}/cur/{os.fsdecode(name)}")
+    if name != base + marks.SUFFIX[new]:
+        odd.append((uid, name))
+        return new, ODD
+    return new, 0
+
+
+def expunge(folder: Folder, uids: Iterable[int]) -> list[int]:
+    """See `folder.Folder.expunge`."""
+    gone: list[int] = []
+    with folder.mutex, folder.index:
+        try:
+            with folder.own_change():
+                for uid in uids:
+                    row = folder.row(uid)
+                    if row is not None:
+                        _unlink(folder, row)
+                        gone.append(uid)
+        finally:
+            if gone:
+                went(folder, gone)
+    return gone
+
+
+def went(folder: Folder, uids: Sequence[int]) -> None:
+    """The files of these are not in the folder any more; mutex and index are held."""
+    modseq = folder.index.next_modseq()
+    folder.index.commit(journal.gone(sorted(uids), [modseq] * len(uids)))
+
+
+def _unlink(folder: Folder, row: int) -> None:
+    try:
+        files.unlink(folder.row_path(row))
+    except FileNotFoundError:
+        found = folder.locate(folder.table.detail.base(row))
+        if found is not None:
+            files.unlink(found)
