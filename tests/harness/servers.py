@@ -79,7 +79,7 @@ def start(home: Home, name: str, ends: dict[str, socket.socket], limits: dict[in
     log_path = Path(home.path) / f"{name}.log"
 
     def place() -> None:
-        high = [fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, 500) for end in ends]  # out of the way of each other
+        high = [fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, 500) for end in ends.values()]  # out of the way of each other
         for i, fd in enumerate(high):
             os.dup2(fd, _FIRST_FD + i)
 
