@@ -80,7 +80,7 @@ def test_mbsync_keeps_both_sides_alike(server: servers.Server, home: Home, tmp_p
     rc.write_text(f"""\
 IMAPAccount far
 Host 127.0.0.1
-Port {server.ports['imap']}
+Port {server.ports["imap"]}
 User {ALICE}
 Pass secret
 SSLType None
@@ -142,12 +142,14 @@ def test_mutt_shows_and_saves(program: str, server: servers.Server, home: Home, 
     saved = tmp_path / "saved"
     rc = tmp_path / "muttrc"
     rc.write_text(f"""\
-set folder=imap://127.0.0.1:{server.ports['imap']}/ imap_user={ALICE} imap_pass=secret
+set folder=imap://127.0.0.1:{server.ports["imap"]}/ imap_user={ALICE} imap_pass=secret
 set spoolfile=+INBOX ssl_starttls=no ssl_force_tls=no mbox_type=mbox confirmappend=no move=no record=""
 set header_cache="" wait_key=no quit=yes delete=yes
 """)
     keys = f"<tag-pattern>~A<enter><tag-prefix><copy-message>{saved}<enter><enter><first-entry><delete-message><sync-mailbox><exit>"
-    done = run(script, "-qec", f"{mutt} -n -F {rc} -e 'push {keys}'", "/dev/null", home=tmp_path, stdin=subprocess.DEVNULL)
+    done = run(
+        script, "-qec", f"{mutt} -n -F {rc} -e 'push {keys}'", "/dev/null", home=tmp_path, stdin=subprocess.DEVNULL
+    )
     assert saved.exists(), done.stdout[-2000:] + server.log.encode()
     assert saved.read_bytes().count(b"\nSubject: ") == 4  # three messages, one with a message inside
     assert len(inbox(home)) == 2
@@ -158,7 +160,7 @@ def test_fetchmail_takes_what_is_unseen(server: servers.Server, home: Home, tmp_
     taken = tmp_path / "taken"
     rc = tmp_path / "fetchmailrc"
     rc.write_text(f"""\
-poll 127.0.0.1 protocol imap service {server.ports['imap']} auth password user "{ALICE}" password "secret"
+poll 127.0.0.1 protocol imap service {server.ports["imap"]} auth password user "{ALICE}" password "secret"
 sslproto "" keep mda "cat >> {taken}"
 """)
     rc.chmod(0o600)
