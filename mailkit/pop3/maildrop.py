@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
 
+    from mailkit.maildir.table import Table
     from mailkit.users.passwd import User
 
 _LOCK = "mailkit-pop3.lock"
@@ -53,11 +54,12 @@ class Maildrop:
     """An open maildrop. Messages are numbered from 1 in UID order.
 
     count, octets, sizes: of all messages, as the wire has them, marks left out. deleted, fetched: numbers.
+    names: the unique name of each message (RFC 1939 7), None before `read_names`.
     Everything here blocks for as long as a disk does: conn.offload it, but for `open`, which is for one message.
     """
 
     __slots__ = (
-        "_folder", "_lock", "_names", "_path", "_uids", "count", "deleted", "fetched", "octets", "sizes", "user",
+        "_folder", "_lock", "_path", "_uids", "count", "deleted", "fetched", "names", "octets", "sizes", "user",
     )  # fmt: skip
 
     def __init__(self, user: User, delay_s: int = 0) -> None:
@@ -76,14 +78,15 @@ class Maildrop:
             self._folder.sync()
             self._finish_removal()
             # Other sessions add rows to the table behind our last one; ours are copied.
-            self._uids = self._folder.table.uids[:]
+            table = self._folder.table
+            self._uids = table.uids[:]
             self.count = len(self._uids)
-            self.sizes = self._sizes()
+            self.sizes = self._sizes(table)
         except BaseException:
             self.close()
             raise
         self.octets = sum(self.sizes)
-        self._names: list[str] | None = None
+        self.names: list[str] | None = None
         self.deleted: set[int] = set()
         self.fetched: set[int] = set()
 
@@ -99,11 +102,10 @@ class Maildrop:
         except FileNotFoundError:
             return None
 
-    def uidls(self) -> list[str]:
-        """The unique name of each message (RFC 1939 7)."""
-        if self._names is None:
-            self._names = names.of_messages(self._path, self._folder.uidvalidity, self._uids, self._bases)
-        return self._names
+    def read_names(self) -> list[str]:
+        """Find `names`."""
+        self.names = names.of_messages(self._path, self._folder.uidvalidity, self._uids, self._bases)
+        return self.names
 
     def remove(self) -> int:
         """Remove what is marked; how many messages that were. OSError when some could not be removed.
@@ -126,14 +128,13 @@ class Maildrop:
             self._folder.store(uids, add=SEEN)
 
     def _expunge(self, uids: list[int]) -> None:
-        """Remove these, durably, and then the list."""
-        self._folder.expunge(uids)
-        for name in ("cur", "new"):
-            files.sync_dir(os.path.join(self._path, name))
-        left = [uid for uid in uids if self._folder.row(uid) is not None]
-        files.unlink(os.path.join(self._path, _LIST), missing_ok=True)
-        if left:
-            raise OSError(None, f"{len(left)} messages could not be removed", self._path)
+        """Remove these, durably, and then the list; also when the file system refuses, for it would refuse again."""
+        try:
+            self._folder.expunge(uids)
+            for name in ("cur", "new"):
+                files.sync_dir(os.path.join(self._path, name))
+        finally:
+            files.unlink(os.path.join(self._path, _LIST), missing_ok=True)
 
     def _finish_removal(self) -> None:
         """Do the rest of a removal that was cut short."""
@@ -147,11 +148,15 @@ class Maildrop:
         if first == b"V%d" % self._folder.uidvalidity and all(line.isdigit() for line in lines[:-1]):
             uids = [int(line) for line in lines[:-1]]
         log.event("maildrop", user=self.user.address, verdict="resumed", messages=len(uids))
-        self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
+        try:
+            self._expunge([uid for uid in uids if self._folder.row(uid) is not None])
+        except OSError as error:
+            detail = f"{error.filename}: {error.strerror}"
+            log.event("maildrop", user=self.user.address, verdict="not-removed", error=detail)
 
-    def _sizes(self) -> array[int]:
+    def _sizes(self, table: Table) -> array[int]:
         """Octets of each message with CRLF for every line end; what the store does not know yet is told to it."""
-        sizes = self._folder.table.detail.sizes[: self.count]
+        sizes = table.detail.sizes[: self.count]
         unknown = [row for row, size in enumerate(sizes) if not size] if 0 in sizes else []
         for first in range(0, len(unknown), _BATCH):
             measured = []

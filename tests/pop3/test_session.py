@@ -230,6 +230,6 @@ def test_unexpected_error_ends_the_session_and_is_in_the_log(
     def broken(drop: Maildrop) -> list[str]:
         raise RuntimeError("out of paper")
 
-    monkeypatch.setattr(Maildrop, "uidls", broken)
+    monkeypatch.setattr(Maildrop, "read_names", broken)
     assert talk(home, LOGIN + b"UIDL 1\r\nNOOP\r\n")[2:] == ["-ERR [SYS/TEMP] internal error"]
     assert any("out of paper" in line and "c=c0ffee" in line for line in lines)

@@ -31,11 +31,12 @@ async def list_(session: Session, argument: bytes) -> None:
 async def uidl(session: Session, argument: bytes) -> None:
     """UIDL [message]: names that never change and are never used again (RFC 1939 7)."""
     drop = numbered.drop(session)
+    names: list[str] = drop.names or await session.conn.offload(drop.read_names)
     if argument:
         number = numbered.one(session, argument)
-        return None if number is None else session.ok(f"{number} {drop.uidls()[number - 1]}")
+        return None if number is None else session.ok(f"{number} {names[number - 1]}")
     session.ok(f"{drop.count - len(drop.deleted)} messages")
-    return session.say(wire.listing(_left(drop.deleted, drop.uidls())))
+    return session.say(wire.listing(_left(drop.deleted, names)))
 
 
 async def last(session: Session, argument: bytes) -> None:
