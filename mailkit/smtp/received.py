@@ -57,7 +57,7 @@ def _client(session: Session) -> str:
 
 def _word(helo: str) -> str:
     """The client's name where it can stand as a domain; octets that would break the field become "?"."""
-    return "".join(char if char.isalnum() or char in ".-_[]:" else "?" for char in helo)
+    return "".join(char if char.isascii() and (char.isalnum() or char in ".-_[]:") else "?" for char in helo)
 
 
 def _tls(tls: Tls) -> str:
