@@ -288,6 +288,8 @@ def body_has(message: Message, needle: bytes) -> bool:
 def text_has(message: Message, needle: bytes) -> bool:
     """The header or a text part contains the text."""
     block, _ = header.split(message.data)
+    if b"=?" not in block and cannot_have(message.data, needle):
+        return False
     for name, value in header.fields(block):
         if needle in pieces.fold(f"{name.decode('latin-1')}: {header.text(value)}"):
             return True

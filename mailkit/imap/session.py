@@ -188,6 +188,10 @@ async def perform(state: Session, event: Command | Upload) -> None:
     except Trouble as trouble:
         log.event("trouble", c=state.conn.id, command=name, code=trouble.code, detail=trouble.detail)
         answer = status(event.tag, "NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
+    except OSError as error:
+        # The disk is full, or somebody took the directories away: not the end of the session.
+        log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=str(error))
+        answer = status(event.tag, "NO", "The mail store refuses this now", "UNAVAILABLE")
     state.conn.write(answer)
     if state.upload is not None:
         refuse_upload(state)

@@ -41,7 +41,11 @@ def selected(home: Home) -> tuple[Client, int]:
 def test_every_change_is_higher_than_all_before(home: Home) -> None:
     client, last = selected(home)
     assert max(modseqs(client.do("FETCH 1:* (MODSEQ)"))) <= last
-    for command in ("STORE 1 +FLAGS (\\Answered)", "STORE 1:2 -FLAGS.SILENT (\\Answered \\Seen)", "STORE 1 +FLAGS (New)"):
+    for command in (
+        "STORE 1 +FLAGS (\\Answered)",
+        "STORE 1:2 -FLAGS.SILENT (\\Answered \\Seen)",
+        "STORE 1 +FLAGS (New)",
+    ):
         (number, *_) = modseqs(client.do(command))
         assert number > last
         last = number

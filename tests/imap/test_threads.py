@@ -26,8 +26,9 @@ def test_base_subject(text: str, base: str, replied: bool) -> None:
     assert subject.base(text) == (base, replied)
 
 
-@given(st.lists(st.sampled_from(["re:", "fwd", "[", "]", "x", " ", "(fwd)", "[fwd:", ":", "fw"]),
-max_size=40).map("".join))
+@given(
+    st.lists(st.sampled_from(["re:", "fwd", "[", "]", "x", " ", "(fwd)", "[fwd:", ":", "fw"]), max_size=40).map("".join)
+)
 def test_base_subject_is_its_own(text: str) -> None:
     base, _ = subject.base(text)
     assert subject.base(base)[0] == base
@@ -94,8 +95,9 @@ def test_ordered_subject() -> None:
     assert threads.form(threads.ordered_subject(messages)) == b"(2)(1 (4)(3))"
 
 
-MESSAGES = st.lists(st.tuples(st.lists(st.integers(1, 12), max_size=4), st.sampled_from(["", "x", "re: x", "y"])),
-max_size=12)
+MESSAGES = st.lists(
+    st.tuples(st.lists(st.integers(1, 12), max_size=4), st.sampled_from(["", "x", "re: x", "y"])), max_size=12
+)
 
 
 @given(MESSAGES)
