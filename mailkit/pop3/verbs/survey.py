@@ -31,7 +31,9 @@ async def list_(session: Session, argument: bytes) -> None:
 async def uidl(session: Session, argument: bytes) -> None:
     """UIDL [message]: names that never change and are never used again (RFC 1939 7)."""
     drop = numbered.drop(session)
-    names: list[str] = drop.names or await session.conn.offload(drop.read_names)
+    names = drop.names
+    if names is None:
+        names = await session.conn.offload(drop.read_names)
     if argument:
         number = numbered.one(session, argument)
         return None if number is None else session.ok(f"{number} {names[number - 1]}")
