@@ -80,7 +80,7 @@ class Index:
             self.begin()
             return
         except (OSError, ValueError) as error:
-            log.event("index", verdict="damaged", path=self.directory, error=str(error))
+            log.event("index", verdict="replaced", path=self.directory, error=str(error))
             self._lost()
             return
         self._load(source)
@@ -129,6 +129,7 @@ class Index:
             self.source = self._source()
         except OSError as error:
             self._fail(error)
+            _forget(tmp)
 
     def _new_header(self) -> bytes:
         self.generation = int(clock.token(8), 16) | 1
@@ -187,6 +188,7 @@ class Index:
                 break
             self.end, last = end, one.kind
             self.replayed += one.count + _ENTRY_ELEMENTS
+        self.contents.show()
         table, state = self.contents.table, self.contents.state
         self.contents.history.floor = max(self.contents.history.floor, state.floor)
         if last != journal.STATE:  # a writer died over it
@@ -299,6 +301,7 @@ class Index:
             contents.apply(one)
             self.replayed += one.count + _ENTRY_ELEMENTS
             at += len(raw)
+        contents.show()
         last = journal.stated(self._counted())
         if self._held >= 0:
             try:
@@ -419,3 +422,10 @@ def _carried(before: journal.Contents, now: journal.Contents) -> journal.Content
     now.state.highestmodseq = max(now.state.highestmodseq, before.state.highestmodseq)
     now.before = before.before or (before if before.state.top else None)
     return now
+
+
+def _forget(tmp: str) -> None:
+    try:
+        files.unlink(tmp, missing_ok=True)
+    except OSError:
+        pass  # the error that led here is the one to tell

@@ -23,7 +23,7 @@ from mailkit.maildir.table import KINDS, ODD, UNCHECKED, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mailkit.maildir.table import Detail
 
@@ -185,7 +185,7 @@ class Contents:
     directories gives back, so that only then `reconcile` says what changed.
     """
 
-    __slots__ = ("before", "gone", "history", "shown", "state", "table", "touched")
+    __slots__ = ("_leaving", "before", "gone", "history", "shown", "state", "table", "touched")
 
     def __init__(self) -> None:
         self.table = Table()
@@ -194,16 +194,26 @@ class Contents:
         self.touched = array("I")
         self.gone = array("I")
         self.before: Contents | None = None
+        self._leaving: set[int] = set()
         self.shown = (self.table, 0, 0)
 
     def apply(self, one: Entry) -> None:
-        """Do what an entry says."""
-        _APPLY[one.kind](self, one) if one.kind in _APPLY else None
+        """Do what an entry says; `show` ends a series of them."""
+        if one.kind in _APPLY:
+            _APPLY[one.kind](self, one)
         self.state.highestmodseq = max(self.state.highestmodseq, one.modseq)
-        self.show()
+
+    def leave(self, uids: Iterable[int]) -> None:
+        """These rows go at the next `show`: all at once, as it copies the table."""
+        self._leaving.update(uids)
 
     def show(self) -> None:
         """Let readers see what was done."""
+        here = {uid for uid in self._leaving if self.table.row(uid) is not None}
+        self._leaving.clear()
+        if here:
+            self.gone.extend(sorted(here))
+            self.table = self.table.without(here)
         self.shown = (self.table, len(self.gone), len(self.touched))
 
     def trim(self, gone: int, touched: int) -> None:
@@ -291,10 +301,7 @@ def _mark(contents: Contents, one: Entry) -> None:
 def _gone(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
     uids, modseqs = columns.numbers("I"), columns.numbers("Q")
-    here = {uid for uid in uids if contents.table.row(uid) is not None}
-    if here:
-        contents.table = contents.table.without(here)
-        contents.gone.extend(sorted(here))
+    contents.leave(uids)
     contents.history.add(uids, modseqs)
 
 
