@@ -12,6 +12,7 @@ are reported before they are marked: a crash in between repeats a report, and lo
 from __future__ import annotations
 
 import asyncio
+import os
 
 from mailkit import clock, log
 from mailkit.control import Home
@@ -79,7 +80,11 @@ class Attempt:
             await jobs[0]
         else:
             for first in range(0, len(jobs), AT_ONCE):
-                await asyncio.gather(*jobs[first : first + AT_ONCE])
+                # All end before a bug in one of them is raised: the others must be marked while we hold the entry.
+                ended = await asyncio.gather(*jobs[first : first + AT_ONCE], return_exceptions=True)
+                for error in ended:
+                    if error is not None:
+                        raise error
         await self._settle()
 
     def _jobs(self) -> list[Coroutine[Any, Any, None]]:
@@ -175,6 +180,7 @@ class Attempt:
             code=result.code,
             said=result.text,
             remote=result.remote or None,
+            file=os.path.basename(result.path) or None,
             ms=int((clock.monotonic() - started) * 1000),
         )
         if result.ok:
@@ -254,8 +260,11 @@ def refusal(verdict: Verdict) -> Outcome:
 
 
 def learn(destination: Destination, results: list[Outcome]) -> None:
-    """What the outcomes say about the destination: any answer of its own means that it lives."""
-    if any(result.ok or result.remote for result in results):
+    """What the outcomes say about the destination: any answer of its own means that it lives, but for 421, by which it
+    sends everybody away (RFC 5321 3.8)."""
+    if all(result.status == "temp" and result.text.startswith("421") for result in results):
+        destination.failed(results[0].text)
+    elif any(result.ok or result.remote for result in results):
         destination.worked()
     elif any(result.status == "temp" for result in results):
         destination.failed(results[0].text)

@@ -48,16 +48,22 @@ async def next_line(session: Session, limit: int) -> bytes:
         await receive(session)
 
 
-async def answer(session: Session, reply: Reply, verb: str, by: str = "", detail: str = "") -> None:
-    """Queue a reply. A refusal is counted, logged, and gets an id that finds the log line; many are delayed."""
+async def answer(
+    session: Session, reply: Reply, verb: str, by: str = "", detail: str = "", argument: bytes = b""
+) -> None:
+    """Queue a reply. A refusal is counted, logged, and gets an id that finds the log line; many are delayed.
+
+    argument: what stood behind the verb, where the log may have it.
+    """
     if reply.code < 400:
         session.conn.write(reply.wire())
         return
     session.refusals += 1
     session.errors += reply.code >= 500
     found = f"{session.conn.id}-{session.refusals}"
-    log.event("refuse", c=session.conn.id, id=found, verb=verb, code=reply.code, status=reply.status or None,
-              by=by or None, text=reply.text, detail=detail or None)  # fmt: skip
+    log.event("refuse", c=session.conn.id, peer=session.conn.peer or None, id=found, verb=verb,
+              argument=argument or None, code=reply.code, status=reply.status or None, by=by or None,
+              text=reply.text, detail=detail or None)  # fmt: skip
     over = session.errors - session.settings.softerrors
     if over > 0 and reply.code >= 500 and session.settings.tarpit_s:
         await session.conn.flush()

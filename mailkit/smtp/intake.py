@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
+from mailkit.mail import header
 from mailkit.net.conn import Closing
 from mailkit.policy.message import Held
 from mailkit.queue.entry import Envelope
@@ -32,7 +33,7 @@ class Intake:
     send its message to the end before it listens.
     """
 
-    __slots__ = ("_head", "_held", "_session", "_spool", "_transaction", "failure", "size")
+    __slots__ = ("_head", "_held", "_session", "_spool", "_transaction", "failure", "message_id", "size")
 
     def __init__(self, session: Session, transaction: Transaction) -> None:
         self._session = session
@@ -41,6 +42,7 @@ class Intake:
         self._spool: Spool | None = None
         self._held: Held | None = None
         self.failure: Refused | None = None
+        self.message_id: bytes | None = None  # as the header has it, for the log
         self.size = 0
 
     def write(self, text: bytes) -> None:
@@ -131,6 +133,7 @@ class Intake:
 
             block = submission.repaired(session, self._transaction.sender, block)
         self._head = None
+        self.message_id = header.value(block, b"Message-ID")
         if session.settings.policy.asks("data"):
             self._held = Held(session.home)
         else:
@@ -169,7 +172,7 @@ async def deliver(session: Session, intake: Intake) -> Reply | None:
     except Refused as error:
         refused = error
     if refused is None:
-        await _accepted(session, transaction, id, intake.size)
+        await _accepted(session, transaction, id, intake)
     count = len(transaction.recipients) if session.settings.lmtp else 1
     session.reset()
     reply = Reply(250, "2.0.0", f"queued as {id}") if refused is None else refused.reply
@@ -180,12 +183,12 @@ async def deliver(session: Session, intake: Intake) -> Reply | None:
     return reply
 
 
-async def _accepted(session: Session, transaction: Transaction, id: str, size: int) -> None:
+async def _accepted(session: Session, transaction: Transaction, id: str, intake: Intake) -> None:
     """Count and log a message that is in the queue. Whatever fails here, the answer is 250."""
     session.messages += 1
     session.idle = session.errors = 0
     try:
-        _log(session, transaction, id, size)
+        _log(session, transaction, id, intake)
         await session.settings.policy.judge("accepted", session.facts)
     except Exception as error:
         log.trace("broken", error, c=session.conn.id, q=id)
@@ -228,7 +231,7 @@ def _refusal(error: Exception, conn_id: str) -> Refused:
     return Refused(code, error.code, error.text, detail=error.detail)
 
 
-def _log(session: Session, transaction: Transaction, id: str, size: int) -> None:
+def _log(session: Session, transaction: Transaction, id: str, intake: Intake) -> None:
     facts = session.facts
     log.event(
         "accept",
@@ -237,7 +240,8 @@ def _log(session: Session, transaction: Transaction, id: str, size: int) -> None
         from_=f"<{transaction.sender}>",
         to=f"<{transaction.recipients[0].address}>",
         recipients=len(transaction.recipients),
-        size=size,
+        size=intake.size,
+        msgid=intake.message_id or None,
         user=facts.account or None,
         junk=facts.junk or None,
     )

@@ -113,7 +113,7 @@ async def _obey(session: Session, line: bytes) -> None:
     try:
         reply = await run(session, argument)
     except Refused as refused:
-        await answer(session, refused.reply, verb, refused.by, refused.detail)
+        await answer(session, refused.reply, verb, refused.by, refused.detail, argument if word in _LOGGED else b"")
         return
     except Trouble as trouble:
         code = 451 if isinstance(trouble, Temp) else 554
@@ -127,6 +127,9 @@ async def _obey(session: Session, line: bytes) -> None:
         reply = Reply(451, "4.3.0", "an error of ours, please try again")
     if reply is not None:
         await answer(session, reply, verb)
+
+
+_LOGGED = (b"MAIL", b"RCPT")  # whose arguments the log may have: those of AUTH are secrets
 
 
 def _shown(line: bytes) -> str:
