@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,3 +109,20 @@ def test_many_sessions_at_once(home: Home) -> None:
             with end, end.makefile("rb") as reader:
                 assert b"\r\n250 2.0.0 queued as " in reader.read()
     assert len(queued(home)) == 40
+
+
+def test_what_came_with_starttls_is_not_obeyed(tmp_path: Path) -> None:
+    home = make_home(tmp_path / "home", tls=True)
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with servers.serve(home, "smtpd", "submission") as server, connected(server.ports["submission"]) as (end, _):
+        end.sendall(b"STARTTLS\r\nNOOP injected\r\nMAIL FROM:<evil@example.net>\r\n")
+        said = b""
+        while not said.endswith(b"go ahead\r\n"):
+            said += end.recv(1)
+        with context.wrap_socket(end) as secured, secured.makefile("rb") as reader:
+            secured.sendall(b"EHLO client.example.net\r\nQUIT\r\n")
+            lines = reader.read().splitlines()
+    assert lines[0] == b"250-mail.example.test" and lines[-1] == b"221 2.0.0 goodbye"
+    assert [line for line in lines if line.startswith(b"250 ")] == [lines[-2]]
+    assert any(line.startswith(b"250-AUTH ") for line in lines)
