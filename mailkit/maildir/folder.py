@@ -13,7 +13,7 @@ import os
 from _thread import RLock
 
 from mailkit import clock, files
-from mailkit.maildir import change, journal, marks, names, pieces, save, sync, uidlist
+from mailkit.maildir import change, heap, journal, marks, names, pieces, save, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
 from mailkit.maildir.state import State
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 _opened: dict[str, Folder] = {}
 _opening = RLock()
 _LONGEST_TOLD = 50_000
+_MANY = 20_000  # new messages at once
 
 
 def open(path: str) -> Folder:
@@ -144,12 +145,14 @@ class Folder:
                 return
             first = not self.state.uidvalidity and os.path.exists(f"{self.directory}/courierimapkeywords")
             self._read_keywords()
-            taker = self._taker()
+            taker, top = self._taker(), self.state.top
             with self.index:
                 taken = sync.update(self, take=taker is not None)
                 if first:
                     sync.import_courier_keywords(self)
             self.index.contents.reconcile()
+            if self.state.top - top > _MANY:
+                heap.give_back()
             if taker is not None:
                 taker.recent.update(taken)
 

@@ -124,8 +124,7 @@ class Delivery:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        if error is None or isinstance(error, Exception):
-            self.abort()
+        self.abort()
 
 
 def _folder(maildir: str, folder: str) -> str:
@@ -211,17 +210,13 @@ def _quietly(function: Callable[[str], None], path: str) -> None:
 
 
 def clean(folder_path: str) -> int:
-    """Remove what dead processes left in tmp/; how many. A directory that is not there is clean."""
+    """Remove what dead processes left: files in tmp/, and in the folder itself files that were to replace others or to
+    become locks. How many. A directory that is not there is clean."""
     removed = 0
-    oldest = clock.now() - STALE_S
-    try:
-        entries = list(os.scandir(os.fsencode(f"{folder_path}/tmp")))
-    except OSError:
-        return 0
-    for entry in entries:
+    for entry in [*_entries(f"{folder_path}/tmp"), *filter(_is_leftover, _entries(folder_path))]:
         try:
             status = entry.stat(follow_symlinks=False)
-            if max(status.st_mtime, status.st_ctime) >= oldest:
+            if max(status.st_mtime, status.st_ctime) >= clock.now() - STALE_S:
                 continue
             if stat.S_ISREG(status.st_mode):
                 files.unlink(os.fsdecode(entry.path), missing_ok=True)
@@ -233,3 +228,18 @@ def clean(folder_path: str) -> int:
         except OSError:
             continue
     return removed
+
+
+def _entries(path: str) -> list[os.DirEntry[bytes]]:
+    try:
+        with os.scandir(os.fsencode(path)) as entries:
+            return list(entries)
+    except OSError:
+        return []
+
+
+def _is_leftover(entry: os.DirEntry[bytes]) -> bool:
+    """NAME.PID.CHANCE.tmp of `files.replace`, NAME.lock.HOST.PID.CHANCE and .stale of `files.DotLock`."""
+    name = entry.name
+    ours = name.startswith((b"mailkit-", b"dovecot-uidlist.", b"dovecot-keywords.", b"subscriptions."))
+    return ours and (name.endswith((b".tmp", b".stale")) or b".lock." in name)

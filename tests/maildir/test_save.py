@@ -130,11 +130,17 @@ def test_share_copies_where_links_are_refused(tmp_path: Path, monkeypatch: pytes
 def test_clean_removes_only_what_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     directory = boxes.make(tmp_path)
     (tmp_path / "tmp/1.of.a-dead-process").write_text("half a mess")
+    for name in ("dovecot-uidlist.lock.mail.12.ab", "mailkit-log.12.ab.tmp", "dovecot-uidlist.lock.cd.stale"):
+        (tmp_path / name).write_text("x")
+    kept = ["dovecot-uidlist", "mailkit-log", "mailkit-index", "dovecot-uidlist.lock", "subscriptions", "mine.tmp"]
+    for name in kept:
+        (tmp_path / name).write_text("x")
     (tmp_path / "tmp/old.deleted/cur").mkdir(parents=True)
     (tmp_path / "tmp/old.deleted/cur/x").write_text("x")
     assert save.clean(directory) == 0
     later = clock.now() + 36 * 3600 + 10
     monkeypatch.setattr(clock, "now", lambda: later)
-    assert save.clean(directory) == 2
+    assert save.clean(directory) == 5
     assert os.listdir(tmp_path / "tmp") == []
+    assert sorted(os.listdir(tmp_path)) == sorted([*kept, "cur", "new", "tmp"])
     assert save.clean(str(tmp_path / "nowhere")) == 0
