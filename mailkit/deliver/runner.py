@@ -173,6 +173,10 @@ class Runner:
         except claim.Busy:
             self._wait(directory, found, clock.now() + _TROUBLE_WAIT_S)
             return
+        except OSError as error:
+            log.event("queue", q=found.id, operation="claim", error=error.strerror, verdict="waits")
+            self._wait(directory, found, clock.now() + _TROUBLE_WAIT_S)
+            return
         if claimed is None:
             return
         attempt = Attempt(self.home, claimed, self.destinations, self._skipped.pop(found.id, frozenset()))

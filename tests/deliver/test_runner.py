@@ -466,3 +466,61 @@ def test_who_was_tried_is_not_tried_again_while_others_wait_for_a_place(tmp_path
     assert sorted(domains) == ["0.example", "1.example", "2.example", "3.example", "4.example", "later.example"]
     ((_, found),) = waiting(home)
     assert found.attempts == 1
+
+
+def test_a_bug_in_one_delivery_leaves_the_others_marked(home: Home, world: World) -> None:
+    def broken(domain: str, address: str) -> Outcome:
+        if domain == "broken.example":
+            raise RuntimeError("a bug")
+        return OK
+
+    world.says = broken
+    queue(home, "a@broken.example", "b@one.example", "bob@example.test")
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            await until(lambda: runner._waiting and not runner.active)
+
+    asyncio.run(scenario())
+    ((directory, found),) = waiting(home)
+    got = claim.claim(home, directory, str(found))
+    assert got is not None
+    assert [one.status for one in got.envelope.recipients] == ["T", "D", "D"]
+    got.release()
+
+
+def test_an_entry_that_cannot_be_opened_is_looked_at_again(
+    home: Home, world: World, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    real, full = claim.claim, True
+
+    def claim_later(*args: Any) -> Any:
+        if full:
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(*args)
+
+    monkeypatch.setattr(claim, "claim", claim_later)
+    monkeypatch.setattr("mailkit.deliver.runner._TROUBLE_WAIT_S", 0)
+    queue(home, "bob@example.test")
+
+    async def scenario() -> None:
+        nonlocal full
+        async with running(home):
+            await until(lambda: any("Too many open files" in line for line in lines))
+            full = False
+            await until(lambda: mailbox(home, "bob"))
+
+    asyncio.run(scenario())
+
+
+def test_421_means_fewer_at_once(home: Home, world: World) -> None:
+    busy = Outcome("temp", "4.7.0", "421 4.7.0 too many connections", remote="mx.example.net")
+    world.says = lambda domain, address: busy
+    queue(home, "a@one.example")
+
+    async def scenario() -> None:
+        runner = Runner(home, once=True)
+        await runner.run()
+        assert runner.destinations["one.example"].dead()
+
+    asyncio.run(scenario())
