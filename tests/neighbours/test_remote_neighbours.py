@@ -156,8 +156,7 @@ def test_many_messages_on_one_connection(server: Receiver, tmp_path: Path, lines
 
     assert all(one.ok for one in loop.run(work))
     os.close(fd)
-    sessions = [line for line in lines if line.startswith("session ")]
-    assert [("kept=yes" in line) for line in sessions] == [False, True, True, True, True]
+    assert len([line for line in lines if line.startswith("session ")]) == 1
 
 
 def test_utf8_addresses_and_header(tmp_path: Path) -> None:

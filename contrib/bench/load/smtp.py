@@ -2,7 +2,7 @@
 
     python3 -m load.smtp HOST PORT --messages 2000 --sessions 20 --rcpt u%04d@example.test --spread 100
 
-Message i goes to recipient i modulo --spread. One message per connection, or with --reuse each session sends its
+Message i goes to recipient --first plus i modulo --spread. One message per connection, or with --reuse each session sends its
 share over one connection. Latency is from the opening of the connection (with --reuse from MAIL FROM) to the 250
 after the dot.
 """
@@ -108,7 +108,7 @@ class Load:
         return self.given - 1
 
     def recipient(self, number: int) -> str:
-        return self.options.rcpt % (number % self.options.spread)
+        return self.options.rcpt % (self.options.first + number % self.options.spread)
 
     def content(self, number: int) -> bytes:
         head = (
@@ -146,6 +146,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=4096)
     parser.add_argument("--rcpt", default="u%04d@example.test")
     parser.add_argument("--spread", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="number of the first recipient")
     parser.add_argument("--reuse", action="store_true")
     load = Load(parser.parse_args())
     with measure.Stopwatch() as watch:

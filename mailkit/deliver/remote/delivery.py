@@ -73,10 +73,8 @@ class Delivery:
             choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
             key = self._key(place, choice)
             kept = self._outside.kept.take(key)
-            if kept is not None:
-                log.event("session", q=self._q or None, c=kept.conn.id, host=place.name, kept=True)
-                if await self._use(kept, place, key, fresh=False):
-                    return True
+            if kept is not None and await self._use(kept, place, key, fresh=False):
+                return True
             talk = await Opening(self._outside, self._route, place, choice, self._q).session(others)
         except Refused as error:
             # A no to the whole connection: other servers of the domain may think otherwise.
