@@ -180,7 +180,7 @@ def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> 
 
 
 def overwrite(fd: int, offset: int, data: bytes, durable: bool = True) -> None:
-    """Rewrite octets in place, on disk when this returns unless not `durable`. For single octets: no tear is possible."""
+    """Rewrite octets in place, on disk when this returns unless not `durable`. For one octet: it cannot tear."""
     if fault is not None:
         fault("overwrite", fd, offset, data)
     os.pwrite(fd, data, offset)
@@ -313,6 +313,8 @@ class DotLock:
         fd = create(own, 0o600)
         try:
             write(fd, b"%d:%s\n" % (clock.pid(), clock.host().encode()))
+        except OSError:
+            pass  # a full disk; what it says is for people, and a lock is needed to make room
         finally:
             os.close(fd)
         try:

@@ -190,7 +190,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
         answer = status(event.tag, "NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
     except OSError as error:
         # The disk is full, or somebody took the directories away: not the end of the session.
-        log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=str(error))
+        log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=place(state, error))
         answer = status(event.tag, "NO", "The mail store refuses this now", "UNAVAILABLE")
     state.conn.write(answer)
     if state.upload is not None:
@@ -198,6 +198,12 @@ async def perform(state: Session, event: Command | Upload) -> None:
     if state.after is not None:
         after, state.after = state.after, None
         await after(state)
+
+
+def place(state: Session, error: OSError) -> str:
+    """What the disk refused and where, for the log. A write knows no name: then it is the Maildir's."""
+    maildir = state.user.maildir if state.user is not None else state.home.path
+    return f"{error.filename or maildir}: {error.strerror or error}"
 
 
 def refuse_upload(state: Session) -> None:

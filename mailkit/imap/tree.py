@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mailkit.exits import Temp
 from mailkit.imap.responses import No
 from mailkit.mail import mutf7
 
@@ -41,7 +40,7 @@ async def path_of(state: Session, name: str, code: str = "NONEXISTENT") -> str:
 
 
 async def attempt(state: Session, function: Callable[..., R], *args: Any) -> R:
-    """function(*args) of a `Tree`, with what it raises turned into the NO it means. Temp: the disk has trouble."""
+    """function(*args) of a `Tree`, with what it raises turned into the NO it means. OSError: the disk has trouble."""
     try:
         return await state.conn.offload(function, *args)
     except FileNotFoundError:
@@ -50,5 +49,3 @@ async def attempt(state: Session, function: Callable[..., R], *args: Any) -> R:
         raise No("There is such a mailbox already", "ALREADYEXISTS")
     except ValueError as error:
         raise No(str(error) or "That is no name for a mailbox", "CANNOT")
-    except OSError as error:
-        raise Temp("The mailbox store has trouble", detail=f"{function.__name__} {error.filename}: {error.strerror}")

@@ -74,7 +74,7 @@ class Spool:
             tmp = self._tmp
             self._reset()
             _forget(tmp)
-            raise _refused(error)
+            raise _refused(error, tmp)
         self._reset()
         return id
 
@@ -92,8 +92,9 @@ class Spool:
                 self._fd = files.create(self._tmp)
             files.write(self._fd, b"".join(self._parts))
         except OSError as error:
+            tmp = self._tmp
             self.abort()
-            raise _refused(error)
+            raise _refused(error, tmp)
         self._parts.clear()
         self._held_octets = 0
 
@@ -117,5 +118,6 @@ def _forget(tmp: str) -> None:
         pass  # the runner clears tmp/
 
 
-def _refused(error: OSError) -> Temp:
-    return Temp("no room to queue the message", code="4.3.1", detail=f"queue: {error.filename or ''}: {error.strerror}")
+def _refused(error: OSError, tmp: str) -> Temp:
+    detail = f"queue {error.filename or tmp}: {error.strerror}"
+    return Temp("no room to queue the message", code="4.3.1", detail=detail)

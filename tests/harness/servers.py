@@ -82,6 +82,8 @@ def start(home: Home, name: str, ends: dict[str, socket.socket], limits: dict[in
         high = [fcntl.fcntl(end.fileno(), fcntl.F_DUPFD, 500) for end in ends.values()]  # out of the way of each other
         for i, fd in enumerate(high):
             os.dup2(fd, _FIRST_FD + i)
+        for which, most in (limits or {}).items():
+            resource.setrlimit(which, (most, most))
 
     fds = {"LISTEN_FDS": str(len(ends)), "LISTEN_FDNAMES": ":".join(ends)} if ends else {}
     # The shell sets LISTEN_PID to its own number, which exec keeps.
