@@ -41,6 +41,8 @@ ROWS = (
           "smtpd runq local"),
     Value("postmaster", "text", "", "address for postmaster and abuse of every hosted domain that has none",
           "smtpd runq local"),
+    Value("duplicates", "seconds", "0", "how long a Message-ID is remembered, to deliver it once; 0: no such thing",
+          "runq local"),
     Value("quotawarnings", "text", "80 95", "percent at which a user hears that the mailbox fills up",
           "runq local"),
     Value("dotfiles", "flag", "yes", "obey .qmail and .forward files of users and domains", "smtpd runq local"),

@@ -13,7 +13,7 @@ import os
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.deliver import dotfile, fullness, identity, outcome, quota, work
+from mailkit.deliver import dotfile, duplicates, fullness, identity, outcome, quota, work
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.forward import forward
 from mailkit.deliver.message import Message
@@ -112,6 +112,18 @@ async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
         return await _saved(task, path, "", flags)
     if user is None:
         raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
+    within_s = task.home.control.seconds("duplicates")
+    key = duplicates.key(task) if within_s else b""
+    if key and duplicates.seen(user.directory, key, within_s):
+        return Outcome("ok", "2.0.0", "came before: thrown away", action="delivered")
+    result = await _within_quota(task, user, flags)
+    if key:
+        _noted(user, key, within_s)
+    return result
+
+
+async def _within_quota(task: Task, user: User, flags: str) -> Outcome:
+    """Save it in the user's Maildir if there is room."""
     folder = folder_of(task, user)
     if not quota.limited(user):
         return await _saved(task, user.maildir, folder, flags)
@@ -119,6 +131,13 @@ async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
     result = await _saved(task, user.maildir, folder, flags)
     await _counted(task, user, before, os.path.basename(result.path))
     return result
+
+
+def _noted(user: User, key: bytes, within_s: int) -> None:
+    try:
+        duplicates.note(user.directory, key, within_s)
+    except OSError as error:
+        log.event("duplicates", to=user.address, error=error.strerror)
 
 
 def _room_for(user: User, octets: int) -> Usage:
