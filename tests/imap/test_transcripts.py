@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mailkit.control import Home
 from mailkit.imap.session import session
 from mailkit.users.passwd import Passwd
 from tests.harness.transcript import FakeTls, replay
@@ -23,10 +24,19 @@ def kwargs(name: str) -> dict[str, object]:
     return {"service": "imap", "peer": "", "can_starttls": False}
 
 
+def limit_alice(home: Home) -> None:
+    """2 KiB and 4 messages."""
+    passwd = Path(home.passwd)
+    rule = "::::::userdb_quota_rule=*:storage=2K:messages=4"
+    passwd.write_text(passwd.read_text().replace("{PLAIN}secret::::::", f"{{PLAIN}}secret{rule}", 1))
+
+
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_transcript(path: Path, tmp_path: Path) -> None:
     home = mailboxes.make(tmp_path)
     stranger = path.stem.startswith(("tls-", "clear-", "pipe-"))
+    if path.stem == "quota":
+        limit_alice(home)
     user = None if stranger else Passwd(home).lookup("alice@example.test")
     dialogue = path.read_text("utf-8")
     replay(lambda conn: session(conn, home, user), dialogue, fresh=lambda: mailboxes.fill(home), **kwargs(path.stem))

@@ -70,6 +70,8 @@ TABLE = {
     "LIST": Row(LOGGED_IN, ALL, "list:list_"),
     "LSUB": Row(LOGGED_IN, ALL, "list:lsub"),
     "NAMESPACE": Row(LOGGED_IN, ALL, "namespace:namespace"),
+    "GETQUOTA": Row(LOGGED_IN, ALL, "quota:getquota"),
+    "GETQUOTAROOT": Row(LOGGED_IN, ALL, "quota:getquotaroot"),
     "STATUS": Row(LOGGED_IN, ALL, "status:status"),
     "APPEND": Row(LOGGED_IN, ALL, "append:append"),
     "COMPRESS": Row(LOGGED_IN, ALL, "compress:compress"),

@@ -7,7 +7,7 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.imap import flags, intake, tree
+from mailkit.imap import flags, intake, room, tree
 from mailkit.imap.capability import append_limit
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
@@ -36,7 +36,10 @@ async def append(state: Session, reader: Reader) -> str:
     parcels: list[Parcel] = []
     try:
         await gather(state, reader, folder, name, parcels)
+        octets = sum(delivery.size for delivery, _, _ in parcels)
+        await room.need(state, octets)
         uids = await folder.append(parcels, state.conn.offload)
+        await room.note(state, octets, len(uids))
     except OSError as error:
         raise Temp("There is no room for the message", detail=f"append to {path}: {error.strerror}")
     finally:
@@ -52,6 +55,7 @@ async def gather(state: Session, reader: Reader, folder: Folder, name: str, parc
     while state.upload is not None:
         names, received_s, wrapped = options(reader)
         refuse_size(state, state.upload)
+        await room.need(state, state.upload.size_octets)
         mask = flags.mask(state, folder, names, create=True)
         delivery = await state.conn.offload(Delivery, state.user.maildir, name)
         parcels.append((delivery, mask, received_s))

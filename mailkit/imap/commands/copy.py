@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import selection, tree
+from mailkit.imap import room, selection, tree
 from mailkit.imap.wire import sets
 from mailkit.maildir import folder as folders
 
@@ -30,7 +30,10 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     chosen, target = await read(state, reader, by_uid)
     try:
         assert state.view is not None
+        octets = room.total(state.view.folder, chosen)
+        await room.need(state, octets)
         old, new = await state.view.folder.copy(chosen, target, state.conn.offload) if chosen else ([], [])
+        await room.note(state, octets, len(new))
         return copied(target, old, new)
     finally:
         target.close()

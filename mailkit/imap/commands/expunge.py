@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, modseq, selection
+from mailkit.imap import intake, modseq, room, selection
 from mailkit.imap.wire import sets
 from mailkit.maildir.marks import DELETED
 
@@ -47,5 +47,7 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
         table, rows = view.rows(first, last)
         gone += [table.uids[row] for row in rows if row >= 0 and table.marks[row] & DELETED]
     if gone:
+        octets = room.total(view.folder, gone)
         await state.conn.offload(view.folder.expunge, gone)
+        await room.note(state, -octets, -len(gone))
     return bool(gone)

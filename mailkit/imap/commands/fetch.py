@@ -304,11 +304,14 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
 async def send_whole(state: Session, message: Message, size_octets: int) -> None:
     """The octets of a literal that was announced. Gone when the file has become another: no answer would be right."""
     left = size_octets
-    for chunk in message.wire_chunks():
-        left -= len(chunk)
-        if left < 0:
-            break
-        state.conn.write(chunk)
-        await intake.breathe(state)
+    try:
+        for chunk in message.wire_chunks():
+            left -= len(chunk)
+            if left < 0:
+                break
+            state.conn.write(chunk)
+            await intake.breathe(state)
+    except OSError:
+        raise Gone
     if left:
         raise Gone

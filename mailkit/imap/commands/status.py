@@ -1,19 +1,25 @@
-"""STATUS (RFC 9051 section 6.3.11), with SIZE (RFC 8438), DELETED and APPENDLIMIT (RFC 7889)."""
+"""STATUS (RFC 9051 section 6.3.11), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), DELETED-STORAGE (RFC 9208)."""
 
 from __future__ import annotations
 
 from mailkit.imap import modseq, tree
 from mailkit.imap.capability import append_limit
 from mailkit.imap.responses import mailbox, untagged
+from mailkit.imap.sections import unreadable
 from mailkit.imap.wire import Bad
 from mailkit.maildir import folder as folders
+from mailkit.maildir.marks import DELETED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
+    from mailkit.maildir.folder import Folder
 
-ITEMS = ("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ")
+ITEMS = (
+    "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
+    "DELETED-STORAGE",
+)  # fmt: skip
 
 
 async def status(state: Session, reader: Reader) -> None:
@@ -39,23 +45,36 @@ def read_items(reader: Reader) -> list[str]:
 async def line(state: Session, name: str, path: str, items: list[str]) -> bytes:
     """The STATUS response of one folder."""
     found = await tree.attempt(state, folders.status, path)
-    size = found.size
+    size, deleted = found.size, 0
     if found.unsized and "SIZE" in items:
-        size = await tree.attempt(state, total_size, path)
+        size = await tree.attempt(state, total_size, path, 0)
+    if found.deleted and "DELETED-STORAGE" in items:
+        deleted = await tree.attempt(state, total_size, path, DELETED)
     numbers = {
         "MESSAGES": found.messages, "RECENT": found.fresh, "UIDNEXT": found.uidnext, "UIDVALIDITY": found.uidvalidity,
         "UNSEEN": found.unseen, "DELETED": found.deleted, "SIZE": size, "APPENDLIMIT": append_limit(state),
-        "HIGHESTMODSEQ": found.highestmodseq,
+        "HIGHESTMODSEQ": found.highestmodseq, "DELETED-STORAGE": deleted,
     }  # fmt: skip
     values = [b"%b %d" % (item.encode("ascii"), numbers[item]) for item in items]
     return untagged(b"STATUS", mailbox(name, state.utf8), b"(" + b" ".join(values) + b")")
 
 
-def total_size(path: str) -> int:
-    """Octets of all messages, by reading those whose size nobody wrote down. Blocking."""
+def total_size(path: str, marks: int) -> int:
+    """Octets of all messages with these marks, by reading those whose size nobody wrote down. Blocking."""
     folder = folders.open(path)
     try:
         folder.sync()
-        return sum(folder.size(uid) for uid in folder.table.uids)
+        table = folder.table
+        chosen = [uid for uid, found in zip(table.uids, table.marks, strict=True) if found & marks == marks]
+        return sum(size_of(folder, uid) for uid in chosen)
     finally:
         folder.close()
+
+
+def size_of(folder: Folder, uid: int) -> int:
+    """Octets of one message, 0 when it cannot be read."""
+    try:
+        return folder.size(uid)
+    except OSError as error:
+        unreadable(uid, error)
+        return 0
