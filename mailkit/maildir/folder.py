@@ -13,6 +13,7 @@ import os
 from _thread import RLock
 
 from mailkit import clock, files
+from mailkit.exits import Temp
 from mailkit.maildir import change, heap, journal, marks, names, pieces, save, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
@@ -201,14 +202,15 @@ class Folder:
             self.index.commit(*entries)
 
     def commit_if_idle(self, entries: Sequence[bytes]) -> bool:
-        """The same when nobody is writing; never waits. Temp when another process is."""
+        """The same when nobody is writing; never waits, so that the event loop may call it."""
         if not self.mutex.acquire(blocking=False):
             return False
         try:
             self.index.wait_s = 0
-            with self.index:
-                self.index.commit(*entries)
+            self.commit(entries)
             return True
+        except Temp:
+            return False
         finally:
             self.index.wait_s = WAIT_S
             self.mutex.release()
@@ -355,7 +357,7 @@ class Folder:
             return self.table.detail.sizes[row]
         size = pieces.wire_size(self.read(uid))
         if size:
-            self.commit([journal.sized([(uid, size)])])
+            self.commit_if_idle([journal.sized([(uid, size)])])
         return size
 
     def parts(

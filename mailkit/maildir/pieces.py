@@ -12,7 +12,6 @@ import stat
 from binascii import crc32
 
 from mailkit import log
-from mailkit.exits import Temp
 from mailkit.maildir import journal
 from mailkit.maildir.table import CHECKED, KINDS
 
@@ -120,9 +119,9 @@ class _Maker:
             return None
         pieces = list(self._build(data, received))
         octets = sum(map(len, pieces))
-        row = self._table.row(uid)
-        if row is not None and not self._table.detail.sizes[row]:
-            self._sizes.append((uid, wire_size(data)))
+        row, size = self._table.row(uid), wire_size(data)
+        if row is not None and self._table.detail.sizes[row] != size:  # not known, or the file's name lies
+            self._sizes.append((uid, size))
         if octets <= MOST_OCTETS:
             self._made[uid] = pieces
             self._octets += octets
@@ -140,7 +139,7 @@ class _Maker:
         self._made, self._sizes, self._octets = {}, [], 0
         try:
             self._folder.commit_if_idle(entries)
-        except (OSError, Temp) as error:
+        except OSError as error:
             log.event("index", verdict="skipped", path=self._folder.directory, error=str(error))
 
 

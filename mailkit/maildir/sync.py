@@ -176,6 +176,12 @@ def learn(folder: Folder) -> tuple[uidlist.Listing, list[int]]:
 
 def _whole_list(folder: Folder, listing: uidlist.Listing) -> tuple[uidlist.Listing, list[int]]:
     state = folder.state
+    if listing.uidnext > uidlist.EXHAUSTED:
+        log.event("uidlist", verdict="exhausted", path=folder.directory, uidnext=listing.uidnext)
+        folder.forget()
+        listing, last = uidlist.fresh(folder.directory), listing.uidvalidity
+        listing.uidvalidity, listing.version = max(listing.uidvalidity, last + 1), 0
+        return listing, []
     if not listing.uidvalidity:  # the header is lost: ours is as good, or it is a new folder to everybody
         listing.uidvalidity = state.uidvalidity or uidlist.fresh(folder.directory).uidvalidity
     if len(listing.guid) != 16:
@@ -306,6 +312,9 @@ def _take(folder: Folder) -> list[int]:
                 files.rename(folder.row_path(row), target)
             except FileNotFoundError:
                 continue  # another program was faster: the next look finds it
+            except OSError as error:
+                log.event("folder", verdict="skipped", path=target, error=error.strerror)
+                break
             taken.append(uid)
             changed.append((uid, mark, 0))
     if changed:

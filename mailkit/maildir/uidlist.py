@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 NAME = "dovecot-uidlist"
 HIGHEST = 0xFFFF_FFFE
+EXHAUSTED = HIGHEST - 1_000_000  # nobody comes here but by damage; above it UIDs begin anew with another UIDVALIDITY
 LOCK_STALE_S = 120  # Dovecot's own
 _DEAD_MIN = 100
 _MOST_OCTETS = 1 << 30
@@ -122,12 +123,14 @@ def _after_extensions(listing: Listing, digits: bytes, rest: bytes) -> bytes:
         return b""
     for field in extensions.split(b" "):
         if field[:1] == b"W" and digits.isdigit() and len(digits) < 11:
-            listing.wire_sizes[int(digits)] = _number(field[1:], 18)
+            listing.wire_sizes[int(digits)] = _number(field[1:], 1 << 62)
     return b":" + name
 
 
-def _number(digits: bytes, most: int = 10) -> int:
-    return int(digits) if digits.isdigit() and len(digits) <= most else 0
+def _number(digits: bytes, most: int = HIGHEST + 1) -> int:
+    """What the digits say; 0 for no number, or one that cannot be."""
+    number = int(digits) if digits.isdigit() and len(digits) < 20 else 0
+    return number if number <= most else 0
 
 
 def _unhex(digits: bytes) -> bytes:

@@ -560,6 +560,28 @@ def test_sizes_are_found_out_where_names_do_not_tell(box: str) -> None:
     assert boxes.alone(box).table.size == 6
 
 
+def test_a_size_the_name_lies_about_is_put_right(box: str) -> None:
+    Path(box, "cur/a,S=3,W=999:2,S").write_bytes(b"a\nb\n")
+    opened = boxes.alone(box)
+    opened.sync()
+    list(opened.parts(opened.table, [0], (0,), boxes.build))
+    assert opened.size(1) == opened.table.size == boxes.alone(box).size(1) == 6
+
+
+def test_a_list_that_says_impossible_numbers(three: Folder) -> None:
+    path = Path(three.directory, uidlist.NAME)
+    for header in (b"3 V99999999999 N4 G", b"3 V5 N99999999999 G", b"3 V5 N4294967295 G", b"3 V5 N4 G\n4294967294 :x"):
+        path.write_bytes(header + b"0" * 32 + b"\n1 :x\n" if header.endswith(b"G") else header + b"\n")
+        again = boxes.alone(three.directory)
+        again.sync()
+        boxes.append(again)
+        assert max(again.table.uids) < 1000
+        assert 0 < again.uidvalidity <= 0xFFFFFFFF
+    read = uidlist.read(three.directory)
+    assert read is not None
+    assert read[0].sound
+
+
 def test_a_folder_one_may_not_write_is_read(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
     Path(box, "cur/a:2,S").write_bytes(b"x\n")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
