@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mailkit.control import Home
+from mailkit.maildir import folder, marks
 from mailkit.net.conn import Gone, Stopping, Timeout
 from mailkit.pop3.session import session
 from tests.harness import fakeclock, transcript
@@ -98,6 +99,26 @@ def test_what_comes_meanwhile_is_for_the_next_session(home: Home) -> None:
         "+OK bye, 1 messages deleted",
     ]  # fmt: skip
     assert talk(home, LOGIN + b"QUIT\r\n")[1] == f"+OK 3 messages ({375 - SIZES[0] + 11} octets)"
+
+
+def test_imap_sessions_are_told_and_not_kept_waiting(home: Home) -> None:
+    shared = folder.open(maildrops.inbox(home))
+    view = shared.view()
+    flagged: list[int] = []
+
+    def meanwhile() -> bytes:
+        flagged.extend(shared.store([3], add=marks.FLAGGED).changed)
+        return b"RETR 2\r\nDELE 1\r\nQUIT\r\n"
+
+    assert talk(home, LOGIN, meanwhile)[-1] == "+OK bye, 1 messages deleted"
+    shared.sync()
+    changes = view.changes()
+    assert flagged == [3]
+    assert (changes.expunged, changes.sequence) == ([1], [1])
+    seen, flagged_too = shared.table.marks
+    assert (seen, flagged_too) == (marks.SEEN, marks.FLAGGED)
+    shared.leave(view)
+    shared.close()
 
 
 def test_message_removed_by_another_program(home: Home) -> None:
