@@ -54,17 +54,17 @@ async def _spoke_early(session: Session) -> bool:
     return True
 
 
-async def meet(session: Session, argument: bytes, extended: bool) -> Reply | None:
-    """Take the client's name; a transaction under way is dropped (RFC 5321 4.1.4). A Reply refuses the client."""
+async def meet(session: Session, argument: bytes, extended: bool) -> None:
+    """Take the client's name; a transaction under way is dropped (RFC 5321 4.1.4). Refused when it is not welcome."""
     name = argument.decode("utf-8", "replace").strip()
     if not name or len(name) > _NAME_LONGEST or not name.isprintable() or " " in name:
         raise Refused(501, "5.5.4", "say your host name")
     session.reset()
+    session.helo = ""  # who is refused under one name has not greeted under another
     facts = session.facts
     facts.helo, facts.extended = name, extended
     await refusal.judge(session, "helo")
     session.helo, session.extended = name, extended
-    return None
 
 
 def extended_reply(session: Session) -> Reply:

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from mailkit.smtp.state import Session
 
 
-async def run(session: Session, argument: bytes) -> Reply | None:
+async def run(session: Session, argument: bytes) -> Reply:
     """Note who it is, list the extensions that hold now."""
     if session.settings.lmtp:
         raise Refused(500, "5.5.1", "this is LMTP: LHLO")
-    refused = await greeting.meet(session, argument, extended=True)
-    return refused or greeting.extended_reply(session)
+    await greeting.meet(session, argument, extended=True)
+    return greeting.extended_reply(session)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from mailkit.smtp.state import Session
 
 
-async def run(session: Session, argument: bytes) -> Reply | None:
+async def run(session: Session, argument: bytes) -> Reply:
     """Note who it is."""
     if session.settings.lmtp:
         raise Refused(500, "5.5.1", "this is LMTP: LHLO")
-    refused = await greeting.meet(session, argument, extended=False)
-    return refused or Reply(250, "", session.settings.me)
+    await greeting.meet(session, argument, extended=False)
+    return Reply(250, "", session.settings.me)

@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from mailkit.smtp.state import Session
 
 
-async def run(session: Session, argument: bytes) -> Reply | None:
+async def run(session: Session, argument: bytes) -> Reply:
     """As EHLO."""
     if not session.settings.lmtp:
         raise Refused(500, "5.5.1", "this is SMTP: EHLO")
-    refused = await greeting.meet(session, argument, extended=True)
-    return refused or greeting.extended_reply(session)
+    await greeting.meet(session, argument, extended=True)
+    return greeting.extended_reply(session)

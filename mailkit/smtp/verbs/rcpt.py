@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 _OK = Reply(250, "2.1.5", "recipient ok")
 
 
-
 async def run(session: Session, argument: bytes) -> Reply:
     """Read recipient and parameters, find its way, ask the policy, add it."""
     transaction = session.transaction
