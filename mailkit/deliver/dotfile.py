@@ -3,7 +3,7 @@ obeys.
 
     # comment                        |command            to a program
     ./Maildir/   /path/to/Maildir/   a Maildir           &bob@example.net   or   bob@example.net    sent on
-    ./Mailbox    /path/to/mbox       an mbox file        +list              only addresses after this line
+    ./Mailbox    /path/to/mbox       an mbox file        +list              a mailing list: only addresses follow
 
 For user+a-b the first of these that exists counts: .qmail-a-b, .qmail-a-default, .qmail-default, .forward+a-b,
 .qmail, .forward. In names the extension is lower case and a dot is written ":".  An empty file and none at all mean
@@ -23,6 +23,7 @@ MAILDIR = "maildir"
 MBOX = "mbox"
 PROGRAM = "program"
 ADDRESS = "address"
+LIST = "list"  # the addresses after it are those of a mailing list
 MAILBOX = "mailbox"  # the user's own Maildir: \user in a .forward
 
 
@@ -104,6 +105,7 @@ def parse(text: str) -> list[Instruction]:
             continue
         if line == "+list":
             only_addresses = True
+            found.append(Instruction(LIST))
         elif line.startswith("+"):
             continue  # dot-qmail(5): reserved for extensions
         else:

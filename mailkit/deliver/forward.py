@@ -17,18 +17,18 @@ from mailkit.queue.inject import Spool
 KEPT = ("envid", "ret", "body", "smtputf8", "requiretls")  # what the sender asked of whoever carries the message
 
 
-async def forward(task: Task, sender: str, targets: list[str], expanded: bool = False) -> str:
+async def forward(task: Task, sender: str, targets: list[str], expanded: bool = False, fields: bytes = b"") -> str:
     """Queue the message for the addresses `targets`; returns the queue id. Temp when that failed: nothing was queued.
 
     What the sender asked for is kept as far as it concerns the next hop. expanded: the targets are final; no alias of
-    just that address is looked up again.
+    just that address is looked up again. fields: header lines put in front.
     """
     asked = {key: value for key, value in task.params.items() if key in KEPT}
     each = _each(task.recipient, task.verdict.address, len(targets))
     if expanded:
         each["expanded"] = "yes"
     envelope = Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked)
-    chunks = itertools.chain([task.delivered_to], task.message.chunks())
+    chunks = itertools.chain([fields + task.delivered_to], task.message.chunks())
     if not os.access(os.path.join(task.home.queue, "tmp"), os.W_OK):
         return drop.deposit(task.home, envelope, chunks)  # we are a user, who has no rights on the queue
     spool = Spool(task.home)

@@ -17,6 +17,7 @@ from mailkit.deliver.forward import forward
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.task import Task
 from mailkit.exits import Perm, Temp
+from mailkit.mail import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,16 +34,20 @@ async def follow(task: Task, found: Dotfile, save: Callable[[str], Awaitable[Out
     save: delivers to the Maildir at a path; "" is the user's own.
     """
     targets: list[str] = []
+    fields = b""
     done = []
     for instruction in found.instructions:
         if instruction.kind == dotfile.ADDRESS:
             targets.append(_with_domain(instruction.value, task.verdict.domain))
             continue
+        if instruction.kind == dotfile.LIST:
+            fields = list_fields(task)
+            continue
         done.append(instruction.kind)
         if await _obey(task, found, instruction, save) == _STOP:
             break
     if targets:
-        await _send_on(task, found, targets)
+        await _send_on(task, found, targets, fields)
         done.append(f"sent on to {len(targets)}")
     log.event("dotfile", to=task.verdict.address, file=found.path, did=", ".join(done) or "thrown away")
     return Outcome("ok", "2.0.0", "delivered as the user's own file says")
@@ -85,16 +90,27 @@ async def _program(task: Task, found: Dotfile, command: str) -> int:
     raise Temp(f"the recipient's program {text}", code="4.3.0", detail=f"{command}: {said}")
 
 
-async def _send_on(task: Task, found: Dotfile, targets: list[str]) -> None:
+async def _send_on(task: Task, found: Dotfile, targets: list[str], fields: bytes) -> None:
     """To all addresses; from the list's owner where there is one (dot-qmail(5), VERP)."""
     sender = new_sender(task, found)
     if not sender.endswith(_VERP):
-        await forward(task, sender, targets)
+        await forward(task, sender, targets, fields=fields)
         return
     prefix, _, domain = sender.removesuffix(_VERP).rpartition("@")
     for target in targets:
         name, _, host = target.rpartition("@")
-        await forward(task, f"{prefix}{name}={host}@{domain}", [target])
+        await forward(task, f"{prefix}{name}={host}@{domain}", [target], fields=fields)
+
+
+def list_fields(task: Task) -> bytes:
+    """What a message of a mailing list gets (RFC 2919, 2369). Perm when it went through this list before."""
+    local, _, domain = task.verdict.address.rpartition("@")
+    id = f"<{local}.{domain}>"
+    if any(id.encode() in value for value in header.values(task.message.header, b"List-Id")):
+        raise Perm("this message has been through this list before: mail loop", code="5.4.6")
+    owner = f"mailto:{local}-owner@{domain}"
+    lines = f"List-Id: {id}\nList-Post: <mailto:{local}@{domain}>\nList-Owner: <{owner}>\nPrecedence: list\n"
+    return lines.encode("utf-8", "surrogateescape")
 
 
 def new_sender(task: Task, found: Dotfile) -> str:

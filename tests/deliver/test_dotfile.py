@@ -67,6 +67,7 @@ def test_what_cannot_be_understood_is_refused_whole(text: str) -> None:
 def test_after_list_only_addresses() -> None:
     assert dotfile.parse("|log\n+list\na@x\n&b@x\n") == [
         Instruction("program", "log"),
+        Instruction("list"),
         Instruction("address", "a@x"),
         Instruction("address", "b@x"),
     ]
@@ -93,7 +94,7 @@ def test_a_forward_that_cannot_be_understood(text: str) -> None:
 def test_any_text_is_understood_or_refused(text: str) -> None:
     for parse in (dotfile.parse, dotfile.parse_forward):
         try:
-            assert all(one.value or one.kind in ("mailbox", "program") for one in parse(text))
+            assert all(one.value or one.kind in ("mailbox", "program", "list") for one in parse(text))
         except ValueError:
             continue
 

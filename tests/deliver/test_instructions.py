@@ -256,3 +256,23 @@ def test_a_domain_has_dot_files_for_addresses_that_are_no_users(home: Home) -> N
     (directory / ".qmail-default").write_text("./Maildir/\n")
     assert deliver(home, "other@example.test").ok
     assert len(list((directory / "Maildir" / "new").iterdir())) == 1
+
+
+def test_a_mailing_list(home: Home) -> None:
+    directory = user_home(home)
+    (directory / ".qmail-dogs").write_text("|echo $SENDER >>log\n+list\ncarol@example.net\ndave@example.net\n")
+    (directory / ".qmail-dogs-owner").write_text("&bob\n")
+    assert deliver(home, "bob+dogs@example.test").ok
+    assert (directory / "log").read_text() == "alice@example.net\n"
+    assert sent_on(home) == [("bob+dogs-owner@example.test", ["carol@example.net", "dave@example.net"])]
+    ((part, name),) = waiting(home)
+    data = Path(home.queue, part, str(name)).read_bytes().partition(b"\n\n")[2]
+    assert data == (
+        b"List-Id: <bob+dogs.example.test>\n"
+        b"List-Post: <mailto:bob+dogs@example.test>\n"
+        b"List-Owner: <mailto:bob+dogs-owner@example.test>\n"
+        b"Precedence: list\n"
+        b"Delivered-To: bob+dogs@example.test\n" + MESSAGE
+    )
+    again = deliver(home, "bob+dogs@example.test", message=b"List-Id: Dogs <bob+dogs.example.test>\n" + MESSAGE)
+    assert (again.status, again.code) == ("perm", "5.4.6")
