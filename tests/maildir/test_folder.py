@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from mailkit import clock
-from mailkit.maildir import folder, marks, uidlist
+from mailkit.maildir import folder, marks, scan, uidlist
 from mailkit.maildir.folder import Folder
 from mailkit.maildir.view import View
 from mailkit.net import blocking
@@ -330,6 +331,22 @@ def settle(opened: Folder) -> None:
     opened.sync()
 
 
+def test_a_name_that_one_listing_missed_is_not_gone(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """readdir(3) may miss a file that is renamed meanwhile."""
+    rename(three.directory, three, 1, "F")
+    missed = os.fsencode(os.path.basename(three.path(2)))
+    real, listings = scan._names, []
+
+    def forgetful(path: str) -> set[bytes]:
+        listings.append(path)
+        return real(path) - ({missed} if listings.count(path) == 1 else set())
+
+    monkeypatch.setattr(scan, "_names", forgetful)
+    three.sync()
+    assert boxes.flags_of(three) == {1: b"\\Flagged", 2: b"", 3: b""}
+    assert listings.count(f"{three.directory}/cur") == 2
+
+
 # flags
 
 
@@ -522,6 +539,40 @@ def test_second_session_shares_the_columns(three: Folder) -> None:
     assert three.view().uids is three.view().uids
     assert folder.open(three.directory) is three
     three.close()
+
+
+def test_a_session_reads_while_others_work_in_threads(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "fsync", lambda fd: None)
+    boxes.deliver(box, 30)
+    opened = boxes.alone(box)
+    views = [opened.view(), opened.view(readonly=True)]
+    shown = [list(view.uids) for view in views]
+    worker = threading.Thread(target=work, args=(opened,))
+    worker.start()
+    last = False
+    while not last:
+        last = not worker.is_alive()
+        for view, numbers in zip(views, shown, strict=True):
+            changes = view.changes(expunges=view.readonly or last)
+            for number in changes.sequence:
+                del numbers[number - 1]
+            numbers += view.uids[len(numbers) : changes.exists or len(numbers)]
+            assert numbers == list(view.uids[: view.count])
+            table, rows = view.rows(1, view.count)
+            assert all(row == -1 or table.uids[row] == uid for uid, row in zip(numbers, rows, strict=True))
+    worker.join()
+    assert shown[0] == shown[1] == list(opened.table.uids)
+
+
+def work(opened: Folder) -> None:
+    """What sessions do through conn.offload."""
+    for turn in range(60):
+        uids = list(opened.table.uids)
+        opened.store(uids[:3], add=SEEN if turn % 2 else 0, remove=0 if turn % 2 else SEEN)
+        boxes.append(opened, 2)
+        opened.expunge(uids[turn % 5 : turn % 5 + 2])
+        boxes.deliver(opened.directory)
+        opened.sync()
 
 
 # numbers

@@ -77,6 +77,10 @@ class World:
         if path:
             os.rename(path, f"{self.directory}/new/{os.path.basename(path).partition(':')[0]}")
 
+    def others_read_new(self) -> None:
+        for name in os.listdir(f"{self.directory}/new")[:2]:
+            os.rename(f"{self.directory}/new/{name}", f"{self.directory}/cur/{name.partition(':')[0]}:2,S")
+
     def others_damage(self) -> None:
         name = self.chance.choice(["mailkit-log", "mailkit-index"])
         path = Path(self.directory, name)
