@@ -38,5 +38,7 @@ class Outcome:
 
 
 def of(trouble: Trouble) -> Outcome:
-    """The outcome that an exception stands for."""
-    return Outcome("temp" if isinstance(trouble, Temp) else "perm", trouble.code, trouble.text)
+    """The outcome that an exception stands for. A wrong configuration (4.3.5) is permanent for the program that met it,
+    but no reason to send mail back."""
+    temporary = isinstance(trouble, Temp) or trouble.code.startswith("4")
+    return Outcome("temp" if temporary else "perm", trouble.code, trouble.text)

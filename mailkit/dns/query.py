@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from mailkit.control import Control
 from mailkit.dns.answer import Answer
-from mailkit.exits import Perm, Temp
+from mailkit.exits import Temp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -91,12 +91,17 @@ class Query:
 
 
 def configured(control: Control) -> Query:
-    """The Query of control/dnsservers, dnstimeout and dnstrust. Perm when a server is not an address."""
+    """The Query of control/dnsservers, dnstimeout and dnstrust. Temp when no server can be had from them, or from
+    /etc/resolv.conf where they name none: mail waits until somebody has put it right."""
+    import dns.exception
+
     servers = control.lines("dnsservers")
     try:
         return Query(servers, control.seconds("dnstimeout"), control.flag("dnstrust"))
     except ValueError as error:
-        raise Perm("no usable name server", code="4.3.5", detail=f"control/dnsservers: {error}")
+        raise Temp("no usable name server", code="4.3.5", detail=f"control/dnsservers: {error}")
+    except (dns.exception.DNSException, OSError) as error:
+        raise Temp("no usable name server", code="4.3.5", detail=f"/etc/resolv.conf: {error}")
 
 
 def split(server: str) -> tuple[str, int]:

@@ -266,6 +266,14 @@ def test_no_tls_when_it_is_off(tmp_path: Path) -> None:
     assert "STARTTLS" not in server.commands
 
 
+def test_a_wrong_configuration_sends_no_mail_back(tmp_path: Path) -> None:
+    world = World(tmp_path, {}, resolver=None)
+    for values in ({"dnsservers": "nonsense"}, {"dnsservers": "", "dnstrust": "perhaps"}):
+        world.control(**values)
+        (found,) = world.send()
+        assert (found.status, found.code) == ("temp", "4.3.5")
+
+
 def test_a_level_that_is_none_keeps_the_mail(tmp_path: Path) -> None:
     world = World(tmp_path, {"192.0.2.1": Server()})
     world.control(remotetls="sometimes")

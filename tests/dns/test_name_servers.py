@@ -10,7 +10,7 @@ from pathlib import Path
 
 import dns.dnssec
 import dns.name
-import dns.rdtypes.ANY.DNSKEY
+import dns.resolver
 import dns.zone
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -19,7 +19,7 @@ from mailkit.control import Home
 from mailkit.dns import query, resolve
 from mailkit.dns.query import Query
 from mailkit.dns.resolve import Resolver
-from mailkit.exits import Perm, Temp
+from mailkit.exits import Temp
 from tests.harness import programs
 
 pytestmark = pytest.mark.neighbour
@@ -225,6 +225,16 @@ def test_configured_from_control_values(server: str, tmp_path: Path) -> None:
 def test_a_server_that_is_no_address_is_said(tmp_path: Path) -> None:
     (tmp_path / "control").mkdir()
     (tmp_path / "control" / "dnsservers").write_text("ns.example.org\n")
-    with pytest.raises(Perm) as caught:
+    with pytest.raises(Temp) as caught:
         resolve.configured(Home(str(tmp_path)).control)
     assert "dnsservers" in caught.value.detail
+
+
+def test_a_machine_without_name_servers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(self: object, name: object) -> None:
+        raise dns.resolver.NoResolverConfiguration
+
+    monkeypatch.setattr(dns.resolver.Resolver, "read_resolv_conf", nothing)
+    with pytest.raises(Temp) as caught:
+        resolve.configured(Home(str(tmp_path)).control)
+    assert "resolv.conf" in caught.value.detail
