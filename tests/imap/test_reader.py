@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap.wire import Bad, items, keys, sets
+from mailkit.imap.wire import Bad, items, keys, orders, sets
 from mailkit.imap.wire.reader import Reader
 
 
@@ -208,7 +208,9 @@ TOKENS = st.lists(st.sampled_from([
 @given(TOKENS)
 def test_rubbish_is_bad_and_nothing_worse(data: bytes) -> None:
     methods = ("astring", "nstring", "flags", "bare_flags", "mailbox", "pattern", "date", "date_time", "words", "text")
-    readings: list[Callable[[Reader], object]] = [items.read, keys.read, sets.read]
+    readings: list[Callable[[Reader], object]] = [
+        items.read, items.read_modifiers, keys.read, sets.read, orders.read_sort, orders.read_thread,
+    ]  # fmt: skip
     readings += [lambda reader, name=name: getattr(reader, name)() for name in methods]
     for reading in readings:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import imaplib
 import os
 import select
@@ -209,6 +210,51 @@ def test_imapclient(server: servers.Server) -> None:
         client.create_folder("Entwürfe & mehr")
         assert client.folder_exists("Entwürfe & mehr")
         assert client.folder_status("INBOX", ["MESSAGES", "UNSEEN"]) == {b"MESSAGES": 3, b"UNSEEN": 2}
+
+
+def test_aioimaplib(server: servers.Server) -> None:
+    try:
+        import aioimaplib  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        programs.absent("the Python package aioimaplib is not installed")
+
+    async def talk() -> None:
+        client = aioimaplib.IMAP4(host="127.0.0.1", port=server.ports["imap"], timeout=10)
+        await client.wait_hello_from_server()
+        assert (await client.login(ALICE, "secret")).result == "OK"
+        assert (await client.select("INBOX")).result == "OK"
+        assert (await client.search("UNSEEN")).lines[0] == b"2 3"
+        await client.idle_start(timeout=10)
+        client.idle_done()
+        fetched = await client.fetch("1", "(UID BODY.PEEK[TEXT])")
+        assert b"Hello alice,\r\nthis is the first.\r\n" in fetched.lines
+        await client.logout()
+
+    asyncio.run(talk())
+
+
+def test_mbsync_over_a_pipe(home: Home, tmp_path: Path) -> None:
+    mbsync = programs.need("mbsync")
+    command = " ".join(servers.program("imapd", "--home", home.path, "--user", ALICE))
+    environment = " ".join(f"{key}={value}" for key, value in servers.environment().items() if key.startswith("PYTHON"))
+    rc = tmp_path / "mbsyncrc"
+    rc.write_text(f"""\
+IMAPStore far
+Tunnel "env {environment} {command}"
+
+MaildirStore near
+Path {tmp_path}/
+Inbox {tmp_path}/INBOX
+
+Channel all
+Far :far:
+Near :near:
+Create Near
+SyncState *
+""")
+    done = run(mbsync, "-c", str(rc), "all", home=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert sum(1 for part in ("cur", "new") for _ in (tmp_path / "INBOX" / part).iterdir()) == 3
 
 
 def test_push_within_a_moment(server: servers.Server, home: Home) -> None:
