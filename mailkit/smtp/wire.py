@@ -3,7 +3,6 @@
     Receiver    what the server reads: command lines, then the text after DATA, or counted octets after BDAT
     DotText     the text after DATA: dots unstuffed, CRLF turned into LF, the end found
     ChunkText   the text of BDAT chunks: CRLF turned into LF, no dots, no end mark (RFC 3030)
-    DotSender   the way back: text with LF line ends as it is sent after DATA
 
 What a command means is in session and verbs/. The text comes out as the queue keeps it, with LF line ends, in
 pieces as big as those that came in: nothing here is done line by line.
@@ -17,7 +16,7 @@ from __future__ import annotations
 
 from mailkit.lines import Lines, TooLong
 
-__all__ = ["BadLine", "ChunkText", "DotSender", "DotText", "Receiver", "TooLong"]
+__all__ = ["BadLine", "ChunkText", "DotText", "Receiver", "TooLong"]
 
 _END = b"\r\n.\r\n"
 # Text that may be the beginning of _END is held back until more has come. Longest first.
@@ -191,26 +190,3 @@ class ChunkText:
     def _found(self, flaw: str) -> None:
         if not self._repair:
             self.flaw = self.flaw or flaw
-
-
-class DotSender:
-    """Encodes text with LF line ends for sending after DATA: CRLF, dots stuffed (RFC 5321 4.5.2)."""
-
-    __slots__ = ("_line_start",)
-
-    def __init__(self) -> None:
-        self._line_start = True
-
-    def encode(self, text: bytes) -> bytes:
-        """The next piece of the message as it goes on the wire. The text holds no CR."""
-        if not text:
-            return b""
-        wire = text.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")
-        if self._line_start and text.startswith(b"."):
-            wire = b"." + wire
-        self._line_start = text.endswith(b"\n")
-        return wire
-
-    def end(self) -> bytes:
-        """The end of the message; a last line without an end gets one."""
-        return b".\r\n" if self._line_start else b"\r\n.\r\n"

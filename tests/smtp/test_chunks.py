@@ -10,9 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit.control import Home
-from mailkit.smtp.wire import DotSender
 from tests.harness.transcript import FakeConn
-from tests.smtp.worlds import codes, queued, talk, world
+from tests.smtp.worlds import codes, dotted, queued, talk, world
 
 HEAD = b"EHLO c.example\r\nMAIL FROM:<a@b.example> BODY=8BITMIME\r\nRCPT TO:<bob@example.test>\r\n"
 
@@ -55,5 +54,4 @@ def test_bdat_keeps_the_text(home: Home, text: bytes, chunks: list[int], cuts: l
 
 @given(texts, sizes)
 def test_data_keeps_the_text(home: Home, text: bytes, cuts: list[int]) -> None:
-    sender = DotSender()
-    assert message(home, HEAD + b"DATA\r\n", *pieces(sender.encode(text) + sender.end(), cuts)) == text
+    assert message(home, HEAD + b"DATA\r\n", *pieces(dotted(text), cuts)) == text

@@ -56,3 +56,11 @@ def queued(home: Home) -> list[tuple[Envelope, bytes]]:
 def left_over(home: Home) -> list[str]:
     """Names in queue/tmp."""
     return os.listdir(os.path.join(home.queue, "tmp"))
+
+
+def dotted(text: bytes) -> bytes:
+    """Text with LF line ends as it goes on the wire after DATA, with its end."""
+    lines = text.split(b"\n")
+    ended = lines[-1] == b""
+    stuffed = [b"." + line if line.startswith(b".") else line for line in (lines[:-1] if ended else lines)]
+    return b"".join(line + b"\r\n" for line in stuffed) + b".\r\n"
