@@ -367,6 +367,19 @@ def test_a_connection_that_ended_meanwhile_costs_nothing(tmp_path: Path) -> None
         assert first.closed and len(second.messages) == 1
 
 
+def test_a_connection_that_is_out_of_step_is_not_used_again(tmp_path: Path) -> None:
+    class Chatty(Server):
+        def _finish(self, message: bytes) -> None:
+            super()._finish(message)
+            self._outgoing += b"250 2.0.0 and again\r\n"
+
+    first, second = Chatty(), Server()
+    world = World(tmp_path, {"192.0.2.1": [first, second]})
+    assert world.send()[0].ok
+    assert world.send()[0].ok
+    assert (len(first.messages), len(second.messages)) == (1, 1)
+
+
 def test_a_connection_takes_only_so_many_messages(tmp_path: Path) -> None:
     first, second = Server(["LIMITS MAILMAX=2"]), Server()
     world = World(tmp_path, {"192.0.2.1": [first, second]})

@@ -101,6 +101,11 @@ class Dialogue:
         self._parser = Parser()
         self._until = clock.monotonic() + limits.total
 
+    @property
+    def ahead(self) -> bool:
+        """Has the server said what nobody asked for? Every answer would then be taken for that to another question."""
+        return self._parser.pending()
+
     def renew(self) -> None:
         """Give the next transaction the whole of limits.total again."""
         self._until = clock.monotonic() + self.limits.total

@@ -139,6 +139,9 @@ async def _dialogue(talk: Dialogue, mail: Mail, recipients: list[To], results: d
     """The dialogue; `results` is filled as answers come, so that what was said stays when the connection breaks."""
     assert talk.features is not None
     chunked = "CHUNKING" in talk.features
+    talk.stage = "MAIL"
+    if talk.ahead:
+        raise Broken("the server answers what it was not asked", "4.5.0")
     if talk.dirty:
         await talk.command("RSET")
     talk.dirty = True
