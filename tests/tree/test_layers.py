@@ -27,6 +27,7 @@ LAYERS = {
     "mailkit.users": 3,
     "mailkit.maildir": 3,
     "mailkit.queue": 3,
+    "mailkit.trace": 3,
     "mailkit.policy": 4,
     "mailkit.smtp.client": 4,
     "mailkit.deliver": 5,
