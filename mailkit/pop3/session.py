@@ -136,6 +136,7 @@ def _greet(state: Session) -> None:
 
 async def _commands(state: Session) -> str:
     """Take commands until the session is over; says why it is."""
+    obeyed = 0
     while not state.over:
         try:
             command = state.wire.command()
@@ -151,8 +152,10 @@ async def _commands(state: Session) -> str:
         if state.errors >= _MOST_ERRORS:
             state.err("too many errors")
             return "errors"
-        if state.queued >= QUEUED_OCTETS:
+        obeyed += 1
+        if state.queued >= QUEUED_OCTETS or not obeyed % _TURN:
             await state.drain()
+            await state.conn.pause(0)
     return "quit"
 
 

@@ -11,7 +11,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.pop3.session import Session
 
-_PIECE_OCTETS = 262144  # most messages are one piece; a larger one never is in memory whole
+# A message larger than this never is in memory whole; smaller ones are read at once, into memory of their size.
+_PIECE_OCTETS = 262144
+_LEAST_OCTETS = 4096
 
 
 async def retr(session: Session, argument: bytes) -> None:
@@ -21,15 +23,18 @@ async def retr(session: Session, argument: bytes) -> None:
     if number is None or fd is None:
         return
     drop = numbered.drop(session)
+    # A piece that is not full is the last one. A file is at most as large as its message on the wire: asking for
+    # one octet more makes the first piece the last.
+    full = max(_LEAST_OCTETS, min(drop.sizes[number - 1] + 1, _PIECE_OCTETS))
     try:
-        piece = os.read(fd, _PIECE_OCTETS)
+        piece = os.read(fd, full)
         session.ok(f"{drop.sizes[number - 1]} octets")
         stuffer = wire.Stuffer()
-        while len(piece) == _PIECE_OCTETS:
+        while len(piece) == full:
             session.say(stuffer.feed(piece))
             await session.drain()
             session.fetched_octets += len(piece)
-            piece = os.read(fd, _PIECE_OCTETS)
+            piece = os.read(fd, full)
         session.say(stuffer.feed(piece) + stuffer.end())
     finally:
         os.close(fd)
