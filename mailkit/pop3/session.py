@@ -30,6 +30,9 @@ LOGIN_IDLE_S = 120
 QUEUED_OCTETS = 262144
 """So much is queued before it must be on its way: bounds the memory of a session whose peer reads slowly."""
 
+_TURN = 50
+"""Commands of one client, sent ahead, that are obeyed before others have their turn."""
+
 _MOST_ERRORS = 20
 """Commands in a row that fail before we hang up."""
 
