@@ -169,7 +169,7 @@ def test_pipelined_answers_are_sent_together(home: Home) -> None:
 
     conn.flush = counted  # type: ignore[method-assign]
     transcript.run(session(conn, home))
-    assert len(sizes) < 10
+    assert len(sizes) < 20  # and not 500
     assert bytes(conn.output).count(b"+OK 78 octets") == 500
 
 
