@@ -85,7 +85,7 @@ def cost(key: Key) -> int:
         return PIECES if field.lower().encode("latin-1") in pieces.KEPT else FILES
     if name in ("BODY", "TEXT"):
         return FILES
-    return PIECES if name in DAYS else COLUMNS
+    return PIECES if name in DAYS or name in IDENTIFIERS else COLUMNS
 
 
 def operands(key: Key) -> list[Key]:
@@ -201,6 +201,16 @@ def on_day(name: str, day: int, wanted: int) -> bool:
     return day < wanted if name == "BEFORE" else day >= wanted
 
 
+def identified(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """EMAILID; no message has a THREADID."""
+    if key[0] == "THREADID":
+        return []
+    assert isinstance(key[1], bytes)
+    wanted = b" EMAILID (%b)" % key[1]
+    found = parts(matcher, rows, pieces.EMAIL_ID)
+    return [row for row, piece in zip(rows, found, strict=True) if piece == wanted]
+
+
 def in_header(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """HEADER name text; an empty text asks for the field only."""
     field = str(key[1])
@@ -306,9 +316,10 @@ def cannot_have(data: bytes, needle: bytes) -> bool:
 
 DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode")
 DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "OLDER", "YOUNGER"})
+IDENTIFIERS = ("EMAILID", "THREADID")
 
 LEAVES: dict[str, Leaf] = {
     "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "MODSEQ": modified,
     "LARGER": sized, "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text,
-    **dict.fromkeys(DAYS, dated),
+    **dict.fromkeys(DAYS, dated), **dict.fromkeys(IDENTIFIERS, identified),
 }  # fmt: skip

@@ -8,19 +8,25 @@
     DATES      `837571465 9694 837590665`: seconds received, day and seconds of the Date field ("-" for unknown)
     WORDS      for SEARCH: `\\0SUBJECT\\0text\\0FROM\\0text...\\0`, decoded, case folded, UTF-8
     FIELDS     the header fields of KEPT as they are written, CRLF
-    (7)        nothing yet
+    EMAIL_ID   ` EMAILID (M0123...)`: RFC 8474; made of the octets, so copies have the same
 
-The first four are FETCH responses already: what is fetched together lies together, and is one slice of a file. When the
-meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
+The first four and the last are FETCH responses already: what is fetched together lies together, and is one slice of a
+file. When the meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
 """
 
 from __future__ import annotations
 
 from mailkit.mail import date, header, mime, structure
 
-RECEIVED, SIZE, ENVELOPE, STRUCTURE, DATES, WORDS, FIELDS = range(7)
+RECEIVED, SIZE, ENVELOPE, STRUCTURE, DATES, WORDS, FIELDS, EMAIL_ID = range(8)
 
-KIND_OF = {"INTERNALDATE": RECEIVED, "RFC822.SIZE": SIZE, "ENVELOPE": ENVELOPE, "BODYSTRUCTURE": STRUCTURE}
+KIND_OF = {
+    "INTERNALDATE": RECEIVED,
+    "RFC822.SIZE": SIZE,
+    "ENVELOPE": ENVELOPE,
+    "BODYSTRUCTURE": STRUCTURE,
+    "EMAILID": EMAIL_ID,
+}
 """FETCH items that are pieces."""
 
 KEPT = frozenset({
@@ -50,8 +56,15 @@ def build(data: bytes, received: int) -> list[bytes]:
         dates(received, root.fields.get(b"date")),
         words(root.fields),
         fields(block, ended=len(block) < len(data) or data.endswith((b"\n\n", b"\n\r\n"))),
-        b"",
+        b" EMAILID (%b)" % email_id(data),
     ]
+
+
+def email_id(data: bytes) -> bytes:
+    """The identifier of a message with these octets."""
+    from hashlib import blake2b
+
+    return b"M" + blake2b(data, digest_size=12).hexdigest().encode("ascii")
 
 
 def dates(received: int, sent: bytes | None) -> bytes:

@@ -67,6 +67,11 @@ def mailbox(name: str, utf8: bool) -> bytes:
 _NAME_ATOM = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-+/&,"
 
 
+def mailbox_id(guid: str) -> bytes:
+    """MAILBOXID of a folder (RFC 8474 section 4): it stays when the folder is renamed."""
+    return b"F" + guid.encode("ascii")
+
+
 def flags(names: Iterable[str]) -> bytes:
     """`(\\Seen $Junk)`."""
     return ("(" + " ".join(names) + ")").encode("ascii", "replace")

@@ -43,6 +43,10 @@ LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS = 8192, 4096
 LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 """RFC 7162 section 4 wants lines of 8192 octets; clients that name 10,000 UIDs in one set need more."""
 
+TURN = 20
+"""Commands that a client sent ahead are answered in so many before others have their turn; their answers wait in memory
+till then."""
+
 UTF8 = frozenset({"IMAP4rev2", "UTF8=ACCEPT"})
 
 ERRORS_MOST = 20
@@ -53,8 +57,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree", "upload",
-        "user", "view", "why",
+        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree",
+        "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -72,6 +76,7 @@ class Session:
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
         self.compressed = False
         self.errors = 0
+        self.turn = 0
         self.why = ""  # how it ended, for the log
 
     @property
@@ -89,6 +94,16 @@ class Session:
         self.conn.idle_s = IDLE_S
         self.engine.line_octets = LINE_OCTETS
         self.engine.literal_octets = LITERAL_OCTETS
+
+    def leave(self) -> None:
+        """Back to not authenticated."""
+        self.user = None
+        self.tree = None
+        self.enabled = frozenset()
+        self.state = NOT_AUTHENTICATED
+        self.conn.idle_s = LOGIN_IDLE_S
+        self.engine.line_octets = LOGIN_LINE_OCTETS
+        self.engine.literal_octets = LOGIN_LITERAL_OCTETS
 
 
 async def session(conn: Conn, home: Home, user: User | None = None) -> None:
@@ -143,6 +158,9 @@ async def step(state: Session) -> None:
         state.state, state.why = LOGOUT, "eof"
     elif isinstance(event, (Command, Upload)):
         await perform(state, event)
+        state.turn += 1
+        if not state.turn % TURN and state.state != LOGOUT:
+            await intake.breathe(state)
     elif isinstance(event, Continue):
         state.conn.write(b"+ OK\r\n")
     elif isinstance(event, Broken):

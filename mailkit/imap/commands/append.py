@@ -30,12 +30,17 @@ async def append(state: Session, reader: Reader) -> str:
     """mailbox 1*(SP [flags SP] [date-time SP] literal)."""
     if state.upload is None:
         raise Bad("APPEND has a mailbox and a message, which is a literal")
+    return await store(state, reader, MESSAGES_MOST)
+
+
+async def store(state: Session, reader: Reader, most: int) -> str:
+    """mailbox and at most so many messages: the APPENDUID code and a word."""
     name = reader.mailbox()
     path = await tree.path_of(state, name, "TRYCREATE")
     folder = await tree.attempt(state, folders.open, path)
     parcels: list[Parcel] = []
     try:
-        await gather(state, reader, folder, name, parcels)
+        await gather(state, reader, folder, name, parcels, most)
         octets = sum(delivery.size for delivery, _, _ in parcels)
         await room.need(state, octets)
         uids = await folder.append(parcels, state.conn.offload)
@@ -49,7 +54,7 @@ async def append(state: Session, reader: Reader) -> str:
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 
 
-async def gather(state: Session, reader: Reader, folder: Folder, name: str, parcels: list[Parcel]) -> None:
+async def gather(state: Session, reader: Reader, folder: Folder, name: str, parcels: list[Parcel], most: int) -> None:
     """Every message of the command into tmp/."""
     assert state.user is not None
     while state.upload is not None:
@@ -68,8 +73,8 @@ async def gather(state: Session, reader: Reader, folder: Folder, name: str, parc
         reader = Reader(event.args, state.utf8)
         if wrapped:
             reader.expect(b")")
-        if len(parcels) > MESSAGES_MOST:
-            raise No("Too many messages at once", "LIMIT")
+        if state.upload is not None and len(parcels) == most:
+            raise No(f"At most {most} at once", "LIMIT")
     reader.end()
 
 

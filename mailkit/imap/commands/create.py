@@ -1,9 +1,10 @@
-"""CREATE (RFC 9051 section 6.3.4) with special use (RFC 6154 section 3)."""
+"""CREATE (RFC 9051 section 6.3.4) with special use (RFC 6154 section 3) and MAILBOXID (RFC 8474)."""
 
 from __future__ import annotations
 
 from mailkit.imap import tree
-from mailkit.imap.responses import No
+from mailkit.imap.responses import No, mailbox_id
+from mailkit.maildir import folder as folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent"
 """Not \\All and \\Flagged, which would be virtual folders."""
 
 
-async def create(state: Session, reader: Reader) -> None:
+async def create(state: Session, reader: Reader) -> str:
     """mailbox [SP "(" "USE" SP "(" use-attr ")" ")"]. A `/` at the end says that children will come."""
     name = reader.mailbox()
     use = _use(reader) if reader.took(b" ") else ""
@@ -23,6 +24,8 @@ async def create(state: Session, reader: Reader) -> None:
     await tree.attempt(state, tree.of(state).create, name)
     if use:
         await tree.attempt(state, tree.of(state).set_special, name, use)
+    made = await tree.attempt(state, folders.status, tree.of(state).path(name))
+    return f"[MAILBOXID ({mailbox_id(made.guid.hex()).decode('ascii')})] Created"
 
 
 def _use(reader: Reader) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailkit.imap import modseq, news, selection
 from mailkit.imap.commands import SELECTED
-from mailkit.imap.responses import mailbox, untagged
+from mailkit.imap.responses import mailbox, mailbox_id, untagged
 from mailkit.imap.tree import path_of
 from mailkit.maildir import folder as folders
 from mailkit.maildir.marks import SEEN
@@ -89,6 +89,7 @@ def describe(state: Session, name: str) -> None:
             state.conn.write(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
     state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)
     state.conn.write(b"* OK [UIDNEXT %d] The next UID\r\n" % folder.uidnext)
+    state.conn.write(b"* OK [MAILBOXID (%b)] Its name for ever\r\n" % mailbox_id(folder.guid))
     modseq.tell_highest(state, view)
 
 

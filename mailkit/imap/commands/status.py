@@ -1,10 +1,13 @@
-"""STATUS (RFC 9051 section 6.3.11), APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), DELETED-STORAGE (RFC 9208)."""
+"""STATUS (RFC 9051 section 6.3.11).
+
+Besides: APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474), DELETED-STORAGE (RFC 9208).
+"""
 
 from __future__ import annotations
 
 from mailkit.imap import modseq, tree
 from mailkit.imap.capability import append_limit
-from mailkit.imap.responses import mailbox, untagged
+from mailkit.imap.responses import mailbox, mailbox_id, untagged
 from mailkit.imap.sections import unreadable
 from mailkit.imap.wire import Bad
 from mailkit.maildir import folder as folders
@@ -18,7 +21,7 @@ if TYPE_CHECKING:
 
 ITEMS = (
     "MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "APPENDLIMIT", "HIGHESTMODSEQ",
-    "DELETED-STORAGE",
+    "DELETED-STORAGE", "MAILBOXID",
 )  # fmt: skip
 
 
@@ -55,7 +58,8 @@ async def line(state: Session, name: str, path: str, items: list[str]) -> bytes:
         "UNSEEN": found.unseen, "DELETED": found.deleted, "SIZE": size, "APPENDLIMIT": append_limit(state),
         "HIGHESTMODSEQ": found.highestmodseq, "DELETED-STORAGE": deleted,
     }  # fmt: skip
-    values = [b"%b %d" % (item.encode("ascii"), numbers[item]) for item in items]
+    identity = b"(%b)" % mailbox_id(found.guid.hex())
+    values = [item.encode("ascii") + b" " + (b"%d" % numbers[item] if item in numbers else identity) for item in items]
     return untagged(b"STATUS", mailbox(name, state.utf8), b"(" + b" ".join(values) + b")")
 
 

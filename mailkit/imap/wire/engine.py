@@ -35,8 +35,8 @@ DROP = 5
 BROKEN = 6
 """The peer announced more octets than anybody would skip; nothing is read any more."""
 
-UPLOADING = frozenset({"APPEND"})
-"""Commands whose literals after the first argument are messages."""
+UPLOADING = {"APPEND": 1, "REPLACE": 2}
+"""Commands that bring messages, and how many arguments come before: a literal among those is no message."""
 
 SKIP_MOST_OCTETS = 1 << 30
 NAME_MOST_OCTETS = 32
@@ -239,7 +239,7 @@ class Engine:
         size_octets, synchronising, binary = announced
         before = bytes(self._head[: self._head.rindex(b"{") - binary])
         self._announced = announced
-        if self._name in UPLOADING and before:
+        if self._uploads(before):
             self._state = OFFER
             return Upload(Command(self._tag, self._name, before), size_octets, synchronising, binary)
         if self._literals + size_octets > self.literal_octets:
@@ -249,6 +249,12 @@ class Engine:
         self._left = size_octets
         self._state = LITERAL
         return CONTINUE if synchronising else None
+
+    def _uploads(self, before: bytes) -> bool:
+        """Is a literal after these arguments a message? Blanks in quotes only make a message of what is none."""
+        if self._name == "UID" and before[:8].upper() == b"REPLACE ":
+            return before.count(b" ") > UPLOADING["REPLACE"]
+        return self._name in UPLOADING and before.count(b" ") >= UPLOADING[self._name]
 
     def _literal(self) -> bool:
         """Gather the literal; True when it is whole."""

@@ -11,6 +11,7 @@ A key is a tuple whose first element names it:
     ("OLDER", s) ("YOUNGER", s)       seconds before now (RFC 5032)
     ("HEADER", name, text)            name in capitals, text a str; SUBJECT, FROM, TO, CC, BCC are HEADER too
     ("BODY", text) ("TEXT", text)
+    ("EMAILID", id) ("THREADID", id)  RFC 8474
     ("MODSEQ", n)                     changed at n or later (RFC 7162 section 3.1.5)
 """
 
@@ -161,6 +162,8 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
         return (word, reader.number())
     if word == "UID":
         return ("UID", sets.read(reader))
+    if word in ("EMAILID", "THREADID"):
+        return (word, reader.astring())
     if word == "MODSEQ":
         return ("MODSEQ", _modseq(reader))
     raise Bad(f"SEARCH knows no {word}")

@@ -1,0 +1,18 @@
+"""UNAUTHENTICATE (RFC 8437): back to before the login, for proxies that keep connections."""
+
+from __future__ import annotations
+
+from mailkit.imap import capability, selection
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
+
+
+async def unauthenticate(state: Session, reader: Reader) -> str:
+    """No arguments. Folder, saved search and what was enabled are forgotten; TLS and COMPRESS stay."""
+    reader.end()
+    selection.release(state)
+    state.leave()
+    return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged out"
