@@ -83,19 +83,19 @@ class Delivery:
         self._tmp = ""
         return final
 
-    async def settle(self, internaldate: float | None) -> str:
-        """Make the octets durable where they are, in tmp/, and say where: `transfer` gives it UID and name. OSError."""
-        settled = f"{self._tmp}.ready"
+    def settle(self, internaldate: float | None) -> str:
+        """Make the octets durable where they are, in tmp/, and say where: `transfer` gives it UID and name.
+
+        Blocking. OSError.
+        """
+        if internaldate is not None:
+            files.utime(self._tmp, internaldate)
+        fd, self._fd = self._fd, -1
         try:
-            if internaldate is not None:
-                files.utime(self._tmp, internaldate)
-            fd, self._fd = self._fd, -1
-            await files.publish(fd, self._tmp, settled)
-        except OSError:
-            self.abort()
-            raise
-        self._tmp = settled
-        return settled
+            files.sync(fd)
+        finally:
+            os.close(fd)
+        return self._tmp
 
     def publish_now(self, final: str, internaldate: float) -> None:
         """Publish under a given name, blocking. OSError."""

@@ -81,20 +81,23 @@ class State:
         )
 
     def must_list_cur(self, mtime: int, now: int) -> bool:
-        """cur/ has to be listed: it changed, or it may have changed behind a time stamp that cannot tell."""
+        """cur/ has to be listed: it changed, or it may have changed behind a time stamp that cannot tell.
+
+        Doubt is cleared up once, when the tick of the clock is over; before, another listing would leave the same.
+        """
         if mtime != self.cur_mtime:
             return True
-        return bool(self.dirty & CUR) and _due(now, self.cur_listed, self.cur_cost)
+        return bool(self.dirty & CUR) and settled(mtime, now) and _due(now, self.cur_listed, self.cur_cost)
 
     def must_list_new(self, mtime: int, now: int) -> bool:
-        """The same for new/."""
+        """The same for new/, which is small, and where a message must not wait for the clock."""
         if mtime != self.new_mtime:
             return True
         return bool(self.dirty & NEW) and _due(now, self.new_listed, self.new_cost)
 
 
 def _due(now: int, listed: int, cost: int) -> bool:
-    """A doubtful directory is listed again at once when that is cheap, else so rarely that it is 1/200 of time.
+    """A doubtful directory is listed again when that is cheap, else so rarely that it is 1/200 of time.
 
     Only our own change, and one by others in the same tick of the clock, leave it doubtful; a later one shows itself.
     """

@@ -133,6 +133,7 @@ def _settle(folder: Folder, look: Look, difference: Difference) -> None:
         _drop(folder, difference, dropped)
     newcomers = [Newcomer(one.base, one.marks, one.where, one.name) for one in difference.strangers]
     assign(folder, newcomers, listing, checked=look.cur.names is None)
+    settle_list(folder, newcomers)
     _record(folder, look, difference, newcomers)
 
 
@@ -214,7 +215,8 @@ def _without_list(folder: Folder) -> uidlist.Listing:
 
 
 def assign(folder: Folder, newcomers: list[Newcomer], listing: uidlist.Listing, checked: bool) -> None:
-    """Give each its UID, from the list where it is a new line there, and write the list. Sorted by UID after.
+    """Give each its UID, from the list where it is a new line there, and write the list; the caller makes it durable
+    (`settle_list`) before anybody learns of a UID. Sorted by UID after.
 
     checked: it is known that no old line of the list has one of these bases.
     """
@@ -236,6 +238,12 @@ def assign(folder: Folder, newcomers: list[Newcomer], listing: uidlist.Listing, 
         one.uid, uidnext = uidnext, uidnext + 1
     newcomers.sort(key=lambda one: one.uid)
     _write_list(folder, listing, newcomers, unknown, uidnext, rewrite)
+
+
+def settle_list(folder: Folder, newcomers: Sequence[Newcomer]) -> None:
+    """Make the UIDs that were given durable."""
+    if newcomers and folder.writable:
+        uidlist.sync(folder.directory)
 
 
 def _old_lines(folder: Folder, newcomers: Sequence[Newcomer]) -> dict[bytes, int]:

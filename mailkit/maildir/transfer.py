@@ -42,18 +42,24 @@ async def append(
     folder: Folder, messages: Sequence[tuple[Delivery, int, float | None]], offload: Callable[..., object] | None
 ) -> list[int]:
     """See `folder.Folder.append`."""
+    uids: list[int] = await _aside(offload, take_in, folder, messages)
+    return uids
+
+
+def take_in(folder: Folder, messages: Sequence[tuple[Delivery, int, float | None]]) -> list[int]:
+    """The same, blocking. Three fsyncs, of which two find something to do: the message, then list and directory."""
     arrivals = []
     try:
         for delivery, mark, internaldate in messages:
-            size = delivery.wire_size
-            sizes = f",S={delivery.size},W={size}"
-            arrivals.append(_Arrival(await delivery.settle(internaldate), sizes, mark, keep=False, size=size))
-        await _aside(offload, adopt, folder, arrivals)
+            sizes = f",S={delivery.size},W={delivery.wire_size}"
+            source = delivery.settle(internaldate)
+            arrivals.append(_Arrival(source, sizes, mark, keep=False, size=delivery.wire_size))
+        adopt(folder, arrivals)
     except BaseException:
         for delivery, _, _ in messages:
             delivery.abort()
         raise
-    await files.settle([f"{folder.directory}/cur"])
+    files.sync_dir(f"{folder.directory}/cur")
     return [arrival.newcomer.uid for arrival in arrivals]
 
 
@@ -72,6 +78,7 @@ def adopt(folder: Folder, arrivals: Sequence[_Arrival]) -> None:
                     for arrival in arrivals:
                         _appear(folder, arrival)
                         done.append(arrival)
+                sync.settle_list(folder, newcomers)
             except OSError:
                 _take_back(folder, done)
                 raise

@@ -181,11 +181,20 @@ def contains(directory: str, bases: Iterable[bytes]) -> set[bytes]:
     return {base for base in bases if b":%b\n" % base in data or b":%b:" % base in data}
 
 
-def append(directory: str, rows: Sequence[tuple[int, bytes]], durable: bool = True) -> os.stat_result:
-    """Add lines for (uid, base) at the end; the caller holds the lock and knows the list to be sound."""
+def append(directory: str, rows: Sequence[tuple[int, bytes]]) -> os.stat_result:
+    """Add lines for (uid, base) at the end; the caller holds the lock, knows the list to be sound, and will `sync`."""
     path = f"{directory}/{NAME}"
-    files.append(path, b"".join([b"%d :%b\n" % row for row in rows]), durable=durable)
+    files.append(path, b"".join([b"%d :%b\n" % row for row in rows]))
     return os.stat(path)
+
+
+def sync(directory: str) -> None:
+    """The list is on disk: now UIDs may be told."""
+    fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        files.sync(fd)
+    finally:
+        os.close(fd)
 
 
 def replace(directory: str, header: Listing, rows: Iterable[tuple[int, bytes]]) -> os.stat_result:
