@@ -20,6 +20,7 @@ import os
 
 from mailkit import clock, log
 from mailkit.control import Home
+from mailkit.deliver import schedule
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import HANDED, Outcome
 from mailkit.mail import addresslist, date, dsn, header
@@ -95,6 +96,7 @@ async def send(
             log.event("report", q=claim.name.id, kind=kind, to="", about=recipient.address, said=outcome.text)
         return
     arrived = int(envelope.params.get("arrived", "0") or 0)
+    plan = schedule.of(home.control).within(envelope.params.get("by", ""), arrived)
     facts = Facts(
         kind,
         me=home.control.text("me"),
@@ -102,7 +104,7 @@ async def send(
         sender=envelope.sender,
         params=envelope.params,
         results=results,
-        until=arrived + home.control.seconds("giveup"),
+        until=int(arrived + plan.giveup_s),
         q=claim.name.id,
         now=int(clock.now()),
     )
