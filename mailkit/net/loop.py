@@ -107,6 +107,7 @@ class LoopConn(asyncio.Protocol):
         "_reading",
         "_transport",
         "_unread",
+        "_unread_octets",
         "_waiter",
         "_woken",
         "due",
@@ -134,6 +135,7 @@ class LoopConn(asyncio.Protocol):
         self._end = clock.monotonic() + total_s if total_s else 0.0
         self._transport: asyncio.Transport | None = None
         self._unread: list[bytes] = []
+        self._unread_octets = 0
         self._out: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
@@ -155,7 +157,8 @@ class LoopConn(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._unread.append(data)
-        if len(self._unread) > 1 and sum(map(len, self._unread)) > _UNREAD_MOST:
+        self._unread_octets += len(data)
+        if len(self._unread) > 1 and self._unread_octets > _UNREAD_MOST:
             self._reading = False
             assert self._transport is not None
             self._transport.pause_reading()
@@ -204,6 +207,7 @@ class LoopConn(asyncio.Protocol):
         unread = self._unread
         data = unread[0] if len(unread) == 1 else b"".join(unread)
         self._unread = []
+        self._unread_octets = 0
         if not self._reading:
             self._read_on()
         return data
@@ -335,6 +339,7 @@ class LoopConn(asyncio.Protocol):
         # what comes after belongs to the handshake, which fails on anything else (RFC 3207 4.2).
         self._transport.pause_reading()
         self._unread = []
+        self._unread_octets = 0
         await self.flush()
         try:
             transport = await self._pool.loop.start_tls(

@@ -156,8 +156,9 @@ async def _commands(state: Session) -> str:
             state.err("too many errors")
             return "errors"
         obeyed += 1
-        if state.queued >= QUEUED_OCTETS or not obeyed % _TURN:
+        if state.queued >= QUEUED_OCTETS:
             await state.drain()
+        if not obeyed % _TURN:
             await state.conn.pause(0)
     return "quit"
 

@@ -45,6 +45,9 @@ VERBS = {
 # These bring a message nearer; more than control/maxcommands of the others in a row is nobody who sends mail.
 _USEFUL = (b"RCPT", b"DATA", b"BDAT")
 
+# Commands of one client, sent ahead, that are obeyed before others have their turn.
+_TURN = 50
+
 _UNKNOWN = Reply(500, "5.5.1", "unknown command")
 
 _runs: dict[bytes, Run] = {}
@@ -85,6 +88,7 @@ async def _converse(session: Session) -> None:
 
         await proxy.receive(session)
     await greeting.greet(session)
+    obeyed = 0
     while not session.ended:
         limit = AUTH_LIMIT if session.settings.submission else COMMAND_LIMIT
         try:
@@ -93,6 +97,10 @@ async def _converse(session: Session) -> None:
             await answer(session, refused.reply, "line", refused.by)
             continue
         await _obey(session, line)
+        obeyed += 1
+        if not obeyed % _TURN:
+            await session.conn.flush()
+            await session.conn.pause(0)
     await session.conn.flush()
 
 

@@ -27,11 +27,11 @@ class Transaction:
 
     sender: reverse path as "local@domain", "" for the null sender.   params: of the queue entry's envelope.
     body: "7BIT", "8BITMIME" or "BINARYMIME".   utf8: SMTPUTF8 was asked for.   due: Unix seconds, None for now.
-    recipients: those accepted; named: their addresses.
+    recipients: those accepted; named: their addresses; asked: how many RCPT commands there were.
     intake: where the message goes, once DATA or BDAT has begun; chunks: of BDAT.
     """
 
-    __slots__ = ("body", "chunks", "due", "intake", "named", "params", "recipients", "sender", "utf8")
+    __slots__ = ("asked", "body", "chunks", "due", "intake", "named", "params", "recipients", "sender", "utf8")
 
     def __init__(self, sender: str) -> None:
         self.sender = sender
@@ -41,6 +41,7 @@ class Transaction:
         self.due: float | None = None
         self.recipients: list[Recipient] = []
         self.named: set[str] = set()
+        self.asked = 0
         self.intake: Intake | None = None
         self.chunks: Chunks | None = None
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from mailkit.smtp.state import Session, Transaction
 
 _OK = Reply(250, "2.1.5", "recipient ok")
+# RCPT commands of one transaction beyond control/maxrcpt: RFC 5321 4.5.3.1.10 lets a client go on after 452, but
+# none that means well goes on like this.
+_SURPLUS_MOST = 1000
 
 
 async def run(session: Session, argument: bytes) -> Reply:
@@ -21,6 +24,10 @@ async def run(session: Session, argument: bytes) -> Reply:
         raise Refused(503, "5.5.1", "MAIL first")
     if transaction.intake is not None:
         raise Refused(503, "5.5.1", "not after BDAT")
+    transaction.asked += 1
+    if transaction.asked > session.settings.maxrcpt + _SURPLUS_MOST:
+        session.ended = "refused"
+        raise Refused(421, "4.5.3", "far too many recipients, goodbye")
     if len(transaction.recipients) >= session.settings.maxrcpt:
         raise Refused(452, "4.5.3", "too many recipients, send the rest in another message")
     if not transaction.sender and transaction.recipients and session.facts.stranger:
