@@ -34,8 +34,17 @@ class Newcomer:
 
     def __init__(self, base: bytes, mark: int, where: int = 0, name: bytes = b"", size: int = 0) -> None:
         self.base, self.marks, self.where, self.name = base, mark, where, name
-        self.size = size or names.sizes(os.fsdecode(base))[1] or 0
+        self.size = size or _wire_size(base)
         self.uid = 0
+
+
+def _wire_size(base: bytes) -> int:
+    """What `names.sizes` says, 0 for None; a folder that is adopted has 100,000 of them."""
+    _, found, rest = base.rpartition(b",W=")
+    digits = rest.partition(b",")[0]
+    if found and digits.isdigit() and len(digits) <= 18:
+        return int(digits)
+    return names.sizes(os.fsdecode(base))[1] or 0 if found else 0
 
 
 def update(folder: Folder, take: bool) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mailkit import clock
-from mailkit.maildir import marks, names
+from mailkit.maildir import marks, names, sync
 
 ANY = st.binary(max_size=80).map(lambda octets: octets.decode("utf-8", "surrogateescape"))
 LETTERS = st.text(alphabet="DFPRSTabcdefghijklmnopqrstuvwxyz", max_size=12)
@@ -68,6 +68,12 @@ def test_any_name_is_some_name(name: str) -> None:
 def test_age_orders_by_arrival() -> None:
     mixed = ["10.M000001P1.h", "rubbish", "9.M000010P1.h", "10.strange", "9.M000002P1.h"]
     assert [mixed.index(name) for name in sorted(mixed, key=names.age)] == [1, 4, 2, 3, 0]
+
+
+@example(",W=12,W=")
+@given(st.lists(st.sampled_from([",W=", ",S=", "12", "a", "W=", ","]), max_size=6).map("".join))
+def test_wire_sizes_of_newcomers_are_those_of_names(base: str) -> None:
+    assert sync.Newcomer(base.encode(), 0).size == (names.sizes(base)[1] or 0)
 
 
 @given(st.integers(0, 2**32 - 1))
