@@ -224,7 +224,7 @@ class BlockingConn:
             except (ssl.SSLError, ssl.CertificateError) as error:
                 self._send(layer.encrypted())
                 log.event("tls", c=self.id, peer=self.peer or None, error=str(error))
-                raise Gone
+                raise Gone(str(error))
             self._send(layer.encrypted())
             if done:
                 self._tls = layer

@@ -354,7 +354,7 @@ class LoopConn(asyncio.Protocol):
         except (OSError, ssl.CertificateError) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             self._lost = True
-            raise Gone
+            raise Gone(str(error))
         if transport is None:
             raise Gone
         self._transport = transport

@@ -125,6 +125,7 @@ def test_a_certificate_is_checked_when_it_matters(server: Receiver, driver: Call
     assert (found.status, found.code) == ("temp", "4.7.5" if server.tls else "4.7.4")
     if not server.tls:
         return
+    assert "certificate verify failed" in found.text
     other = tmp_path / "trusting"
     (other / "tls").mkdir(parents=True)
     shutil.copy(server.directory / "cert.pem", other / "tls" / "authorities.pem")

@@ -168,8 +168,9 @@ class Dialogue:
         self.conn.idle_s = self._left(clock.monotonic() + self.limits.command)
         try:
             await self.conn.starttls_client(server_name, context)
-        except Closing:  # the connection has logged what the TLS library said
-            raise Insecure("the TLS handshake with the server failed", "4.7.5")
+        except Closing as error:
+            why = f": {error}" if str(error) else ""
+            raise Insecure(f"the TLS handshake with the server failed{why}", "4.7.5")
 
     async def quit(self) -> None:
         """Say goodbye and close; the answer does not matter and is not waited for (RFC 5321 4.1.1.10 allows it)."""
