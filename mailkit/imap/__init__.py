@@ -5,10 +5,16 @@
 `session`    one connection: its state and the loop that reads a command and runs it.
 `commands`   one file per command, found through one table of strings.
 `news`       what a client is told about its selected folder, and when.
-`selection`  sequence and UID sets against the selected folder.
+`identity`   who is logged in.
+`selection`  the selected folder; sequence and UID sets against it.
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
 `matching`   SEARCH keys against messages.
 `sections`   message files as FETCH sends them.
+`listing`    which folders answer a LIST; `tree` what can be wrong with their names.
+`ordering`   values to sort by; `subject` and `threads` what THREAD does with them.
+`modseq`     CONDSTORE and QRESYNC.
+`room`       quota.
+`deflate`    COMPRESS.
 
 The store is `mailkit.maildir`, logins are `mailkit.users.login`; nothing here touches a file of its own.
 """

@@ -127,7 +127,7 @@ def pattern(reference: str, text: str) -> str:
 def matches(wanted: str, name: str) -> bool:
     """`*` stands for anything, `%` for anything without `/`.
 
-    One pass per wildcard with one point to come back to for each kind: time is at most name times pattern.
+    Every place of the name that the pattern so far can reach is kept: time is at most name times pattern.
     """
     reached = {0}
     for char in wanted:

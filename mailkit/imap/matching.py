@@ -117,16 +117,19 @@ def match(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 
 
 def everything(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """ALL."""
     return list(rows)
 
 
 def flag(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """FLAG; nobody has a keyword that the folder does not know."""
     bit = matcher.view.folder.mask([str(key[1]).encode("ascii")], create=False)
     marks = matcher.table.marks
     return [row for row in rows if marks[row] & bit]
 
 
 def recent(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """RECENT, which is a matter of the session."""
     uids = matcher.table.uids
     return [row for row in rows if uids[row] in matcher.view.recent]
 
@@ -257,11 +260,13 @@ def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> Iterable[bytes | 
 
 
 def in_body(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """BODY."""
     needle = pieces.fold(str(key[1]))
     return [row for row in rows if file_matches(matcher, row, body_has, needle)]
 
 
 def in_text(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """TEXT."""
     needle = pieces.fold(str(key[1]))
     return [row for row in rows if file_matches(matcher, row, text_has, needle)]
 

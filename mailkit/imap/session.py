@@ -16,8 +16,8 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, intake, news, selection
-from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap import capability, commands, identity, intake, news, selection
+from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
 from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
@@ -33,15 +33,6 @@ if TYPE_CHECKING:
     from mailkit.maildir.view import View
     from mailkit.net.conn import Conn
     from mailkit.users.passwd import User
-
-LOGIN_IDLE_S = 120
-"""Before the login nothing is promised, and strangers should not hold connections."""
-IDLE_S = 1830
-"""After it a server waits at least 30 minutes (RFC 9051 section 5.4)."""
-
-LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS = 8192, 4096
-LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
-"""RFC 7162 section 4 wants lines of 8192 octets; clients that name 10,000 UIDs in one set need more."""
 
 TURN = 20
 """Commands that a client sent ahead are answered in so many before others have their turn; their answers wait in memory
@@ -64,7 +55,7 @@ class Session:
     def __init__(self, conn: Conn, home: Home) -> None:
         self.conn = conn
         self.home = home
-        self.engine = Engine(LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS)
+        self.engine = Engine(identity.LOGIN_LINE_OCTETS, identity.LOGIN_LITERAL_OCTETS)
         self.state = NOT_AUTHENTICATED
         self.user: User | None = None
         self.tree: Tree | None = None
@@ -84,32 +75,11 @@ class Session:
         """Mailbox names are UTF-8 on the wire (RFC 9051 section 5.1, RFC 6855 section 3)."""
         return not self.enabled.isdisjoint(UTF8)
 
-    def enter(self, user: User) -> None:
-        """From not authenticated to authenticated."""
-        from mailkit.maildir.tree import Tree
-
-        self.user = user
-        self.tree = Tree(user.maildir)
-        self.state = AUTHENTICATED
-        self.conn.idle_s = IDLE_S
-        self.engine.line_octets = LINE_OCTETS
-        self.engine.literal_octets = LITERAL_OCTETS
-
-    def leave(self) -> None:
-        """Back to not authenticated."""
-        self.user = None
-        self.tree = None
-        self.enabled = frozenset()
-        self.state = NOT_AUTHENTICATED
-        self.conn.idle_s = LOGIN_IDLE_S
-        self.engine.line_octets = LOGIN_LINE_OCTETS
-        self.engine.literal_octets = LOGIN_LITERAL_OCTETS
-
 
 async def session(conn: Conn, home: Home, user: User | None = None) -> None:
     """Serve one connection to its end. `user`: who is at the other end is known already (PREAUTH)."""
     state = Session(conn, home)
-    conn.idle_s = LOGIN_IDLE_S
+    conn.idle_s = identity.LOGIN_IDLE_S
     try:
         greet(state, user)
         while state.state != LOGOUT:
@@ -132,7 +102,7 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
 def greet(state: Session, user: User | None) -> None:
     """The first line (RFC 9051 section 7.1.4 for PREAUTH)."""
     if user is not None:
-        state.enter(user)
+        identity.enter(state, user)
     word = "PREAUTH" if user is not None else "OK"
     code = b"[CAPABILITY " + capability.line(state) + b"]"
     name = state.home.control.text("me").encode("ascii", "replace")

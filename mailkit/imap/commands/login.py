@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import capability
+from mailkit.imap import capability, identity
 from mailkit.imap.responses import No
 from mailkit.users import login as logins
 
@@ -30,5 +30,5 @@ async def login(state: Session, reader: Reader) -> str:
 
 def entered(state: Session, user: User) -> str:
     """The OK text of a login, with the capabilities: it saves the client a round trip."""
-    state.enter(user)
+    identity.enter(state, user)
     return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged in"

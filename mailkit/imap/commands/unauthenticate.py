@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import capability, selection
+from mailkit.imap import capability, identity, selection
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,5 +14,5 @@ async def unauthenticate(state: Session, reader: Reader) -> str:
     """No arguments. Folder, saved search and what was enabled are forgotten; TLS and COMPRESS stay."""
     reader.end()
     selection.release(state)
-    state.leave()
+    identity.leave(state)
     return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged out"
