@@ -32,6 +32,7 @@ LAYERS = {
     "mailkit.smtp.client": 4,
     "mailkit.deliver": 5,
     "mailkit.smtp": 6,
+    "mailkit.check": 6,
     "mailkit.imap": 6,
     "mailkit.pop3": 6,
     "mailkit.programs": 7,

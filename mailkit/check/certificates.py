@@ -1,0 +1,76 @@
+"""tls/: does each certificate load, fit its key and its name, and for how long does it hold?"""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+from cryptography import x509
+
+from mailkit import clock
+from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
+from mailkit.net.certificates import Certificates
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RENEW_S = 14 * 86400  # certbot renews 30 days before the end: 14 left means that it does not
+
+
+def check(site: Site) -> Iterator[Finding]:
+    """Each name, then whether the default one is ours."""
+    known = Certificates(site.home)
+    default = known.default()
+    if default is None:
+        yield Finding(BAD, f"there is no certificate in {known.directory}: no TLS", "mailkit-setup --certificate ...")
+        return
+    for name in sorted(os.listdir(known.directory)):
+        pair = known.pair(name)
+        if pair is not None:
+            yield from _judged(name, *pair)
+        elif os.path.isdir(os.path.join(known.directory, name)):
+            text = f"{known.directory}/{name} holds no certificate with its key"
+            yield Finding(WARN, text, "see mailkit-setup(8) for the names of the files")
+    if default != site.me:
+        yield Finding(WARN, f"there is none for {site.me}; {default} is shown instead", f"link tls/{site.me}")
+
+
+def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
+    """One certificate."""
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+        with open(chain, "rb") as file:
+            leaf = x509.load_pem_x509_certificates(file.read())[0]
+    except (OSError, ValueError) as error:
+        yield Finding(BAD, f"{name}: {chain} and {key} cannot be used: {error}", "put the right pair there")
+        return
+    if not _covers(leaf, name):
+        text = f"{name}: the certificate is for {', '.join(subjects(leaf)) or 'nobody'}"
+        yield Finding(BAD, text, "clients will refuse it: get one for this name")
+    left_s = leaf.not_valid_after_utc.timestamp() - clock.now()
+    if left_s < 0:
+        yield Finding(BAD, f"{name}: it ran out {-left_s / 86400:.0f} days ago", "renew it; servers see it at once")
+    elif leaf.not_valid_before_utc.timestamp() > clock.now():
+        yield Finding(BAD, f"{name}: it is not valid yet", "look at the clock")
+    elif left_s < _RENEW_S:
+        yield Finding(WARN, f"{name}: it runs out in {left_s / 86400:.0f} days", "see why it was not renewed")
+    else:
+        yield Finding(GOOD, f"{name}: loads, fits its key, holds for {left_s / 86400:.0f} days")
+    if leaf.issuer == leaf.subject:
+        yield Finding(NOTE, f"{name}: self-signed: clients ask their users, other servers do not mind")
+
+
+def subjects(leaf: x509.Certificate) -> list[str]:
+    """The host names a certificate is for."""
+    try:
+        extension = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName)
+    except x509.ExtensionNotFound:
+        return []
+    return extension.value.get_values_for_type(x509.DNSName)
+
+
+def _covers(leaf: x509.Certificate, name: str) -> bool:
+    """RFC 6125 6.4.3: a * stands for one whole label, the first."""
+    wild = "*." + name.partition(".")[2]
+    return any(one.lower() in (name, wild) for one in subjects(leaf))

@@ -1,0 +1,80 @@
+"""users/: lines that do not count, aliases that go round in circles, and who reads postmaster's mail."""
+
+from __future__ import annotations
+
+import os
+
+from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
+from mailkit.deliver import route
+from mailkit.exits import Trouble
+from mailkit.users.aliases import Aliases
+from mailkit.users.passwd import Passwd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.users.passwd import User
+
+_MOST = 20  # findings of one kind: a broken file must not hide the rest
+
+
+def check(site: Site) -> Iterator[Finding]:
+    """Both files, then the people in them."""
+    home = site.home
+    wrong = [*_damaged(home.passwd, Passwd(home).damaged()), *_damaged(home.aliases, Aliases(home).damaged())]
+    count = 0
+    for user in Passwd(home).users():
+        count += 1
+        if len(wrong) < 2 * _MOST:
+            wrong += _person(site, user)
+    wrong += [*_circles(site), *_postmasters(site)]
+    yield from wrong
+    if not wrong:
+        yield Finding(GOOD, f"{count} users, every line is understood")
+
+
+def _damaged(path: str, lines: list[tuple[int, str]]) -> Iterator[Finding]:
+    for number, why in lines[:_MOST]:
+        yield Finding(BAD, f"{path} line {number} does not count: {why}", f"${{EDITOR:-vi}} +{number} {path}")
+    if len(lines) > _MOST:
+        yield Finding(BAD, f"{path}: {len(lines) - _MOST} more lines do not count")
+
+
+def _person(site: Site, user: User) -> Iterator[Finding]:
+    if user.domain not in route.hosted(site.home):
+        text = f"{user.address} gets no mail: the domain is not in control/domains"
+        yield Finding(BAD, text, f"echo {user.domain} >> {site.home.join('control', 'domains')}")
+    try:
+        status = os.stat(user.maildir)
+    except FileNotFoundError:
+        return  # the first message makes it
+    wanted = user.uid if user.uid is not None else os.stat(site.home.path).st_uid
+    if status.st_uid != wanted:
+        text = f"{user.maildir} belongs to uid {status.st_uid} and not to {wanted}"
+        yield Finding(BAD, text, f"chown -R {wanted} {user.maildir}")
+
+
+def _circles(site: Site) -> Iterator[Finding]:
+    """Aliases that cannot be expanded."""
+    aliases = Aliases(site.home)
+    told = 0
+    for alias in aliases.every():
+        try:
+            aliases.expand(alias.key.replace("*", "x") if "@" in alias.key[1:] else f"x{alias.key}")
+        except Trouble as trouble:
+            told += 1
+            if told <= _MOST:
+                yield Finding(BAD, f"the alias {alias.key}: {trouble}", f"mailkit-alias test {alias.key}")
+
+
+def _postmasters(site: Site) -> Iterator[Finding]:
+    """RFC 5321 4.5.1: every domain has a postmaster who reads mail."""
+    for domain in sorted(route.hosted(site.home)):
+        try:
+            verdict = route.judge(site.home, f"postmaster@{domain}")
+        except Trouble:
+            continue  # told above
+        if not verdict.deliverable:
+            text = f"postmaster@{domain} reaches nobody: {verdict.text}"
+            yield Finding(WARN, text, f"echo you@{domain} > {site.home.join('control', 'postmaster')}")

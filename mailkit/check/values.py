@@ -1,0 +1,71 @@
+"""control/: values that are none, names that nobody reads, and the few that every system has to set."""
+
+from __future__ import annotations
+
+import os
+
+from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
+from mailkit.control import Control, parse
+from mailkit.control.table import ROWS, TABLE
+from mailkit.net import sockets
+from mailkit.users import names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def check(site: Site) -> Iterator[Finding]:
+    """Bad values, unknown names, then what does not fit together."""
+    control = site.home.control
+    wrong = [*_bad(control), *_unknown(control)]
+    if not any(one.level == BAD for one in wrong):
+        wrong += [*_who_we_are(control), *_sockets(control)]
+    yield from wrong
+    if not wrong:
+        count = sum(control.set(row.name) for row in ROWS)
+        yield Finding(GOOD, f"{count} values are set, all of them are understood")
+
+
+def _bad(control: Control) -> Iterator[Finding]:
+    for row in ROWS:
+        text = control.raw(row.name)
+        try:
+            parse(row.kind, row.default if text is None else text)
+        except ValueError as error:
+            then = "the default is used" if row.safe else f"{row.users} refuse to work"
+            path = os.path.join(control.directory, row.name)
+            yield Finding(BAD, f"{path}: {error}; {then}", f"edit it, or remove it for the default {row.default!r}")
+
+
+def _unknown(control: Control) -> Iterator[Finding]:
+    try:
+        found = sorted(os.listdir(control.directory))
+    except FileNotFoundError:
+        return
+    for name in found:
+        if name not in TABLE and not name.startswith("."):
+            path = os.path.join(control.directory, name)
+            yield Finding(WARN, f"{path}: no program of this version reads it", "mailkit-showctl lists what there is")
+
+
+def _who_we_are(control: Control) -> Iterator[Finding]:
+    me = control.text("me")
+    if not control.set("me") or "." not in me:
+        yield Finding(BAD, f"control/me is {me!r}: others want this host's full name", "echo mail.example.org > me")
+    domains = control.lines("domains")
+    if not domains:
+        yield Finding(BAD, "control/domains is empty: no mail is taken for anybody", "mailkit-setup --domain DOMAIN")
+    for domain in domains:
+        try:
+            names.domain(domain)
+        except ValueError as error:
+            yield Finding(BAD, f"control/domains: {error}", "edit it")
+
+
+def _sockets(control: Control) -> Iterator[Finding]:
+    for line in control.lines("listen"):
+        try:
+            sockets.parse(line)
+        except ValueError as error:
+            yield Finding(BAD, f"control/listen: {error}", "edit it; see mailkit-control(5)")

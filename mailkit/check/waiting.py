@@ -1,0 +1,82 @@
+"""The queue: is somebody working on it, what is stuck, and what do dead writers leave behind?"""
+
+from __future__ import annotations
+
+import itertools
+import os
+
+from mailkit import clock, files
+from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
+from mailkit.queue import inspection, listing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mailkit.control import Home
+
+OVERDUE_S = 15 * 60  # a busy runner may be late by this
+_OPENED = 5000
+STALE_S = 36 * 3600  # what is in tmp/ for longer was left by the dead; the runner removes it, too
+
+
+def check(site: Site) -> Iterator[Finding]:
+    """What waits, what lies aside, what is left over."""
+    home = site.home
+    now = clock.now()
+    dues = [name.due for directory in listing.WAITING for name in listing.entries(home, directory)]
+    late = now - min(dues, default=now)
+    if late > OVERDUE_S:
+        text = f"{len(dues)} messages wait, one of them was due {_span(late)} ago: no runner is at work"
+        yield Finding(BAD, text, "start mailkit-runq (mailkit-up, or systemctl start mailkit-runq)")
+    else:
+        oldest = f"{len(dues)} messages wait, the oldest for {_span(_age(home, now))}"
+        yield Finding(GOOD, oldest if dues else "nothing waits")
+    yield from _aside(home)
+    yield from _stale(home, now)
+
+
+def _age(home: Home, now: float) -> float:
+    """Seconds since the oldest arrived; of a very long queue only the first are opened."""
+    found = itertools.islice(inspection.items(home, listing.WAITING), _OPENED)
+    return now - min((item.arrived for item in found), default=now)
+
+
+def _aside(home: Home) -> Iterator[Finding]:
+    held = sum(1 for _ in listing.entries(home, "hold"))
+    if held:
+        yield Finding(NOTE, f"{held} messages are held", "mailkit-mailq list --state held")
+    failed = sum(1 for _ in listing.entries(home, "failed"))
+    if failed:
+        yield Finding(WARN, f"{failed} entries are damaged and wait for somebody", "mailkit-mailq show --state failed")
+
+
+def _stale(home: Home, now: float) -> Iterator[Finding]:
+    directory = home.join("queue", "tmp")
+    try:
+        found = os.listdir(directory)
+    except FileNotFoundError:
+        return
+    old = []
+    for name in found:
+        path = os.path.join(directory, name)
+        try:
+            if os.lstat(path).st_mtime < now - STALE_S:
+                old.append(path)
+        except FileNotFoundError:
+            continue
+    if old:
+        text = f"{len(old)} files in {directory} were left by writers that died"
+        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: _removed(old))
+
+
+def _removed(paths: list[str]) -> None:
+    for path in paths:
+        files.unlink(path, missing_ok=True)
+
+
+def _span(seconds: float) -> str:
+    for unit, name in ((86400, "days"), (3600, "hours"), (60, "minutes")):
+        if seconds >= 2 * unit:
+            return f"{seconds / unit:.0f} {name}"
+    return f"{seconds:.0f} seconds"

@@ -1,0 +1,298 @@
+"""mailkit-check: each kind of damage is found, told with what mends it, and repaired where that is safe."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+import mailkit.check
+from mailkit.check import disk
+from mailkit.check.finding import Site
+from mailkit.control import Home
+from mailkit.programs import check
+from tests.harness import fakeclock, zones
+from tests.harness.homes import make_home, set_control
+from tests.programs.test_up import Up, run, up
+
+__all__ = ["up"]  # a fixture
+
+ORDER = ["home", "control", "users", "certificates", "ports", "queue", "disk", "clock"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    found = make_home(tmp_path, tls=True)
+    for name in ("domains", "run"):
+        os.makedirs(found.join(name), 0o700, exist_ok=True)
+    for name, mode in (("", 0o755), ("queue", 0o711), ("control", 0o755)):
+        os.chmod(found.join(name), mode)
+    set_control(found, "postmaster", "alice@example.test")
+    return found
+
+
+def findings(home: Home, name: str, **options: Any) -> list[tuple[str, str]]:
+    return [(one.level, one.text) for one in mailkit.check.made(name, Site(home, **options))]
+
+
+def bad(home: Home, name: str, **options: Any) -> str:
+    """The texts of all that is not good, in lines."""
+    return "\n".join(f"{level} {text}" for level, text in findings(home, name, **options) if level not in ("good", "note"))
+
+
+def test_a_whole_home_is_good_and_every_check_speaks(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main(["--home", home.path, "--no-network", "--json"]) == 0
+    records = [json.loads(one) for one in capsys.readouterr().out.splitlines()]
+    assert list(dict.fromkeys(one["check"] for one in records)) == ORDER
+    assert {one["level"] for one in records} <= {"good", "note", "warn"}
+    assert all(not one["mended"] for one in records)
+
+
+def test_wrong_use(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert check.main(["--home", home.path, "weather"]) == 100
+    assert check.main(["--home", home.path + "/nowhere", "home"]) == 100
+    assert "mailkit-setup" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"), [("users/passwd", 0o644), ("users", 0o777), ("queue/new", 0o750), ("control", 0o777),
+                       ("tls/mail.example.test/key.pem", 0o604)]
+)  # fmt: skip
+def test_what_is_open_to_others_is_closed(path: str, mode: int, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    os.chmod(home.join(path), mode)
+    assert f"bad {home.join(path)} is open to others" in bad(home, "home")
+    assert check.main(["--home", home.path, "home", "--repair", "-n"]) == 100
+    assert os.stat(home.join(path)).st_mode & 0o777 == mode
+    assert check.main(["--home", home.path, "home", "--repair"]) == 0
+    assert "mended" in capsys.readouterr().out
+    assert not bad(home, "home")
+
+
+def test_missing_directories_are_made(home: Home) -> None:
+    os.rmdir(home.join("queue", "hold"))
+    assert "queue/hold is missing" in bad(home, "home")
+    assert check.main(["--home", home.path, "home", "--repair"]) == 0
+    assert os.stat(home.join("queue", "hold")).st_mode & 0o777 == 0o700
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_files_of_somebody_else_are_told(home: Home) -> None:
+    os.chown(home.join("queue", "cur"), 4711, -1)
+    os.chown(home.join("domains", "example.test", "bob", "Maildir"), 4711, -1)
+    assert "belongs to uid 4711" in bad(home, "home")
+    assert "bob/Maildir belongs to uid 4711" in bad(home, "users")
+
+
+def test_control_values(home: Home) -> None:
+    set_control(home, "maxconn", "many")
+    set_control(home, "maxcon", "7")
+    told = bad(home, "control")
+    assert "bad" in told and "control/maxconn: 'many'" in told and "warn" in told and "control/maxcon: no program" in told
+    os.unlink(home.join("control", "maxconn"))
+    os.unlink(home.join("control", "maxcon"))
+    set_control(home, "me", "mail")
+    set_control(home, "domains", "exa mple")
+    set_control(home, "listen", "smtp 127.0.0.1 25")
+    told = bad(home, "control")
+    assert "control/me is 'mail'" in told and "control/domains:" in told and "control/listen: 'smtp'" in told
+
+
+def test_users_and_aliases(home: Home) -> None:
+    with open(home.passwd, "a") as passwd:
+        passwd.write("no colon here\neve@elsewhere.test:x::::::\n")
+    Path(home.aliases).write_text("a@example.test: b\nb@example.test: a\nbroken\n")
+    os.unlink(home.join("control", "postmaster"))
+    told = bad(home, "users")
+    for text in ("passwd line 3", "eve@elsewhere.test gets no mail", "aliases line 3", "the alias a@example.test:",
+                 "postmaster@example.test reaches nobody"):  # fmt: skip
+        assert text in told
+
+
+def certificate(home: Home, name: str, covers: str, days: int) -> None:
+    """A certificate that runs out in so many days, in tls/NAME."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, covers)])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=90))
+        .not_valid_after(now + datetime.timedelta(days=days, hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(covers)]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    directory = Path(home.tls, name)
+    directory.mkdir(exist_ok=True)
+    (directory / "cert.pem").write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    (directory / "key.pem").write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+
+
+def test_certificates(home: Home) -> None:
+    certificate(home, "old.example.test", "old.example.test", -3)
+    certificate(home, "soon.example.test", "*.example.test", 5)
+    certificate(home, "other.example.test", "other.example.net", 90)
+    certificate(home, "pair.example.test", "pair.example.test", 90)
+    os.replace(home.join("tls/pair.example.test/key.pem"), home.join("tls/other.example.test/key.pem"))
+    os.mkdir(home.join("tls", "empty.example.test"))
+    told = bad(home, "certificates")
+    for text in ("bad old.example.test: it ran out 3 days ago", "warn soon.example.test: it runs out in 5 days",
+                 "bad other.example.test:", "cannot be used", "empty.example.test holds no certificate"):  # fmt: skip
+        assert text in told
+    assert "mail.example.test" not in told
+    certificate(home, "mail.example.test", "smtp.example.test", 90)
+    assert "mail.example.test: the certificate is for smtp.example.test" in bad(home, "certificates")
+    set_control(home, "me", "mx.example.test")
+    assert "there is none for mx.example.test" in bad(home, "certificates")
+
+
+def test_no_certificate(home: Home) -> None:
+    os.rename(home.tls, home.tls + ".away")
+    assert "bad there is no certificate" in bad(home, "certificates")
+
+
+@contextlib.contextmanager
+def stranger(greeting: bytes) -> Iterator[int]:
+    """A server that is not ours."""
+    with socket.create_server(("127.0.0.1", 0)) as end:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                conn, _ = end.accept()
+                with conn:
+                    conn.sendall(greeting)
+                    conn.recv(100)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield end.getsockname()[1]
+        thread.join()
+
+
+def test_ports_that_answer_wrong(home: Home) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as end:
+        free = end.getsockname()[1]
+    os.rename(home.tls, home.tls + ".away")
+    with stranger(b"220 other.example.net ESMTP\r\n") as port:
+        set_control(home, "listen", f"mx 127.0.0.1 {port}", f"imap 127.0.0.1 {free}")
+        told = bad(home, "ports")
+    assert "greets with '220 other.example.net ESMTP'" in told
+    assert f"imap on 127.0.0.1 port {free}: nobody listens" in told
+    with stranger(b"") as port:
+        set_control(home, "listen", f"imaps 127.0.0.1 {port}")
+        assert f"bad imaps on 127.0.0.1 port {port}: " in bad(home, "ports")
+
+
+def test_the_queue(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = int(fakeclock.install(monkeypatch).time)
+    queue = Path(home.queue)
+    (queue / "cur" / f"{now + 500}.2.aa11,S=3").write_bytes(b"")
+    assert not bad(home, "queue")
+    (queue / "new" / f"{now - 7200}.0.bb22,S=3").write_bytes(b"")
+    (queue / "failed" / f"{now}.0.cc33,S=3").write_bytes(b"")
+    (queue / "hold" / f"{now}.0.dd44,S=3").write_bytes(b"")
+    for name, age_h in (("stale", 40), ("fresh", 1)):
+        (queue / "tmp" / name).write_bytes(b"")
+        os.utime(queue / "tmp" / name, (now - age_h * 3600, now - age_h * 3600))
+    told = bad(home, "queue")
+    assert "2 messages wait, one of them was due 2 hours ago: no runner" in told
+    assert "1 entries are damaged" in told and "1 files in" in told
+    assert ("note", "1 messages are held") in findings(home, "queue")
+    check.main(["--home", home.path, "queue", "--repair"])
+    assert os.listdir(queue / "tmp") == ["fresh"]
+
+
+@pytest.mark.parametrize(("free", "inodes", "level"), [(50, 50, "good"), (5, 50, "warn"), (50, 5, "warn"), (1, 50, "bad"), (50, 0, "bad")])
+def test_room(free: int, inodes: int, level: str) -> None:
+    status = os.statvfs_result((4096, 4096, 10**8, free * 10**6, free * 10**6, 1000, inodes * 10, inodes * 10, 0, 255))
+    assert [one.level for one in disk.judged("/x", status)] == [level]
+
+
+def test_a_clock_that_went_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fakeclock.install(monkeypatch, 1_000_000_000)
+    assert "before this program was written" in bad(home, "clock")
+    fake.time = os.stat(home.join("queue/new")).st_mtime - 9000
+    os.utime(home.join("queue/new"), (fake.time + 9000, fake.time + 9000 + 1_000_000))
+    fake.time += 8_000
+    assert "the clock went back" in bad(home, "clock")
+
+
+RIGHT = {
+    "example.test": {"MX": [(10, "mail.example.test")], "TXT": [b"v=spf1 mx -all", b"something else"]},
+    "mail.example.test": {"A": ["8.8.4.4"]},
+    "4.4.8.8.in-addr.arpa": {"PTR": ["mail.example.test"]},
+}
+
+
+def test_right_names(home: Home) -> None:
+    found = findings(home, "dns", resolver=zones.resolver(RIGHT))
+    assert [level for level, _ in found] == ["good"] * 3, found
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"mail.example.test": {}}, "bad mail.example.test has no address"),
+        ({"4.4.8.8.in-addr.arpa": {"PTR": ["dsl-4.example.net"]}}, "warn 8.8.4.4 leads back to dsl-4.example.net"),
+        ({"4.4.8.8.in-addr.arpa": {}}, "warn 8.8.4.4 leads back to no name"),
+        ({"example.test": {"TXT": [b"v=spf1 -all"]}}, "bad example.test: no MX"),
+        ({"example.test": {"MX": [(0, "")]}}, "takes no mail (RFC 7505)"),
+        ({"example.test": {"MX": [(5, "mx.example.net")]}}, "warn example.test: MX is mx.example.net"),
+        ({"example.test": {"MX": [(5, "mail.example.test")]}}, "warn example.test: no SPF record"),
+        ({"example.test": {"TXT": [b"v=spf1 a", b"v=spf1 mx"]}}, "bad example.test: has 2 SPF records"),
+        ({"example.test": "timeout"}, "unsure example.test: "),
+        ({"mail.example.test": "timeout"}, "unsure the name servers gave no answer for mail.example.test"),
+    ],
+)
+def test_wrong_names(change: dict[str, Any], told: str, home: Home) -> None:
+    assert told in bad(home, "dns", resolver=zones.resolver({**RIGHT, **change}))
+
+
+def test_trouble_hides_no_other_check(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    os.rename(home.join("users"), home.join("users.away"))
+    assert check.main(["--home", home.path, "users", "disk"]) == 111
+    out = capsys.readouterr().out
+    assert "? users" in out and "unsure" in out and "disk" in out
+
+
+def test_a_canary_that_cannot_be_sent(home: Home) -> None:
+    set_control(home, "domains", "example.test")
+    assert "is no mailbox here" in bad(home, "canary", canary="nobody@example.test")
+    assert not findings(home, "canary")
+
+
+def test_a_canary_that_does_not_arrive(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mailkit.check.canary.PATIENCE_S", 0.01)
+    assert "taken by the queue and did not arrive" in bad(home, "canary", canary="bob@example.test")
+    (entry,) = os.listdir(home.join("queue", "new"))
+    assert entry
+
+
+def test_a_running_system_is_good_and_its_log_tells_the_canary(up: Up) -> None:
+    inbox = up.home / "domains/example.test/bob/Maildir/new"
+    out = run(up.home, "check", "--json", "home", "control", "certificates", "ports", "queue", "canary", "--canary", "bob@example.test")
+    records = [json.loads(one) for one in out.splitlines()]
+    assert {one["level"] for one in records} <= {"good", "note"}, out
+    assert sum(one["text"].endswith("answers with the right certificate") for one in records) == 7
+    assert "went by SMTP" in records[-1]["text"]
+    assert list(inbox.iterdir()) == []
+    told = run(up.home, "why", "bob@example.test")
+    assert told.startswith("message ") and ": delivered\n" in told
+    assert "accepted from <bob@example.test> for <bob@example.test>" in told
+    assert "delivered to bob@example.test: delivered to INBOX (" in told
