@@ -27,8 +27,9 @@ tree     Tree(maildir)                              names are str with "/" betwe
            .special() -> {name: "\\\\Sent", ...}, .set_special(name, use)       RFC 6154
          create(maildir)                            new Maildir with the standard folders, subscribed
 folder   open(path) -> Folder                       shared by every session of this process; .close() when done
-         status(path) -> Status                     STATUS without opening, from the tail of mailkit-log where it may
-           .messages .uidnext .uidvalidity .unseen .deleted .recent .size (None: not all known) .highestmodseq .guid
+         status(path) -> state.State                STATUS without opening, from the tail of mailkit-log where it may
+           .messages .uidnext .uidvalidity .unseen .deleted .fresh (recent) .highestmodseq .guid
+           .size .unsized                           sum of the sizes that are known; how many are not
 Folder   .stale() -> bool                           cheap (five stats): something changed on disk; then
          .sync()                                    blocking: conn.offload(folder.sync)
          .view(readonly=False) -> View              SELECT / EXAMINE (runs sync first; blocking)
@@ -40,8 +41,9 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
                                                     a FETCH FLAGS of 100,000 is a dict look-up each
          .mask(names, create=True) -> int           b"\\\\Seen", b"$Junk" ... -> bits of `marks`; `keywords.Full` when
                                                     26 keywords are taken; unknown ones count 0 without create
+         .commit_if_idle(entries) -> bool           journal entries, when that makes nobody wait
          .keywords -> list[bytes]                   defined keywords, for FLAGS / PERMANENTFLAGS
-         .parts(rows, kinds, build) -> iterator     cached pieces, see below
+         .parts(table, rows, kinds, build) -> iterator      cached pieces, see below
          .open_file(uid) -> int                     descriptor of the message; FileNotFoundError: it is gone
          .path(uid) -> str, .received(uid) -> int, .size(uid) -> int (octets as CRLF; reads the file if it must)
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;
@@ -52,9 +54,10 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
          .vanished(since_modseq, uids) -> list      which of `uids` (sorted list or range) are expunged; with the
                                                     history whole only those since; else all that are missing
 View     .uids, .count                              message n has uids[n-1]; only the first `count` belong to the view
+         .valid                                     False: UIDVALIDITY changed under it; close the session
          .recent                                    set of uids that are \\\\Recent in this session
          .readonly, .folder
-         .seq(uid) -> int | None
+         .seq(uid) -> int | None, .span(first_uid, last_uid) -> range of numbers
          .rows(first, last) -> (table, rows)        rows of messages first..last; a range when nothing is pending,
                                                     else a list with -1 for messages that are expunged but not yet told
          .changes(expunges=True) -> Changes         after folder.sync() or at any time: what to tell, in order:
@@ -64,7 +67,7 @@ View     .uids, .count                              message n has uids[n-1]; onl
          .mute(uids)                                forget own changes: STORE.SILENT, or told already
 Pieces   kinds are numbers 0..7 of your choice; build(data: bytes, received: int) -> list of 8 bytes, stored one behind
          the other and cached as they are. Give each wire piece a leading space and put what is fetched
-         together next to each other: parts(rows, (0, 1, 2), build) is then one slice of the file per message.
+         together next to each other: parts(table, rows, (0, 1, 2), build) is then one slice of the file for each.
          `parts` yields bytes, or None for a message that cannot be read. Rows that miss it are built (slow: ~0.1 ms):
          call it for at most some hundred rows between two `flush`. Changed the meaning? Raise `pieces.EDITION`.
 """

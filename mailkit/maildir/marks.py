@@ -70,16 +70,3 @@ def renamed(name: bytes, marks: int) -> bytes:
     if not strange:
         return base + SUFFIX[marks]
     return base + b":2," + bytes(sorted({*SUFFIX[marks][3:], *strange}))
-
-
-def of_letters(letters: str) -> int:
-    """The number of "FS"; unknown letters count nothing."""
-    marks = 0
-    for letter in letters.encode("utf-8", "surrogateescape"):
-        marks |= _BIT.get(letter, 0)
-    return marks
-
-
-def letters_of(marks: int) -> str:
-    """The letters, in order."""
-    return SUFFIX[marks][3:].decode("ascii")

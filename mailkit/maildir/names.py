@@ -44,11 +44,6 @@ def with_sizes(base: str, size: int, wire_size: int) -> str:
     return f"{base},S={size},W={wire_size}"
 
 
-def without_sizes(base: str) -> str:
-    """What stands before the first size of a base."""
-    return base.partition(",")[0]
-
-
 def sizes(filename: str) -> tuple[int | None, int | None]:
     """The size in octets and the size on the wire, as far as the name tells them."""
     base, _, _ = filename.partition(":")

@@ -11,6 +11,7 @@ back after it was reported gone gets a new one, and its old line is dropped (RFC
 
 from __future__ import annotations
 
+import errno
 import os
 
 from mailkit import files, log
@@ -63,8 +64,7 @@ def update(folder: Folder, take: bool) -> list[int]:
         difference = scan.compare(folder.table, look)
     _rename_doubles(folder, difference)
     if list_changed or difference.strangers or contents.risen():
-        with folder.list_lock():
-            _settle(folder, look, difference)
+        _with_list(folder, look, difference)
     else:
         _record(folder, look, difference, [])
     return _take(folder) if take and folder.table.fresh else []
@@ -129,6 +129,20 @@ def _is_link(folder: Folder, one: Stranger, path: str) -> bool:
             except OSError:
                 return False
     return False
+
+
+def _with_list(folder: Folder, look: Look, difference: Difference) -> None:
+    """Settle with the list locked. Where the disk is full, go on without the new messages: people must be able to open
+    their folder to delete something."""
+    try:
+        with folder.list_lock():
+            _settle(folder, look, difference)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not folder.state.uidvalidity:
+            raise
+        log.event("uidlist", verdict="skipped", path=folder.directory, error=error.strerror)
+        _record(folder, look, difference, [])
+        folder.state.cur_mtime = folder.state.new_mtime = 0
 
 
 def _settle(folder: Folder, look: Look, difference: Difference) -> None:
@@ -274,17 +288,16 @@ def _write_list(
 ) -> None:
     state, directory, table = folder.state, folder.directory, folder.table
     lines = listing.lines + len(unknown)
-    try:
-        if rewrite or uidlist.crowded(lines, len(table) + len(newcomers)):
-            rows = [*zip(table.uids, table.detail.bases(), strict=True), *((one.uid, one.base) for one in newcomers)]
-            lines, listing.uidnext = len(rows), uidnext
-            status: os.stat_result | None = uidlist.replace(directory, listing, rows)
-        elif unknown:
-            status = uidlist.append(directory, [(one.uid, one.base) for one in unknown])
-        else:
-            status = _list_status(directory)
-    except PermissionError as error:
-        log.event("uidlist", verdict="memory", path=directory, error=error.strerror)
+    if not folder.writable:
+        log.event("uidlist", verdict="memory", path=directory)
+        status = _list_status(directory)
+    elif rewrite or uidlist.crowded(lines, len(table) + len(newcomers)):
+        rows = [*zip(table.uids, table.detail.bases(), strict=True), *((one.uid, one.base) for one in newcomers)]
+        lines, listing.uidnext = len(rows), uidnext
+        status = uidlist.replace(directory, listing, rows)
+    elif unknown:
+        status = uidlist.append(directory, [(one.uid, one.base) for one in unknown])
+    else:
         status = _list_status(directory)
     state.uidvalidity, state.guid, state.uidnext = listing.uidvalidity, listing.guid, uidnext
     if status is not None:

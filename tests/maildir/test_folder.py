@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mailkit import clock
+from mailkit import clock, files
 from mailkit.maildir import folder, marks, scan, uidlist
 from mailkit.maildir.folder import Folder
 from mailkit.maildir.view import View
@@ -436,7 +436,6 @@ def test_append_tells_uids_and_keeps_flags_and_date(three: Folder) -> None:
 
 
 def test_append_of_several_is_all_or_none(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mailkit import files
     from mailkit.maildir.save import Delivery
 
     deliveries = [Delivery(three.directory) for _ in range(3)]
@@ -622,6 +621,27 @@ def test_sizes_are_found_out_where_names_do_not_tell(box: str) -> None:
     assert boxes.alone(box).table.size == 6
 
 
+def test_a_full_disk_still_shows_what_was_there(
+    three: Folder, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    boxes.deliver(three.directory)
+
+    def full(operation: str, *args: object) -> None:
+        if operation in ("create", "write", "append"):
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files, "fault", full)
+    view = three.view()
+    assert list(view.uids) == [1, 2, 3]
+    three.expunge([2])
+    assert view.changes().sequence == [2]
+    monkeypatch.setattr(files, "fault", None)
+    three.sync()
+    assert view.changes().exists == 3
+    assert list(three.table.uids) == [1, 3, 4]
+    assert any(line.startswith("uidlist verdict=skipped") for line in lines)
+
+
 def test_a_size_the_name_lies_about_is_put_right(box: str) -> None:
     Path(box, "cur/a,S=3,W=999:2,S").write_bytes(b"a\nb\n")
     opened = boxes.alone(box)
@@ -651,8 +671,6 @@ def test_a_folder_one_may_not_write_is_read(box: str, monkeypatch: pytest.Monkey
     def refuse(operation: str, *args: object) -> None:
         if operation != "lock":
             raise PermissionError(13, "Permission denied")
-
-    from mailkit import files
 
     monkeypatch.setattr(files, "fault", refuse)
     opened = boxes.alone(box)

@@ -162,7 +162,7 @@ class World:
         for row, uid in enumerate(table.uids):
             self.say(folder, uid, folder.read(uid))
             _, letters = names.parse(os.path.basename(folder.row_path(row)))
-            assert table.marks[row] == marks.of_letters(letters)
+            assert table.marks[row] == marks.READING[b":2," + letters.encode()][0]
         new = [uid for uid in table.uids if uid > self.highest]
         self.highest = max([self.highest, *new])
         assert folder.uidnext > self.highest
