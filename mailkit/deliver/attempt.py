@@ -41,13 +41,15 @@ AT_ONCE = 50  # local deliveries of one entry side by side: descriptors are not 
 class Attempt:
     """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`.
 
-    skipped: addresses that were tried before the entry was parked and must wait; `run` adds to them.
+    keep: the file of a finished entry may be used again. skipped: addresses that were tried before the entry was
+    parked and must wait; `run` adds to them.
     """
 
     __slots__ = (
         "_destinations",
         "_due",
         "_home",
+        "_keep",
         "_results",
         "_schedule",
         "_tried",
@@ -59,8 +61,14 @@ class Attempt:
     )
 
     def __init__(
-        self, home: Home, claim: Claim, destinations: Destinations, skipped: frozenset[str] = frozenset()
+        self,
+        home: Home,
+        claim: Claim,
+        destinations: Destinations,
+        skipped: frozenset[str] = frozenset(),
+        keep: bool = False,
     ) -> None:
+        self._keep = keep
         self._home = home
         self._destinations = destinations
         self._schedule: Schedule | None = None
@@ -200,7 +208,7 @@ class Attempt:
         if self._results:
             await self._tell(arrived, now)
         if not claim.envelope.pending:
-            await self._persist(claim.finish)
+            await self._persist(lambda: claim.finish(self._keep))
         elif self.parked:
             claim.release()
         else:

@@ -24,6 +24,7 @@ from mailkit.deliver.destinations import Destinations
 from mailkit.exits import Trouble
 from mailkit.queue import claim, drop, listing
 from mailkit.queue.name import Name
+from mailkit.queue.spare import Keeper
 from mailkit.queue.watch import Arrivals
 
 NEVER = float("inf")
@@ -47,6 +48,8 @@ class Runner:
         self._skipped: dict[str, frozenset[str]] = {}  # parked entries' recipients who were tried already
         self._wake = asyncio.Event()
         self._collecting: asyncio.Task[None] | None = None
+        self._keeper = Keeper(home)
+        self._freeing: asyncio.Task[None] | None = None
         self._arrivals: Arrivals | None = None
         self._stopping = False
         self._listed: dict[str, int] = {}  # directory -> its mtime before it was listed
@@ -123,6 +126,7 @@ class Runner:
         if now >= self._clean_at:
             self._clean_at = now + _CLEAN_EVERY_S
             claim.clean(self.home)
+            self._keeper.clear()
             self.destinations.forget()
         if now < self._look_at and not (self.once and not self.active and not self._has_due()):
             return
@@ -179,7 +183,8 @@ class Runner:
             return
         if claimed is None:
             return
-        attempt = Attempt(self.home, claimed, self.destinations, self._skipped.pop(found.id, frozenset()))
+        keep = not self.once and self._keeper.most > 0
+        attempt = Attempt(self.home, claimed, self.destinations, self._skipped.pop(found.id, frozenset()), keep)
         try:
             await attempt.run()
         except Exception as error:
@@ -194,6 +199,17 @@ class Runner:
                 self.destinations.park(attempt.parked, found.id)
         finally:
             claimed.release()
+            if claimed.resting:
+                self._keeper.rest(claimed.resting)
+                if self._freeing is None or self._freeing.done():
+                    self._freeing = asyncio.get_running_loop().create_task(self._free())
+
+    async def _free(self) -> None:
+        """Make the files of finished entries free for new ones."""
+        try:
+            await self._keeper.release()
+        except OSError as error:
+            log.event("queue", operation="free", error=error.strerror)
 
     def _ended(self, id: str, task: asyncio.Task[None]) -> None:
         del self.active[id]
@@ -224,7 +240,7 @@ class Runner:
 
     async def _end(self) -> None:
         """Let what is in flight finish for a while, then let go of it: the entries stay as they are."""
-        tasks = [*self.active.values(), *([self._collecting] if self._collecting is not None else [])]
+        tasks = [*self.active.values(), *(task for task in (self._collecting, self._freeing) if task is not None)]
         if tasks:
             await asyncio.wait(tasks, timeout=self.home.control.seconds("stopgrace"))
         for task in tasks:

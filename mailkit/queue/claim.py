@@ -15,7 +15,7 @@ import os
 
 from mailkit import clock, files, log
 from mailkit.control import Home
-from mailkit.queue import entry, name
+from mailkit.queue import entry, name, spare
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.name import Name
 
@@ -34,13 +34,14 @@ class Claim:
     """A locked entry. fd: the file, open for reading and writing. offset: where the message begins in it.
     head: the first octets of the message, all of them when it is small. It ends with finish, defer or release."""
 
-    __slots__ = ("_queue", "envelope", "fd", "head", "name", "offset", "path")
+    __slots__ = ("_queue", "envelope", "fd", "head", "name", "offset", "path", "resting")
 
     def __init__(self, queue: str, path: str, name: Name, fd: int) -> None:
         self._queue = queue
         self.path = path
         self.name = name
         self.fd = fd
+        self.resting = ""
         self.envelope, self.offset, self.head = _read(fd, name.size)
 
     def mark(self, recipients: list[Recipient], status: str) -> None:
@@ -85,15 +86,21 @@ class Claim:
         self.release()
         return moved
 
-    def finish(self) -> bool:
+    def finish(self, keep: bool = False) -> bool:
         """Everybody is marked: remove it and let go. False and OSError as for `defer`.
 
         The removal is not synced: after a power failure the last few deliveries may repeat; none is lost.
+        keep: the file may be used again (queue.spare); `resting` is then its name in free/.
         """
         removed = True
         try:
-            files.unlink(self.path)
+            if keep and spare.keepable(self.fd):
+                self.resting = f".{self.name.id}"
+                files.rename(self.path, os.path.join(self._queue, "free", self.resting))
+            else:
+                files.unlink(self.path)
         except FileNotFoundError:
+            self.resting = ""
             removed = False  # in hold/ perhaps; the marks keep everything from being repeated
         self.release()
         return removed

@@ -11,10 +11,10 @@ import os
 from mailkit import clock, files
 from mailkit.control import Home
 from mailkit.exits import Temp
-from mailkit.queue import entry
+from mailkit.queue import entry, spare
 from mailkit.queue.name import Name
 
-DIRECTORIES = ("tmp", "new", "cur", "hold", "failed")
+DIRECTORIES = ("tmp", "new", "cur", "hold", "failed", "free")
 _HELD_MOST = 128 << 10  # octets kept in memory: a small message costs one write, an aborted one none
 
 
@@ -65,7 +65,7 @@ class Spool:
     async def commit(self) -> str:
         """Make it durable; returns the id. Temp when that failed: then nothing was queued."""
         id = self.id
-        self._spill()
+        self._spill(whole=True)
         fd, self._fd = self._fd, -1
         final = os.path.join(self._queue, "new", str(Name(self._due, 0, id, self.size)))
         try:
@@ -86,17 +86,29 @@ class Spool:
             os.close(fd)
             _forget(tmp)
 
-    def _spill(self) -> None:
+    def _spill(self, whole: bool = False) -> None:
+        """Write what is held. whole: that is all of the entry."""
+        data = b"".join(self._parts)
         try:
-            if self._fd < 0:
-                self._fd = files.create(self._tmp)
-            files.write(self._fd, b"".join(self._parts))
+            reused = self._fd < 0 and self._opened(whole and len(data) <= spare.LARGEST)
+            files.write(self._fd, data)
+            if reused:
+                files.truncate(self._fd, len(data))
         except OSError as error:
             tmp = self._tmp
             self.abort()
             raise _refused(error, tmp)
         self._parts.clear()
         self._held_octets = 0
+
+    def _opened(self, small: bool) -> bool:
+        """Open the file in tmp/. True when it is a spare one, which holds something yet."""
+        if small:
+            self._fd = spare.take(self._queue, self._tmp)
+            if self._fd >= 0:
+                return True
+        self._fd = files.create(self._tmp)
+        return False
 
 
 def prepare(home: Home) -> None:

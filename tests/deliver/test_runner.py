@@ -409,7 +409,7 @@ def test_a_disk_that_refuses_holds_the_entry_until_it_recovers(
     full = True
 
     def fault(called: str, *args: Any) -> None:
-        if full and (called == "overwrite" or (called == "unlink" and "/queue/" in args[0])):
+        if full and (called == "overwrite" or (called in ("unlink", "rename") and "/queue/new/" in args[0])):
             raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(files, "fault", fault)

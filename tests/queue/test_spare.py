@@ -1,0 +1,181 @@
+"""Files used again: faster, and never two messages in one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from mailkit import clock
+from mailkit.control import Home
+from mailkit.net.blocking import run
+from mailkit.queue import claim, inject, listing, spare
+from mailkit.queue.entry import DONE, Envelope, Recipient
+from mailkit.queue.inject import Spool
+from mailkit.queue.spare import Keeper
+from tests.harness.crash import crashes
+
+FIRST = b"Subject: first\n\n" + b"1" * 300 + b"\n"
+SECOND = b"Subject: second\n\n2\n"
+
+
+@pytest.fixture(autouse=True)
+def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(spare, "_LOOK_EVERY_S", -1.0)
+    spare._known.clear()
+    spare._again.clear()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return prepared(tmp_path)
+
+
+def prepared(directory: Path) -> Home:
+    home = Home(str(directory))
+    inject.prepare(home)
+    return home
+
+
+def queue(home: Home, message: bytes, recipient: str = "bob@example.test") -> str:
+    spool = Spool(home)
+    spool.begin(Envelope("alice@example.test", [Recipient(recipient)]))
+    spool.write(message)
+    return run(spool.commit())
+
+
+def finish(home: Home, keeper: Keeper, keep: bool = True) -> None:
+    """What the runner does with the one entry in new/."""
+    (found,) = listing.entries(home, "new")
+    got = claim.claim(home, "new", str(found))
+    assert got is not None
+    got.mark(got.envelope.recipients, DONE)
+    got.finish(keep)
+    if got.resting:
+        keeper.rest(got.resting)
+
+
+def contents(home: Home) -> list[tuple[str, bytes]]:
+    """Recipient and message of each entry that can be delivered."""
+    found = []
+    for name in listing.entries(home, "new"):
+        got = claim.claim(home, "new", str(name))
+        if got is not None:
+            found += [(one.address, got.head) for one in got.envelope.pending]
+            got.release()
+    return found
+
+
+def files_of(home: Home, part: str) -> list[str]:
+    return sorted(os.listdir(os.path.join(home.queue, part)))
+
+
+def test_a_file_is_used_again_and_holds_only_the_new_message(home: Home) -> None:
+    keeper = Keeper(home)
+    queue(home, FIRST)
+    (path,) = Path(home.queue, "new").iterdir()
+    inode = path.stat().st_ino
+    finish(home, keeper)
+    run(keeper.release())
+    assert len(files_of(home, "free")) == 1
+    queue(home, SECOND, "carol@example.test")
+    (path,) = Path(home.queue, "new").iterdir()
+    assert path.stat().st_ino == inode
+    assert contents(home) == [("carol@example.test", SECOND)]
+    assert files_of(home, "free") == files_of(home, "tmp") == []
+
+
+def test_a_file_that_rests_is_not_used(home: Home) -> None:
+    keeper = Keeper(home)
+    id = queue(home, FIRST)
+    finish(home, keeper)
+    assert files_of(home, "free") == [f".{id}"]
+    queue(home, SECOND)
+    assert files_of(home, "free") == [f".{id}"]
+    assert len(contents(home)) == 1
+
+
+def test_a_larger_message_than_the_one_before(home: Home) -> None:
+    keeper = Keeper(home)
+    queue(home, SECOND)
+    finish(home, keeper)
+    run(keeper.release())
+    queue(home, FIRST)
+    assert contents(home) == [("bob@example.test", FIRST)]
+
+
+def test_what_is_large_or_has_a_second_name_is_not_kept(home: Home) -> None:
+    keeper = Keeper(home)
+    queue(home, FIRST * 1000)
+    finish(home, keeper)
+    queue(home, FIRST)
+    (path,) = Path(home.queue, "new").iterdir()
+    backup = Path(home.path, "backup")
+    os.link(path, backup)
+    finish(home, keeper)
+    run(keeper.release())
+    assert files_of(home, "free") == []
+    assert backup.read_bytes().endswith(FIRST)
+
+
+def test_no_more_than_the_limit_are_kept(home: Home) -> None:
+    Path(home.path, "control").mkdir()
+    Path(home.path, "control", "spares").write_text("2\n")
+    keeper = Keeper(home)
+    for _ in range(5):
+        for one in Path(home.queue, "free").iterdir():
+            one.rename(Path(home.path, one.name))
+        queue(home, FIRST)
+        for one in Path(home.path).glob("[0-9]"):
+            one.rename(Path(home.queue, "free", one.name))
+        finish(home, keeper)
+        run(keeper.release())
+    assert files_of(home, "free") == ["0", "1"]
+
+
+def test_a_spare_file_that_somebody_removed_is_not_missed(home: Home) -> None:
+    keeper = Keeper(home)
+    queue(home, FIRST)
+    finish(home, keeper)
+    run(keeper.release())
+    spare._known[os.path.join(home.queue, "free")] = ["7", "8"]
+    queue(home, SECOND)
+    assert len(contents(home)) == 1
+
+
+def test_what_rested_when_its_runner_died_is_removed_in_time(home: Home) -> None:
+    for name, age in ((".old", 7200), (".young", 60), ("1", 7200)):
+        path = Path(home.queue, "free", name)
+        path.touch()
+        os.utime(path, (clock.now() - age,) * 2)
+    Keeper(home).clear()
+    assert files_of(home, "free") == [".young", "1"]
+
+
+def test_a_crash_never_mixes_two_messages(tmp_path: Path) -> None:
+    """The first message is done and its file is used for the second; whatever the step of death, whatever is in the
+    queue is one message whole, for its own recipient, and the second is there once it was accepted."""
+    accepted: list[bool] = []
+
+    def prepare(directory: Path) -> None:
+        accepted.clear()
+        queue(prepared(directory), FIRST, "bob@example.test")
+
+    def scenario(directory: Path) -> None:
+        home = Home(str(directory))
+        keeper = Keeper(home)
+        finish(home, keeper)
+        run(keeper.release())
+        queue(home, SECOND, "carol@example.test")
+        accepted.append(True)
+
+    whole = {("bob@example.test", FIRST), ("carol@example.test", SECOND)}
+    for crash in crashes(tmp_path, scenario, prepare):
+        home = Home(str(crash.directory))
+        found = contents(home)
+        assert set(found) <= whole and len(found) == len(set(found)), crash
+        assert files_of(home, "failed") == [], crash
+        assert files_of(home, "free") == [] or not crash.done, "the file was not used again"
+        if accepted:
+            assert ("carol@example.test", SECOND) in found, crash
