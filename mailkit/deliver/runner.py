@@ -30,6 +30,7 @@ from mailkit.queue.watch import Arrivals
 NEVER = float("inf")
 _TROUBLE_WAIT_S = 60  # an entry that made us stumble, or that somebody else works on, is left alone that long
 _CLEAN_EVERY_S = 3600
+_FREE_AFTER_S = 0.1  # finished files gather so long: one sync of the directories for all of them
 
 
 class Runner:
@@ -206,6 +207,7 @@ class Runner:
 
     async def _free(self) -> None:
         """Make the files of finished entries free for new ones."""
+        await asyncio.sleep(_FREE_AFTER_S)
         try:
             await self._keeper.release()
         except OSError as error:

@@ -5,6 +5,10 @@
     inject  Spool: a new entry, streamed in, durable when commit returns
     claim   Claim: one entry under its lock: mark recipients, defer, finish, put aside
     listing what waits, from the names alone
+    inspection    what people want to know of entries, and may do to them
+    watch   names that appear, by inotify
+    drop    messages from users who have no rights on the queue
+    spare   files that are written again
 
 The directories and who may do what in them are the truth table of mailkit-queue(5). Nothing here knows how mail is
 delivered; nothing outside this package writes into HOME/queue.
