@@ -1,4 +1,4 @@
-"""Message files as FETCH sends them: BODY, BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
+"""Message files as FETCH sends them: BODY, PREVIEW, BODY[...], BINARY[...], BINARY.SIZE[...] (RFC 9051 section 6.4.5).
 
 `Message` is one file, read when something of it is first wanted. `rendered` makes the octets of one item. A whole
 message larger than STREAM_OCTETS is never in memory: it is sent piece by piece, in two passes, for the literal's size
@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 
 from mailkit import log
-from mailkit.imap.responses import No, literal
+from mailkit.imap import preview
+from mailkit.imap.responses import No, literal, string
 from mailkit.mail import content, mime, section, structure
 
 TYPE_CHECKING = False
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 STREAM_OCTETS = 1 << 20
 CHUNK_OCTETS = 1 << 18
+REPEATED_MOST = 8
+"""How many times its size a response may hold of a message: line ends double at most, parts lie in one another."""
 
 
 class Message:
@@ -112,10 +115,24 @@ def whole(item: Item) -> bool:
     return item.name == "BODY[]" and not item.path and not item.what and item.partial is None
 
 
+def all_rendered(message: Message, items: list[Item]) -> bytes:
+    """` label value` of every item. No [LIMIT] when they name the same octets over and over: answers wait in memory."""
+    room = REPEATED_MOST * message.size_octets + CHUNK_OCTETS
+    found = []
+    for item in items:
+        found.append(rendered(message, item))
+        room -= len(found[-1])
+        if room < 0:
+            raise No("One FETCH asks for the same message too many times", "LIMIT")
+    return b"".join(found)
+
+
 def rendered(message: Message, item: Item) -> bytes:
     """` label value` of one item. No [UNKNOWN-CTE]: BINARY of an encoding nobody knows (RFC 3516 section 4.3)."""
     if item.name == "BODY":
         return b" BODY " + structure.body(message.root)
+    if item.name == "PREVIEW":
+        return b" PREVIEW " + string(preview.preview(message.data, message.root).encode("utf-8", "replace"))
     if item.name == "BINARY.SIZE":
         octets = binary(message, item)
         return b" %s %d" % (item.label, len(octets or b""))

@@ -34,7 +34,7 @@ SLICE_OCTETS = 1 << 19
 """So much of message files is made before it is sent."""
 
 
-FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE"})
+FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 
 
 class Plan:
@@ -198,7 +198,7 @@ def field_parts(view: View, plan: Plan, uid: int, block: bytes) -> bytes | None:
 def file_part(view: View, wanted: list[Item], uid: int) -> bytes | None:
     """The items of one message out of its file; None when it cannot be read. Blocking."""
     with sections.opened(view.folder, uid) as message:
-        return None if message is None else b"".join([sections.rendered(message, item) for item in wanted])
+        return None if message is None else sections.all_rendered(message, wanted)
 
 
 async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
@@ -257,11 +257,11 @@ def file_line(
 ) -> bytes | None:
     """One response; None when the file cannot be read after all."""
     try:
-        parts = [sections.rendered(message, item) for item in plan.files]
+        parts = sections.all_rendered(message, plan.files)
     except OSError as error:
         sections.unreadable(uid, error)
         return None
-    return b"* %d FETCH (%b)\r\n" % (number, (head(state, plan, uid, marked) + b"".join(parts))[1:])
+    return b"* %d FETCH (%b)\r\n" % (number, (head(state, plan, uid, marked) + parts)[1:])
 
 
 def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
@@ -292,10 +292,8 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
         if message is None:
             return False
         # Everything that may be refused is made before the response is begun.
-        start = head(state, plan, uid, marked)
-        for item in plan.files:
-            if not sections.whole(item):
-                start += await state.conn.offload(sections.rendered, message, item)
+        parts = [item for item in plan.files if not sections.whole(item)]
+        start = head(state, plan, uid, marked) + await state.conn.offload(sections.all_rendered, message, parts)
         size_octets = await state.conn.offload(message.wire_size)
         state.conn.write(b"* %d FETCH (%b" % (number, start[1:]))
         for item in filter(sections.whole, plan.files):

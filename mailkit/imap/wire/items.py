@@ -18,20 +18,10 @@ MACROS = {
     "FAST": ("FLAGS", "INTERNALDATE", "RFC822.SIZE"),
     "FULL": ("FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY"),
 }
-PLAIN = frozenset(
-    {
-        "FLAGS",
-        "MODSEQ",
-        "UID",
-        "INTERNALDATE",
-        "RFC822.SIZE",
-        "ENVELOPE",
-        "BODY",
-        "BODYSTRUCTURE",
-        "EMAILID",
-        "THREADID",
-    }
-)
+PLAIN = frozenset({
+    "BODY", "BODYSTRUCTURE", "EMAILID", "ENVELOPE", "FLAGS", "INTERNALDATE", "MODSEQ", "PREVIEW", "RFC822.SIZE",
+    "THREADID", "UID",
+})  # fmt: skip
 OLD = {"RFC822": ("", False), "RFC822.HEADER": ("HEADER", True), "RFC822.TEXT": ("TEXT", False)}
 """RFC 3501 names of sections: what, and whether \\Seen is left alone."""
 TEXTS = ("HEADER.FIELDS.NOT", "HEADER.FIELDS", "HEADER", "TEXT", "MIME")
@@ -116,6 +106,8 @@ def _item(reader: Reader) -> Item:
         return item
     if word not in PLAIN:
         raise Bad(f"FETCH knows no {word}")
+    if word == "PREVIEW" and reader.data[reader.at : reader.at + 7].upper() == b" (LAZY)":
+        reader.at += 7  # it is never put off (RFC 8970 section 3.2)
     return Item(word)
 
 
