@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from mailkit import files
-from mailkit.maildir import journal, marks
+from mailkit.maildir import journal, marks, scan
 from mailkit.maildir.state import CUR, State
 from mailkit.maildir.state import NEW as NEW_DIRTY
 from mailkit.maildir.table import NEW, ODD
@@ -50,14 +50,14 @@ class OwnChange:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         state, (cur, new) = self._state, self._times()
-        if self._before[0] == state.cur_mtime != cur:
-            state.cur_mtime, state.dirty = cur, state.dirty | CUR
-        if self._before[1] == state.new_mtime != new:
-            state.new_mtime, state.dirty = new, state.dirty | NEW_DIRTY
+        if self._before[0] == state.cur_changed != cur:
+            state.cur_changed, state.dirty = cur, state.dirty | CUR
+        if self._before[1] == state.new_changed != new:
+            state.new_changed, state.dirty = new, state.dirty | NEW_DIRTY
 
     def _times(self) -> tuple[int, int]:
         try:
-            return os.stat(f"{self._directory}/cur").st_mtime_ns, os.stat(f"{self._directory}/new").st_mtime_ns
+            return scan.changed_at(f"{self._directory}/cur"), scan.changed_at(f"{self._directory}/new")
         except FileNotFoundError:
             return 0, 0
 

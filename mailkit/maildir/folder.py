@@ -14,7 +14,7 @@ from _thread import RLock
 
 from mailkit import clock, files
 from mailkit.exits import Temp
-from mailkit.maildir import change, heap, journal, marks, names, pieces, save, sync, uidlist
+from mailkit.maildir import change, heap, journal, marks, names, pieces, save, scan, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
 from mailkit.maildir.state import State
@@ -127,9 +127,9 @@ class Folder:
         state = self.state
         try:
             now = clock.now_ns()
-            if state.must_list_new(os.stat(f"{self.directory}/new").st_mtime_ns, now):
+            if state.must_list_new(scan.changed_at(f"{self.directory}/new"), now):
                 return True
-            if state.must_list_cur(os.stat(f"{self.directory}/cur").st_mtime_ns, now):
+            if state.must_list_cur(scan.changed_at(f"{self.directory}/cur"), now):
                 return True
             if not state.knows_list(os.stat(f"{self.directory}/{uidlist.NAME}")):
                 return True
@@ -193,7 +193,7 @@ class Folder:
         for uid in uids:
             base = bases.get(uid, b"")
             detail.add(names.sizes(os.fsdecode(base))[1] or 0, base)
-        self.state.cur_mtime = self.state.new_mtime = 0
+        self.state.cur_changed = self.state.new_changed = 0
         return detail
 
     def commit(self, entries: Sequence[bytes]) -> None:
@@ -322,7 +322,7 @@ class Folder:
 
     def locate(self, base: bytes) -> str | None:
         """The file of a base, wherever another program moved it; the next `sync` looks for everything."""
-        self.state.cur_mtime = 0
+        self.state.cur_changed = 0
         for place in ("cur", "new"):
             for name in os.listdir(os.fsencode(f"{self.directory}/{place}")):
                 if name.startswith(base) and name.partition(b":")[0] == base:
@@ -445,8 +445,8 @@ def _last_state(path: str) -> State | None:
         if state is None or not state.knows_list(os.stat(f"{path}/{uidlist.NAME}")):
             return None
         now = clock.now_ns()
-        if state.must_list_new(os.stat(f"{path}/new").st_mtime_ns, now):
+        if state.must_list_new(scan.changed_at(f"{path}/new"), now):
             return None
-        return None if state.must_list_cur(os.stat(f"{path}/cur").st_mtime_ns, now) else state
+        return None if state.must_list_cur(scan.changed_at(f"{path}/cur"), now) else state
     except (OSError, ValueError):
         return None

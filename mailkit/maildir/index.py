@@ -94,7 +94,7 @@ class Index:
             return
         self.contents = known
         state = known.state
-        state.cur_mtime = state.new_mtime = 0
+        state.cur_changed = state.new_changed = 0
         state.highestmodseq = max(state.highestmodseq, clock.now_ns() // 1000)
         self._compact()
 

@@ -22,16 +22,21 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Table
 
 
+def changed_at(path: str) -> int:
+    """When a directory changed last: its ctime, which unlike the mtime no rsync or tar sets back."""
+    return os.stat(path).st_ctime_ns
+
+
 class Place:
     """One directory as it was seen: names None when it did not have to be listed."""
 
-    __slots__ = ("cost", "looked", "mtime", "names", "path", "plain", "racy")
+    __slots__ = ("changed", "cost", "looked", "names", "path", "plain", "racy")
 
     def __init__(self, path: str) -> None:
         """OSError: FileNotFoundError when it is missing."""
         self.path = path
         status = os.stat(path)
-        self.mtime = status.st_mtime_ns
+        self.changed = status.st_ctime_ns
         self.plain = status.st_nlink == 2  # no directories inside, on file systems that count so
         self.names: set[bytes] | None = None
         self.looked = self.cost = 0
@@ -42,8 +47,7 @@ class Place:
         self.looked = clock.now_ns()
         self.names = _names(self.path)
         self.cost = clock.now_ns() - self.looked
-        changed = os.stat(self.path).st_mtime_ns != self.mtime
-        self.racy = changed or not settled(self.mtime, self.looked)
+        self.racy = changed_at(self.path) != self.changed or not settled(self.changed, self.looked)
 
     def list_again(self) -> None:
         """A second listing, added to the first: nothing that was only renamed meanwhile is missing from both."""
@@ -72,9 +76,9 @@ class Look:
         self.new = Place(f"{directory}/new")
         self.cur = Place(f"{directory}/cur")
         now = clock.now_ns()
-        if everything or state.must_list_new(self.new.mtime, now):
+        if everything or state.must_list_new(self.new.changed, now):
             self.new.list()
-        if everything or state.must_list_cur(self.cur.mtime, now):
+        if everything or state.must_list_cur(self.cur.changed, now):
             self.cur.list()
 
     @property
@@ -85,10 +89,10 @@ class Look:
     def note(self, state: State) -> None:
         """Remember what was seen."""
         if self.cur.names is not None:
-            state.cur_mtime, state.cur_listed, state.cur_cost = self.cur.mtime, self.cur.looked, self.cur.cost
+            state.cur_changed, state.cur_listed, state.cur_cost = self.cur.changed, self.cur.looked, self.cur.cost
             state.dirty = state.dirty & ~CUR | CUR * self.cur.racy
         if self.new.names is not None:
-            state.new_mtime, state.new_listed, state.new_cost = self.new.mtime, self.new.looked, self.new.cost
+            state.new_changed, state.new_listed, state.new_cost = self.new.changed, self.new.looked, self.new.cost
             state.dirty = state.dirty & ~NEW | NEW * self.new.racy
 
 

@@ -23,16 +23,16 @@ class State:
     """messages, unseen, deleted, fresh (in new/), size (known octets), unsized (messages of unknown size), uidnext,
     uidvalidity, highestmodseq; floor: the expunge history is whole for all that came after this modseq.
 
-    cur_mtime, new_mtime: of the directories, our own changes included. dirty: bits of directories that changed
-    so shortly before or after they were listed that their time cannot vouch for the listing.
+    cur_changed, new_changed: ctime of the directories, our own changes included. dirty: bits of directories that
+    changed so shortly before or after they were listed that their time cannot vouch for the listing.
     cur_listed, new_listed: when; cur_cost, new_cost: how long it took.
     list_inode, list_octets, list_mtime, list_lines: dovecot-uidlist as far as it was read. keywords_mtime: likewise.
     top: the highest UID this index ever had.
     """
 
     __slots__ = (
-        "cur_cost", "cur_listed", "cur_mtime", "deleted", "dirty", "floor", "fresh", "guid", "highestmodseq",
-        "list_inode", "list_lines", "list_mtime", "list_octets", "messages", "new_cost", "new_listed", "new_mtime",
+        "cur_changed", "cur_cost", "cur_listed", "deleted", "dirty", "floor", "fresh", "guid", "highestmodseq",
+        "list_inode", "list_lines", "list_mtime", "list_octets", "messages", "new_changed", "new_cost", "new_listed",
         "size", "top", "uidnext", "uidvalidity", "unseen", "unsized",
     )  # fmt: skip
 
@@ -41,7 +41,7 @@ class State:
         self.uidnext = 1
         self.list_lines = 0
         self.size = self.highestmodseq = self.floor = 0
-        self.cur_mtime = self.new_mtime = self.cur_listed = self.new_listed = self.cur_cost = self.new_cost = 0
+        self.cur_changed = self.new_changed = self.cur_listed = self.new_listed = self.cur_cost = self.new_cost = 0
         self.list_inode = self.list_octets = self.top = self.dirty = 0
         self.list_mtime = 0
         self.guid = bytes(16)
@@ -51,7 +51,7 @@ class State:
         return _FORM.pack(
             self.uidvalidity, self.uidnext, self.messages, self.unseen, self.deleted, self.fresh, self.unsized,
             self.list_lines, self.size, self.highestmodseq, self.floor,
-            self.cur_mtime, self.new_mtime, self.cur_listed, self.new_listed, self.cur_cost, self.new_cost,
+            self.cur_changed, self.new_changed, self.cur_listed, self.new_listed, self.cur_cost, self.new_cost,
             self.list_inode, self.list_octets, self.top, self.dirty, self.list_mtime, self.guid,
         )  # fmt: skip
 
@@ -62,7 +62,7 @@ class State:
         (
             self.uidvalidity, self.uidnext, self.messages, self.unseen, self.deleted, self.fresh, self.unsized,
             self.list_lines, self.size, self.highestmodseq, self.floor,
-            self.cur_mtime, self.new_mtime, self.cur_listed, self.new_listed, self.cur_cost, self.new_cost,
+            self.cur_changed, self.new_changed, self.cur_listed, self.new_listed, self.cur_cost, self.new_cost,
             self.list_inode, self.list_octets, self.top, self.dirty, self.list_mtime, self.guid,
         ) = _FORM.unpack_from(data, offset)  # fmt: skip
         return self
@@ -80,18 +80,18 @@ class State:
             status.st_mtime_ns,
         )
 
-    def must_list_cur(self, mtime: int, now: int) -> bool:
+    def must_list_cur(self, changed: int, now: int) -> bool:
         """cur/ has to be listed: it changed, or it may have changed behind a time stamp that cannot tell.
 
         Doubt is cleared up once, when the tick of the clock is over; before, another listing would leave the same.
         """
-        if mtime != self.cur_mtime:
+        if changed != self.cur_changed:
             return True
-        return bool(self.dirty & CUR) and settled(mtime, now) and _due(now, self.cur_listed, self.cur_cost)
+        return bool(self.dirty & CUR) and settled(changed, now) and _due(now, self.cur_listed, self.cur_cost)
 
-    def must_list_new(self, mtime: int, now: int) -> bool:
+    def must_list_new(self, changed: int, now: int) -> bool:
         """The same for new/, which is small, and where a message must not wait for the clock."""
-        if mtime != self.new_mtime:
+        if changed != self.new_changed:
             return True
         return bool(self.dirty & NEW) and _due(now, self.new_listed, self.new_cost)
 
@@ -104,10 +104,10 @@ def _due(now: int, listed: int, cost: int) -> bool:
     return cost < _TRUSTED_COST_NS or not 0 <= now - listed < cost * _COST_FACTOR
 
 
-def settled(mtime: int, looked: int) -> bool:
-    """A change after the look at `looked` would have changed `mtime`: it is older than the clock's grain.
+def settled(changed: int, looked: int) -> bool:
+    """A change after the look at `looked` would have another time: `changed` is older than the clock's grain.
 
     Linux stamps with a tick of 1 to 10 ms; a stamp of whole seconds is of a file system that has no finer ones.
     """
-    grain = 2_000_000_000 if mtime % 1_000_000_000 == 0 else 20_000_000
-    return looked - mtime > grain
+    grain = 2_000_000_000 if changed % 1_000_000_000 == 0 else 20_000_000
+    return looked - changed > grain

@@ -142,7 +142,7 @@ def _with_list(folder: Folder, look: Look, difference: Difference) -> None:
             raise
         log.event("uidlist", verdict="skipped", path=folder.directory, error=error.strerror)
         _record(folder, look, difference, [])
-        folder.state.cur_mtime = folder.state.new_mtime = 0
+        folder.state.cur_changed = folder.state.new_changed = 0
 
 
 def _settle(folder: Folder, look: Look, difference: Difference) -> None:

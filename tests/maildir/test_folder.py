@@ -178,6 +178,16 @@ def test_names_nobody_would_write_keep_working(three: Folder) -> None:
     assert again.read(2) == three.read(2)
 
 
+def test_a_directory_whose_time_was_set_back_is_looked_at(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As rsync -a does it."""
+    settle(three, monkeypatch)
+    before = os.stat(f"{three.directory}/cur")
+    Path(three.directory, "cur", "restored").write_text("x\n")
+    os.utime(f"{three.directory}/cur", ns=(before.st_atime_ns, before.st_mtime_ns))
+    three.sync()
+    assert list(three.table.uids) == [1, 2, 3, 4]
+
+
 def test_message_copied_in_by_hand_is_found(three: Folder) -> None:
     Path(three.directory, "cur", "copied in").write_text("x\n")
     three.sync()
@@ -324,7 +334,7 @@ def test_a_message_in_the_same_tick_as_ours_is_seen_at_once(three: Folder) -> No
 
 
 def test_nothing_is_listed_when_nothing_changed(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
-    settle(three)
+    settle(three, monkeypatch)
     listed = []
     real = os.listdir
     monkeypatch.setattr(os, "listdir", lambda path: listed.append(path) or real(path))  # type: ignore[func-returns-value]
@@ -335,10 +345,10 @@ def test_nothing_is_listed_when_nothing_changed(three: Folder, monkeypatch: pyte
     assert listed == []
 
 
-def settle(opened: Folder) -> None:
+def settle(opened: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the folder look once more after its clock's grain: then nothing is doubtful."""
-    for place in ("cur", "new"):
-        os.utime(f"{opened.directory}/{place}", (clock.now() - 10, clock.now() - 10.5))
+    real = clock.now_ns
+    monkeypatch.setattr(clock, "now_ns", lambda: real() + 3_000_000_000)
     opened.sync()
 
 
@@ -590,7 +600,7 @@ def work(opened: Folder) -> None:
 
 def test_status_tells_the_numbers_from_the_log_alone(three: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     three.store([1], add=SEEN | marks.DELETED)
-    settle(three)
+    settle(three, monkeypatch)
     monkeypatch.setattr(folder, "open", lambda path: pytest.fail("opened the folder"))
     status = folder.status(three.directory)
     assert (status.messages, status.unseen, status.deleted, status.fresh) == (3, 2, 1, 0)
