@@ -10,8 +10,13 @@ from tests.chain.mail import WAIT_S
 class Imap:
     """One connection in the clear. Answers are lists of lines; the last is the tagged one, without its tag."""
 
-    def __init__(self, port: int, timeout_s: float = WAIT_S) -> None:
-        self.end = socket.create_connection(("127.0.0.1", port), timeout_s)
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.open()
+
+    def open(self) -> None:
+        """Connect: once more, after `close`."""
+        self.end = socket.create_connection(("127.0.0.1", self.port), WAIT_S)
         self.reader = self.end.makefile("rb")
         self.greeting = self.reader.readline()
         self.number = 0
