@@ -116,7 +116,7 @@ def command(context: click.Context, home: str | None) -> None:
 @choosing
 def list_(home: Home, choice: Choice, as_json: bool, count: bool) -> None:
     """List entries: id, state, size, age, next attempt, sender, who waits and why."""
-    found = (item for item in inspection.items(home, choice.ids) if choice.takes(item))
+    found = (item for item in inspection.items(home, ids=choice.ids) if choice.takes(item))
     if count:
         _counted(found, as_json)
         return
@@ -213,7 +213,7 @@ def _bounced(home: Home, item: Item, reason: str) -> str:
 def _chosen(home: Home, choice: Choice) -> Iterable[Item]:
     if not choice:
         raise click.UsageError("say which entries: ids, --recipient, --domain, --sender, --older, --younger or --state")
-    return (item for item in inspection.items(home, choice.ids) if choice.takes(item))
+    return (item for item in inspection.items(home, ids=choice.ids) if choice.takes(item))
 
 
 def _each(

@@ -52,12 +52,12 @@ class Item:
         return [one.address for one in self.envelope.pending] if self.envelope is not None else []
 
 
-def items(home: Home, ids: set[str] | None = None) -> Iterator[Item]:
+def items(home: Home, directories: tuple[str, ...] = DIRECTORIES, ids: set[str] | None = None) -> Iterator[Item]:
     """The entries with these ids, or every entry, read, in the order of due times within each directory.
 
     What vanishes meanwhile is left out.
     """
-    for directory in DIRECTORIES:
+    for directory in directories:
         names = [one for one in listing.entries(home, directory) if not ids or one.id in ids]
         for name in sorted(names, key=lambda one: (one.due, one.id)):
             item = Item(home, directory, name)
