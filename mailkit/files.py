@@ -205,6 +205,13 @@ def link(old: str, new: str) -> None:
     os.link(old, new)
 
 
+def symlink(target: str, path: str) -> None:
+    """A name that stands for another path. FileExistsError when it is taken."""
+    if fault is not None:
+        fault("symlink", path)
+    os.symlink(target, path)
+
+
 def unlink(path: str, missing_ok: bool = False) -> None:
     """Remove a name."""
     if fault is not None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import datetime
 import os
+import sys
 
 import click
 
-from mailkit import clock, files
+from mailkit import files
 from mailkit.control import Home
 from mailkit.exits import Perm
 from mailkit.net.sockets import SOCKETS
-from mailkit.programs import options
-from mailkit.users import names
+from mailkit.programs import adduser, options, person
+from mailkit.setup import certificate, records, units
+from mailkit.setup.certificate import self_signed
+from mailkit.users import edit, names, verify
+from mailkit.users.passwd import Passwd, User
 
 _EXAMPLE = """
 Example:
@@ -20,7 +23,28 @@ Example:
     mailkit-setup --home ./demo --domain example.test --ports 10000 --yes
 """
 
-_DAYS = 3650  # a self-signed certificate is pinned by people, not renewed by a program
+
+class Wishes:
+    """What is to be set up. ports: BASE, None for the usual ones. pair: certificate and key, None for a self-signed
+    one. first_user: an address, "" for none."""
+
+    __slots__ = ("domain", "first_user", "host", "pair", "ports", "systemd")
+
+    def __init__(
+        self,
+        domain: str,
+        host: str,
+        ports: int | None = None,
+        pair: tuple[str, str] | None = None,
+        first_user: str = "",
+        systemd: bool = False,
+    ) -> None:
+        self.domain = domain
+        self.host = host
+        self.ports = ports
+        self.pair = pair
+        self.first_user = first_user
+        self.systemd = systemd
 
 
 @click.command(epilog=_EXAMPLE)
@@ -34,9 +58,24 @@ _DAYS = 3650  # a self-signed certificate is pinned by people, not renewed by a 
     metavar="BASE",
     help="Listen on 127.0.0.1 at BASE plus the usual port, instead of on every address at the usual ports.",
 )
+@click.option("--first-user", metavar="ADDRESS", help="Make this user; the password is made up and printed once.")
+@click.option("--certificate", "chain", metavar="FILE", help="A certificate with its chain, PEM, to link to.")
+@click.option("--key", metavar="FILE", help="The key of --certificate.")
+@click.option("--systemd", is_flag=True, help="As root: make the account mailkit, install units, start the sockets.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-def command(home: Home, dry_run: bool, domain: str | None, host: str | None, ports: int | None, yes: bool) -> None:
-    """Write a home: directories, control values, a self-signed certificate.
+def command(
+    home: Home,
+    dry_run: bool,
+    domain: str | None,
+    host: str | None,
+    ports: int | None,
+    first_user: str | None,
+    chain: str | None,
+    key: str | None,
+    systemd: bool,
+    yes: bool,
+) -> None:
+    """Write a home: directories, control values, a certificate, the first user. Print the DNS records it needs.
 
     What exists is left as it is, so the command can be repeated.
     """
@@ -45,10 +84,17 @@ def command(home: Home, dry_run: bool, domain: str | None, host: str | None, por
             raise click.UsageError("--yes needs --domain")
         domain = click.prompt("Mail domain (what stands behind the @)")
     domain = _domain(domain)
-    host = _domain(host or f"mail.{domain}")
-    if not yes and not dry_run:
-        click.confirm(f"Set up {home.path} for {domain} on {host}?", abort=True)
-    Setup(home, dry_run).run(domain, host, ports)
+    asking = not yes and not dry_run
+    if host is None:
+        host = click.prompt("This machine's full name", default=f"mail.{domain}") if asking else f"mail.{domain}"
+    if first_user is None:
+        first_user = click.prompt("First user, a whole address (empty: none)", default="") if asking else ""
+    wishes = Wishes(domain, _domain(host), ports, _pair(chain, key), _user(first_user, domain), systemd)
+    if systemd:
+        units.allowed(home.path, _programs())
+    if asking:
+        click.confirm(f"Set up {home.path} for {domain} on {wishes.host}?", abort=True)
+    Setup(home, dry_run).run(wishes)
 
 
 def _domain(text: str) -> str:
@@ -58,6 +104,29 @@ def _domain(text: str) -> str:
         raise Perm(f"{text!r} is no domain name: {error}")
 
 
+def _user(text: str, domain: str) -> str:
+    if not text:
+        return ""
+    found = person.address(text)
+    if found.rpartition("@")[2] != domain:
+        raise Perm(f"{found} is not in {domain}")
+    return found
+
+
+def _pair(chain: str | None, key: str | None) -> tuple[str, str] | None:
+    if chain is None and key is None:
+        return None
+    if chain is None or key is None:
+        raise click.UsageError("--certificate and --key go together")
+    certificate.fitting(chain, key)
+    return os.path.abspath(chain), os.path.abspath(key)
+
+
+def _programs() -> str:
+    """The directory our programs are in."""
+    return os.path.dirname(os.path.realpath(sys.argv[0]))
+
+
 class Setup:
     """Makes what is missing in a home, one line of output for each thing made."""
 
@@ -65,27 +134,48 @@ class Setup:
         self.home = home
         self.dry_run = dry_run
         self.made = 0
+        self._owner: tuple[int, int] | None = None  # whose the new things are to be; None: ours
 
-    def run(self, domain: str, host: str, ports: int | None) -> None:
-        """Make the whole home."""
+    def run(self, wishes: Wishes) -> None:
+        """Make the whole home, and what belongs to it outside."""
+        self._choose_owner(wishes.systemd)
+        self._directories(wishes.domain)
+        self._value("me", wishes.host)
+        self._value("domains", wishes.domain)
+        self._value("listen", *_listen(wishes.ports, wishes.systemd))
+        self._file(self.home.passwd, b"", 0o600)
+        self._certificate(wishes.host, wishes.pair)
+        if wishes.first_user:
+            self._first_user(wishes.first_user)
+        if wishes.systemd:
+            self._units()
+        click.echo(f"{self.home.path}: {self.made} things {'to make' if self.dry_run else 'made'}")
+        if wishes.ports is None:
+            self._tell_records(wishes)
+        if not self.dry_run:
+            self._tell_next(wishes)
+
+    def _choose_owner(self, systemd: bool) -> None:
+        if os.geteuid() != 0:
+            return
+        if systemd and (units.exists() or self._making(f"the account {units.ACCOUNT}")):
+            self._owner = units.account(self.home.path)
+        elif os.path.isdir(self.home.path):
+            status = os.stat(self.home.path)
+            self._owner = (status.st_uid, status.st_gid)
+
+    def _directories(self, domain: str) -> None:
+        self._directory(self.home.path, 0o755)
         for name in ("control", "users", "queue", "tls", "domains", "run"):
             self._directory(self.home.join(name), 0o755 if name == "control" else 0o700)
         for name in ("tmp", "new", "cur", "hold", "failed"):
             self._directory(self.home.join("queue", name), 0o700)
         self._directory(self.home.join("domains", domain), 0o700)
-        self._value("me", host)
-        self._value("domains", domain)
-        self._value("listen", *_listen(ports))
-        self._file(self.home.passwd, b"", 0o600)
-        self._certificate(host)
-        click.echo(f"{self.home.path}: {self.made} things {'to make' if self.dry_run else 'made'}")
-        if not self.dry_run:
-            where = f"--home {self.home.path}"
-            click.echo(f"next: mailkit-adduser {where} NAME@{domain}; mailkit-up {where}")
 
     def _directory(self, path: str, mode: int) -> None:
         if not os.path.isdir(path) and self._making(path):
             files.mkdir(path, mode)
+            self._give(path)
 
     def _value(self, name: str, *lines: str) -> None:
         text = "".join(line + "\n" for line in lines)
@@ -94,56 +184,89 @@ class Setup:
     def _file(self, path: str, data: bytes, mode: int) -> None:
         if not os.path.exists(path) and self._making(path):
             files.replace(path, data, mode)
+            self._give(path)
 
-    def _certificate(self, host: str) -> None:
+    def _certificate(self, host: str, pair: tuple[str, str] | None) -> None:
         directory = self.home.join("tls", host)
         self._directory(directory, 0o700)
-        chains = (os.path.join(directory, name) for name in ("cert.pem", "fullchain.pem"))
-        if not any(map(os.path.exists, chains)) and self._making(os.path.join(directory, "cert.pem")):
-            certificate, key = self_signed(host)
-            files.replace(os.path.join(directory, "key.pem"), key, 0o600)
-            files.replace(os.path.join(directory, "cert.pem"), certificate, 0o644)
+        own = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+        chains = [path for path in (own[0], os.path.join(directory, "fullchain.pem")) if os.path.lexists(path)]
+        if chains and pair is not None and os.path.realpath(chains[0]) != os.path.realpath(pair[0]):
+            click.echo(f"kept {chains[0]}: remove it and its key to have {pair[0]} in its place", err=True)
+        if chains or not self._making(own[0]):
+            return
+        if pair is not None:
+            # The key first: half a pair is none, and the next run makes it whole.
+            for path, target in ((own[1], pair[1]), (own[0], pair[0])):
+                if not os.path.lexists(path):
+                    files.symlink(target, path)
+            return
+        made, key = self_signed(host)
+        files.replace(own[1], key, 0o600)
+        self._give(own[1])
+        files.replace(own[0], made, 0o644)
+        self._give(own[0])
+
+    def _first_user(self, address: str) -> None:
+        if os.path.exists(self.home.passwd) and Passwd(self.home).lookup(address) is not None:
+            return
+        if not self._making(f"the user {address}"):
+            return
+        user = User(address, domains=self.home.domains)
+        secret = person.password(address, password_stdin=False, generate=True)
+        person.told(lambda: verify.set_password(user, secret, self.home.control.number("scramiterations")))
+        # The mailbox first, as mailkit-adduser does it.
+        adduser.make_maildir(self.home, user)
+        edit.add(self.home, user)
+        click.echo(f"password of {address}, shown this once: {secret}")
+
+    def _units(self) -> None:
+        for name, text in units.texts(self.home.path, _programs()).items():
+            path = os.path.join(units.DIRECTORY, name)
+            if not os.path.exists(path):
+                if self._making(path):
+                    files.mkdir(os.path.dirname(path), 0o755)
+                    files.replace(path, text.encode(), 0o644)
+            elif not _says(path, text):
+                click.echo(f"kept {path}: it is not as we would write it", err=True)
+        if not self.dry_run and not units.started():
+            click.echo("systemd does not run here: nothing was started")
+
+    def _tell_records(self, wishes: Wishes) -> None:
+        click.echo("\nThe DNS is to say (MX, SPF, and where clients find their servers), ready to paste:\n")
+        for line in records.lines(wishes.host, [wishes.domain], _listen(None, wishes.systemd), records.addresses()):
+            click.echo(f"  {line}")
+        click.echo()
+
+    def _tell_next(self, wishes: Wishes) -> None:
+        where = f"--home {self.home.path}"
+        steps = [f"mailkit-adduser {where} NAME@{wishes.domain}"] if not wishes.first_user else []
+        steps += [f"mailkit-up {where}"] if not wishes.systemd else []
+        canary = f" --canary {wishes.first_user}" if wishes.first_user else ""
+        click.echo("next: " + "; ".join([*steps, f"mailkit-check {where}{canary}"]))
 
     def _making(self, path: str) -> bool:
         self.made += 1
         click.echo(f"{'would make' if self.dry_run else 'make'} {path}")
         return not self.dry_run
 
+    def _give(self, path: str) -> None:
+        if self._owner is not None and self._owner != (0, 0):
+            files.chown(path, *self._owner)
 
-def _listen(ports: int | None) -> list[str]:
+
+def _says(path: str, text: str) -> bool:
+    with open(path, "rb") as file:
+        return file.read() == text.encode()
+
+
+def _listen(ports: int | None, systemd: bool = False) -> list[str]:
+    """The lines of control/listen. Under systemd LMTP is a Unix socket of its own."""
     if ports is not None:
         return [f"{name} 127.0.0.1 {ports + port}" for name, port, _ in SOCKETS]
     public = [(name, port) for name, port, _ in SOCKETS if name != "lmtp"]
     lines = [f"{name} {address} {port}" for name, port in public for address in ("0.0.0.0", "::")]
-    return [*lines, "lmtp 127.0.0.1 24"]
-
-
-def self_signed(host: str) -> tuple[bytes, bytes]:
-    """(certificate, key) as PEM, for `host` and localhost: enough for STARTTLS and for a first try."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host[:64])])
-    start = datetime.datetime.fromtimestamp(clock.now(), datetime.UTC) - datetime.timedelta(hours=1)
-    names = x509.SubjectAlternativeName([x509.DNSName(host), x509.DNSName("localhost")])
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(start)
-        .not_valid_after(start + datetime.timedelta(days=_DAYS))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    return certificate.public_bytes(serialization.Encoding.PEM), key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
+    return lines if systemd else [*lines, "lmtp 127.0.0.1 24"]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import configparser
+import glob
 import json
 import os
+import pwd
 import ssl
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from mailkit import files
+from mailkit.control import Home
 from mailkit.programs import lean, setup, showctl
+from mailkit.setup import records, units
+from mailkit.users import verify
+from mailkit.users.passwd import Passwd
 from tests.harness.crash import crashes
-from tests.harness.servers import environment, program
+from tests.harness.programs import need
+from tests.harness.servers import ROOT, environment, program
 
 
 def snapshot(home: Path) -> dict[str, bytes]:
@@ -50,8 +59,10 @@ def test_setup_refuses_what_is_no_domain(tmp_path: Path, domain: str) -> None:
 
 
 def test_setup_that_died_is_finished_by_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wishes = setup.Wishes("example.test", "mail.example.test", 20000)
+
     def scenario(directory: Path) -> None:
-        setup.Setup(setup.Home(str(directory / "home")), dry_run=False).run("example.test", "mail.example.test", 20000)
+        setup.Setup(setup.Home(str(directory / "home")), dry_run=False).run(wishes)
 
     for crash in crashes(tmp_path, scenario):
         if crash.n % 5 == 0 or crash.done:
@@ -61,6 +72,146 @@ def test_setup_that_died_is_finished_by_the_next(tmp_path: Path, capsys: pytest.
             assert names >= {"control/me", "control/domains", "control/listen", "users/passwd"}
             certificate = crash.directory / "home/tls/mail.example.test"
             ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate / "cert.pem", certificate / "key.pem")
+
+
+def words_for(home: Path, *more: str) -> list[str]:
+    return ["--home", str(home), "--domain", "example.test", "--yes", *more]
+
+
+def test_the_first_user_can_log_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = words_for(tmp_path / "home", "--ports", "20000", "--first-user", "Alice@example.test")
+    assert setup.main(words) == 0
+    out = capsys.readouterr().out
+    (line,) = [line for line in out.splitlines() if line.startswith("password of alice@example.test")]
+    user = Passwd(Home(str(tmp_path / "home"))).lookup("alice@example.test")
+    assert user is not None and verify.check(user, line.split()[-1])
+    assert os.path.isdir(os.path.join(user.maildir, "new"))
+    assert "--canary alice@example.test" in out and "IN MX" not in out, "a home on loopback ports needs no DNS"
+    made = snapshot(tmp_path / "home")
+    assert setup.main(words) == 0
+    assert snapshot(tmp_path / "home") == made and "password of" not in capsys.readouterr().out
+
+
+def test_the_first_user_is_of_the_domain(tmp_path: Path) -> None:
+    assert setup.main(words_for(tmp_path / "home", "--first-user", "alice@example.net")) == 100
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_certificate_from_elsewhere_is_linked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chain, key = tmp_path / "chain", tmp_path / "key"
+    for path, text in zip((chain, key), setup.self_signed("mail.example.test"), strict=True):
+        path.write_bytes(text)
+    pair = ("--certificate", str(chain), "--key", str(key))
+    for _ in range(2):
+        assert setup.main(words_for(tmp_path / "home", *pair)) == 0
+    tls = tmp_path / "home/tls/mail.example.test"
+    assert (os.readlink(tls / "cert.pem"), os.readlink(tls / "key.pem")) == (str(chain), str(key))
+    assert "0 things made" in capsys.readouterr().out
+    assert setup.main(words_for(tmp_path / "other", *pair[:2], "--key", str(chain))) == 100
+    assert setup.main(words_for(tmp_path / "other", *pair[:2])) == 100
+    assert not (tmp_path / "other").exists()
+
+
+def test_a_certificate_that_is_there_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.main(words_for(tmp_path / "home")) == 0
+    made = snapshot(tmp_path / "home")
+    chain, key = tmp_path / "chain", tmp_path / "key"
+    for path, text in zip((chain, key), setup.self_signed("mail.example.test"), strict=True):
+        path.write_bytes(text)
+    assert setup.main(words_for(tmp_path / "home", "--certificate", str(chain), "--key", str(key))) == 0
+    assert snapshot(tmp_path / "home") == made
+    assert "kept" in capsys.readouterr().err
+
+
+def test_records_ready_to_paste() -> None:
+    listen = ["mx 0.0.0.0 25", "mx :: 25", "imaps 0.0.0.0 993", "submission 0.0.0.0 587", "submissions 0.0.0.0 465"]
+    lines = list(records.lines("mail.example.org", ["example.org"], listen, ["198.51.100.7", "2001:db8::7"]))
+    assert [" ".join(line.split()) for line in lines] == [
+        "mail.example.org. IN A 198.51.100.7",
+        "mail.example.org. IN AAAA 2001:db8::7",
+        "example.org. IN MX 10 mail.example.org.",
+        'example.org. IN TXT "v=spf1 mx -all"',
+        "_submissions._tcp.example.org. IN SRV 0 1 465 mail.example.org.",
+        "_submission._tcp.example.org. IN SRV 10 1 587 mail.example.org.",
+        "_imaps._tcp.example.org. IN SRV 0 1 993 mail.example.org.",
+        "; 198.51.100.7 must lead back to mail.example.org. (PTR): ask whoever gave you the address",
+        "; 2001:db8::7 must lead back to mail.example.org. (PTR): ask whoever gave you the address",
+    ]
+    assert next(records.lines("m.x", ["x"], [], [])).startswith("; m.x. needs an A record")
+
+
+def test_setup_prints_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.main(words_for(tmp_path / "home")) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "example.test. IN MX 10 mail.example.test." in out and "mailkit-check" in out
+
+
+class Systemd:
+    """What --systemd does outside the home, turned aside: units go to `directory`, commands to `ran`."""
+
+    def __init__(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.directory = directory
+        self.ran: list[tuple[str, ...]] = []
+        monkeypatch.setattr(units, "DIRECTORY", str(directory))
+        monkeypatch.setattr(units, "ACCOUNT", "nobody")
+        monkeypatch.setattr(units, "run", lambda *words: self.ran.append(words))
+        monkeypatch.setattr(sys, "argv", ["/opt/mailkit/bin/mailkit-setup"])
+        monkeypatch.setattr(units, "started", lambda: True)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_units_name_this_home_and_stay_as_edited(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    systemd = Systemd(tmp_path / "units", monkeypatch)
+    assert setup.main(words_for(tmp_path / "home", "--systemd", "-n")) == 0
+    assert not systemd.directory.exists() and not (tmp_path / "home").exists()
+    assert setup.main(words_for(tmp_path / "home", "--systemd", "--first-user", "alice@example.test")) == 0
+    written = {str(path.relative_to(systemd.directory)) for path in systemd.directory.rglob("*") if path.is_file()}
+    assert written >= {"mailkit.target", "mailkit-smtpd.service", "mailkit-mx.socket", "mailkit-.service.d/50-confined.conf"}
+    assert "ExecStart=/opt/mailkit/bin/mailkit-smtpd" in (systemd.directory / "mailkit-smtpd.service").read_text()
+    confined = (systemd.directory / "mailkit-.service.d/50-confined.conf").read_text()
+    assert f"MAILKIT_HOME={tmp_path}/home\n" in confined and f"ReadWritePaths={tmp_path}/home\n" in confined
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert {path.lstat().st_uid for path in (tmp_path / "home").rglob("*")} == {nobody}
+    assert b"lmtp" not in snapshot(tmp_path / "home")["control/listen"]
+    capsys.readouterr()
+    (systemd.directory / "mailkit-mx.socket").write_text("# edited\n")
+    assert setup.main(words_for(tmp_path / "home", "--systemd")) == 0
+    said = capsys.readouterr()
+    assert "0 things made" in said.out and "kept" in said.err and "mailkit-mx.socket" in said.err
+    assert (systemd.directory / "mailkit-mx.socket").read_text() == "# edited\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="systemd-analyze wants to see the units' accounts and programs")
+def test_systemd_understands_the_units(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    analyze = need("systemd-analyze")
+    systemd = Systemd(tmp_path / "units", monkeypatch)
+    monkeypatch.setattr(sys, "argv", [str(ROOT / "bin/mailkit-setup")])
+    monkeypatch.setattr(units, "allowed", lambda home, programs: None)
+    assert setup.main(words_for(tmp_path / "home", "--systemd")) == 0
+    found = [str(path) for path in systemd.directory.glob("mailkit-*.socket")]
+    verified = subprocess.run([analyze, "verify", "--man=no", *found], capture_output=True, text=True, check=False)
+    complaints = [line for line in verified.stderr.splitlines() if "mailkit" in line]
+    assert verified.returncode == 0 and not complaints, verified.stderr
+
+
+@pytest.mark.parametrize("home", ["/home/mail", "/root/mail"])
+def test_units_refuse_places_they_hide(home: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert setup.main(words_for(Path(home), "--systemd")) == 100
+    told = capsys.readouterr().err
+    assert "choose another place" in told or "needs root" in told
+
+
+def test_every_unit_is_installed_with_the_programs() -> None:
+    parser = configparser.ConfigParser()
+    parser.read(ROOT / "setup.cfg")
+    installed = set()
+    for place, patterns in parser["options.data_files"].items():
+        if place.startswith("share/mailkit/systemd"):
+            for path in (one for pattern in patterns.split() for one in glob.glob(pattern, root_dir=ROOT)):
+                installed.add(os.path.join(place, os.path.basename(path)).removeprefix("share/mailkit/systemd/"))
+    assert installed == set(units.texts("/var/lib/mailkit", "/usr/local/bin"))
 
 
 def test_showctl_tells_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -29,6 +29,7 @@ LAYERS = {
     "mailkit.queue": 3,
     "mailkit.trace": 3,
     "mailkit.policy": 4,
+    "mailkit.setup": 4,
     "mailkit.smtp.client": 4,
     "mailkit.deliver": 5,
     "mailkit.smtp": 6,
