@@ -57,6 +57,7 @@ def run_words(
         bufsize=0,
     )
     ended = False
+    _running.add(process.pid)
     try:
         talk = _Talk(process)
         ended = talk.run(chunks, until)
@@ -68,6 +69,19 @@ def run_words(
         if not ended:
             os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+        _running.discard(process.pid)
+
+
+_running: set[int] = set()  # processes of all threads; each leads a group
+
+
+def stop() -> None:
+    """Kill every program that runs, so that whoever waits for one need not: their messages are tried again."""
+    for pid in list(_running):
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
 
 
 def _status(returncode: int) -> int:

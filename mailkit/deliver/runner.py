@@ -245,6 +245,8 @@ class Runner:
         tasks = [*self.active.values(), *(task for task in (self._collecting, self._freeing) if task is not None)]
         if tasks:
             await asyncio.wait(tasks, timeout=self.home.control.seconds("stopgrace"))
+        if (pipe := sys.modules.get("mailkit.deliver.pipe")) is not None:
+            pipe.stop()  # a thread that waits for a program would keep us from ending
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)

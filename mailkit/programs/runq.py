@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import signal
 
 import click
@@ -39,8 +40,11 @@ async def _run(runner: Runner) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, runner.stop)
     log.event("runq", home=runner.home.path, state="started")
-    work.offload = lambda function, *args: running.run_in_executor(None, function, *args)
+    # Programs of dot files may take minutes: they must not wait for each other.
+    threads = concurrent.futures.ThreadPoolExecutor(max(runner.home.control.number("concurrencylocal"), 1))
+    work.offload = lambda function, *args: running.run_in_executor(threads, function, *args)
     await runner.run()
+    threads.shutdown(wait=False)
     log.event("runq", home=runner.home.path, state="ended")
 
 

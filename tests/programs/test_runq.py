@@ -116,3 +116,22 @@ def test_a_home_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
     assert done.returncode in (100, 111)
     assert b"/proc/nowhere" in done.stderr
+
+
+def test_programs_that_hang_hold_up_neither_the_others_nor_the_end(tmp_path: Path) -> None:
+    home = make(tmp_path, stopgrace="0")
+    directory = Path(home.domains, "example.test", "bob")
+    directory.mkdir(parents=True, mode=0o700)
+    (directory / ".qmail").write_text("|echo >>started; sleep 60\n")
+    (directory / ".qmail-quick").write_text("|cat >quick\n")
+    for file in directory.iterdir():
+        file.chmod(0o600)
+    for _ in range(20):
+        queue(home, "bob@example.test")
+    with running(home) as process:
+        until(lambda: (directory / "started").exists() and (directory / "started").stat().st_size == 20, home)
+        queue(home, "bob+quick@example.test")
+        until((directory / "quick").exists, home)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert len(waiting(home)) == 20
