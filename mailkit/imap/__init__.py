@@ -10,6 +10,7 @@
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
 `matching`   SEARCH keys against messages.
 `sections`   message files as FETCH sends them.
+`target`     the folder that is written to, kept open.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject` and `threads` what THREAD does with them.
 `modseq`     CONDSTORE and QRESYNC.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailkit.imap import target
 from mailkit.imap.commands import AUTHENTICATED, NOT_AUTHENTICATED
 
 TYPE_CHECKING = False
@@ -33,6 +34,7 @@ def enter(state: Session, user: User) -> None:
 
 def leave(state: Session) -> None:
     """To not authenticated; no folder may be selected any more."""
+    target.release(state)
     state.user = None
     state.tree = None
     state.enabled = frozenset()

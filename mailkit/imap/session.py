@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, identity, intake, news, selection
+from mailkit.imap import capability, commands, identity, intake, news, selection, target
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from mailkit.control import Home
+    from mailkit.maildir.folder import Folder
     from mailkit.maildir.tree import Tree
     from mailkit.maildir.view import View
     from mailkit.net.conn import Conn
@@ -48,8 +49,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "tree",
-        "turn", "upload", "user", "view", "why",
+        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "target",
+        "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -60,6 +61,7 @@ class Session:
         self.user: User | None = None
         self.tree: Tree | None = None
         self.view: View | None = None
+        self.target: Folder | None = None  # see `target`
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
         self.enabled: frozenset[str] = frozenset()
         self.tag = b""
@@ -96,6 +98,7 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         await bye(state, "Internal error; it is in the log", "crash", "SERVERBUG")
     finally:
         selection.release(state)
+        target.release(state)
         log.event("imap", c=conn.id, user=state.user.address if state.user else None, end=state.why)
 
 
@@ -177,6 +180,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
         log.event("trouble", c=state.conn.id, command=name, code=trouble.code, detail=trouble.detail)
         answer = status(event.tag, "NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
     except OSError as error:
+        target.release(state)
         # The disk is full, or somebody took the directories away: not the end of the session.
         log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=place(state, error))
         answer = status(event.tag, "NO", "The mail store refuses this now", "UNAVAILABLE")

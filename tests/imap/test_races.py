@@ -199,3 +199,21 @@ def listing(home: Home) -> tuple[str, str]:
     other = Path(home.path, "other-uidlist")
     other.write_text("3 V777 N9 G00112233445566778899aabbccddeeff\n")
     return str(other), os.path.join(mailboxes.inbox(home), "dovecot-uidlist")
+
+
+def test_target_that_was_made_anew_by_another(opened: Open, home: Home) -> None:
+    one, two = opened(), opened()
+    assert one.do("COPY 1 Archive")[-1].startswith("OK [COPYUID ")
+    two.do("DELETE Archive")
+    assert one.do("COPY 1 Archive") == ["NO [TRYCREATE] There is no such mailbox"]
+    two.do("CREATE Archive")
+    assert one.do("COPY 1:2 Archive")[-1].startswith("OK [COPYUID ")
+    assert two.do("STATUS Archive (MESSAGES)")[0] == "* STATUS Archive (MESSAGES 2)"
+    assert len(mailboxes.stored(home, ".Archive")) == 2
+
+
+def test_target_that_others_write_to_as_well(opened: Open) -> None:
+    one, two = opened(), opened()
+    for writer in (one, two, one, two):
+        assert writer.do("COPY 1 Archive")[-1].startswith("OK [COPYUID ")
+    assert one.do("STATUS Archive (MESSAGES UIDNEXT)")[0] == "* STATUS Archive (MESSAGES 4 UIDNEXT 5)"

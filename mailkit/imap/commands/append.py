@@ -7,13 +7,12 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.imap import flags, intake, room, tree
+from mailkit.imap import flags, intake, room, target
 from mailkit.imap.capability import append_limit
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
 from mailkit.imap.wire.engine import Broken, Command, Data, Upload
 from mailkit.imap.wire.reader import Reader
-from mailkit.maildir import folder as folders
 from mailkit.maildir.save import Delivery
 
 TYPE_CHECKING = False
@@ -36,8 +35,7 @@ async def append(state: Session, reader: Reader) -> str:
 async def store(state: Session, reader: Reader, most: int) -> str:
     """mailbox and at most so many messages: the APPENDUID code and a word."""
     name = reader.mailbox()
-    path = await tree.path_of(state, name, "TRYCREATE")
-    folder = await tree.attempt(state, folders.open, path)
+    folder = await target.opened(state, name)
     parcels: list[Parcel] = []
     try:
         await gather(state, reader, folder, name, parcels, most)
@@ -46,11 +44,11 @@ async def store(state: Session, reader: Reader, most: int) -> str:
         uids = await folder.append(parcels, state.conn.offload)
         await room.note(state, octets, len(uids))
     except OSError as error:
-        raise Temp("There is no room for the message", detail=f"append to {path}: {error.strerror}")
+        target.release(state)
+        raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
         for delivery, _, _ in parcels:
             delivery.abort()
-        folder.close()
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 
 

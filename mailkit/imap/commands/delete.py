@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap import target, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,4 +14,5 @@ async def delete(state: Session, reader: Reader) -> None:
     """mailbox. Sessions that have it selected find it gone."""
     name = reader.mailbox()
     reader.end()
+    target.release(state)
     await tree.attempt(state, tree.of(state).delete, name)

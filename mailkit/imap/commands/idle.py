@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import news
+from mailkit.imap import news, target
 from mailkit.imap.commands import LOGOUT
 from mailkit.imap.wire import Bad
 from mailkit.lines import TooLong
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 async def idle(state: Session, reader: Reader) -> None:
     """No arguments. Ends with the line DONE."""
     reader.end()
+    target.release(state)
     state.conn.write(b"+ idling\r\n")
     # The watch comes first: what happens between it and the first look is seen twice rather than not at all.
     watch = state.conn.watch(directories(state.view.folder)) if state.view is not None else None

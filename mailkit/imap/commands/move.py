@@ -24,12 +24,9 @@ async def uid_move(state: Session, reader: Reader) -> None:
 async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     """COPYUID goes in an untagged OK, before the EXPUNGE responses that end the command (RFC 6851 section 4.3)."""
     intake.writable(state)
-    chosen, target = await read(state, reader, by_uid)
-    try:
-        assert state.view is not None
-        old, new = await state.view.folder.move(chosen, target, state.conn.offload) if chosen else ([], [])
-        text = copied(target, old, new)
-        if text is not None:
-            state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")
-    finally:
-        target.close()
+    chosen, folder = await read(state, reader, by_uid)
+    assert state.view is not None
+    old, new = await state.view.folder.move(chosen, folder, state.conn.offload) if chosen else ([], [])
+    text = copied(folder, old, new)
+    if text is not None:
+        state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap import target, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,4 +16,5 @@ async def rename(state: Session, reader: Reader) -> None:
     reader.space()
     new = reader.mailbox()
     reader.end()
+    target.release(state)
     await tree.attempt(state, tree.of(state).rename, old, tree.new_name(new))

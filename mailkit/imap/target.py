@@ -1,0 +1,43 @@
+"""The folder that APPEND, COPY and MOVE write to, kept open from one command to the next.
+
+Who uploads a thousand messages sends a thousand commands with one target, and to open a large folder costs more than to
+store a message. It is let go when another one is wanted, when the client goes to IDLE, when folders are deleted or
+renamed, and at any trouble with it.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap import tree
+from mailkit.maildir import folder as folders
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.maildir.folder import Folder
+
+
+async def opened(state: Session, name: str) -> Folder:
+    """The folder of that name. No [TRYCREATE]: there is none."""
+    path = await tree.path_of(state, name, "TRYCREATE")
+    if state.target is not None and state.target.directory == path and await current(state, state.target):
+        return state.target
+    release(state)
+    state.target = await tree.attempt(state, folders.open, path)
+    return state.target
+
+
+async def current(state: Session, folder: Folder) -> bool:
+    """Bring the folder up to date; False when it was removed and another may be in its place."""
+    try:
+        if folder.stale():
+            await state.conn.offload(folder.sync)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def release(state: Session) -> None:
+    """Let it go."""
+    if state.target is not None:
+        state.target.close()
+        state.target = None
