@@ -144,9 +144,10 @@ class Attempt:
     async def _local(self, recipient: Recipient, verdict: Verdict) -> None:
         """One recipient here: a mailbox, or the addresses it stands for."""
         self._tried = True
-        started = clock.monotonic()
         envelope = self.claim.envelope
-        result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
+        async with self._destinations.here:
+            started = clock.monotonic()
+            result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
         self._record(recipient, result, started, "local")
 
     async def _remote(self, key: str, domain: str, recipients: list[Recipient]) -> None:
@@ -192,8 +193,10 @@ class Attempt:
             ms=int((clock.monotonic() - started) * 1000),
         )
         if result.ok:
-            self.claim.mark([recipient], entry.DONE)
-            if "SUCCESS" in recipient.params.get("notify", ""):
+            told = "SUCCESS" in recipient.params.get("notify", "")
+            # The only recipient is done: the entry goes at once, and a mark in it would be written for nothing.
+            self.claim.mark([recipient], entry.DONE, late=not told and len(self.claim.envelope.recipients) == 1)
+            if told:
                 self._results.append((recipient, result))
         else:
             self._results.append((recipient, result))

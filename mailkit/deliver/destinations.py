@@ -1,5 +1,7 @@
 """How many deliveries one destination gets at once, and how long it is left alone after a failure.
 
+The users here are no destination: all deliveries to them together have HERE_MOST places.
+
 A destination is a recipient domain. It starts with FIRST at once. A window of successes adds one to the window, up to
 the limit; a failure of the connection itself halves it. A destination whose window is one, or to which nobody else is
 talking, is dead when it fails: nobody tries it for PAUSE_S, and that pause doubles with each failure up to
@@ -12,6 +14,7 @@ places.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 
 from mailkit import clock
@@ -19,6 +22,7 @@ from mailkit import clock
 FIRST = 2
 PAUSE_S = 60.0
 PAUSE_MOST_S = 3600.0
+HERE_MOST = 200  # each has a file open or two, and 1024 descriptors are what many systems give
 
 
 class Destination:
@@ -72,6 +76,7 @@ class Destinations:
         self.limit = limit
         self.total = total
         self.busy = 0
+        self.here = asyncio.Semaphore(HERE_MOST)
         self._all: dict[str, Destination] = {}
         self._parking: dict[str, Destination] = {}  # those where entries wait, in turn
 

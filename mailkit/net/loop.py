@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Coroutine
@@ -33,8 +34,14 @@ _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has no
 
 
 def run(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
-    """Run `main()` on a fresh uvloop with group commit; the result."""
+    """Run `main()` on a fresh uvloop with group commit and all the descriptors we may have; the result.
+
+    control/maxconn sessions, or the deliveries of a runner, need more than the usual soft limit of 1024.
+    """
     import uvloop
+
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     async def with_rounds() -> R:
         files.committer = Rounds(asyncio.get_running_loop())

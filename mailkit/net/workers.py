@@ -6,7 +6,6 @@ import asyncio
 import ctypes
 import gc
 import os
-import resource
 import signal
 import socket
 from collections.abc import Callable, Coroutine
@@ -29,7 +28,6 @@ _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 def serve(program: str, home: Home, sockets: list[tuple[int, Service]]) -> int:
     """Serve listening sockets until SIGTERM or SIGINT."""
-    _allow_descriptors()
     count = home.control.number("workers") or len(os.sched_getaffinity(0))
     if count == 1:
         notify("READY=1")
@@ -104,12 +102,6 @@ class _Parent:
             return
         if clock.monotonic() - max(self.children.values(), default=0.0) >= _AGAIN_S:
             self._start()
-
-
-def _allow_descriptors() -> None:
-    """Use all descriptors we may have: control/maxconn sessions need more than the usual soft limit of 1024."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _thrifty_malloc() -> None:

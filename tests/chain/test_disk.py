@@ -147,3 +147,21 @@ def test_imap_on_a_full_disk(home: Home, store: Path) -> None:
     troubles = [line for line in server.log.splitlines() if line.startswith("trouble ")]
     assert all("No space left on device" in line and str(inbox) in line for line in troubles), troubles
     assert "trace=" not in server.log, server.log
+
+
+def test_crowds_of_recipients_need_few_descriptors(tmp_path: Path) -> None:
+    """30 messages to 50 users each: 1,500 deliveries that could be begun at once, and 1,024 descriptors."""
+    users = [f"u{number}" for number in range(50)]
+    home = make_home(tmp_path / "home", users=users)
+    set_control(home, "policy", "relay")
+    with serve(home, "smtpd", "mx") as server, Client(server.ports["mx"]) as client:
+        for number in range(30):
+            answer = client.send([f"{user}@example.test" for user in users], message(f"m{number}", 100))
+            assert answer[0].startswith(b"250 ")
+    done = subprocess.run(
+        ["sh", "-c", 'ulimit -n 1024 && exec "$@"', "sh", *program("runq", "--home", home.path, "--once")],
+        env=environment(), capture_output=True, text=True, timeout=30, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0 and "Too many open files" not in done.stderr, done.stderr[:3000]
+    assert waiting(home) == []
+    assert all(len(arrived(home, user)) == 30 for user in users)
