@@ -44,15 +44,16 @@ class Claim:
         self.resting = ""
         self.envelope, self.offset, self.head = _read(fd, name.size)
 
-    def mark(self, recipients: list[Recipient], status: str) -> None:
+    def mark(self, recipients: list[Recipient], status: str, late: bool = False) -> None:
         """Write what became of recipients. It survives our death at once, and a power failure after `sync`.
 
         A disk that refuses is named in the log; the mark then lives in this object, which is kept until the entry
-        could be finished or deferred.
+        could be finished or deferred. late: `finish` comes next, and writes the mark if the file is to stay.
         """
         for recipient in recipients:
             recipient.status = status
-            self._overwrite(recipient.at, status.encode())
+            if not late:
+                self._overwrite(recipient.at, status.encode())
 
     def note(self, text: str) -> None:
         """Leave a line for people: why it is still here."""
@@ -101,7 +102,9 @@ class Claim:
                 files.unlink(self.path)
         except FileNotFoundError:
             self.resting = ""
-            removed = False  # in hold/ perhaps; the marks keep everything from being repeated
+            removed = False  # in hold/ perhaps: the marks keep everything from being repeated
+            for recipient in self.envelope.recipients:
+                self._overwrite(recipient.at, recipient.status.encode())
         self.release()
         return removed
 

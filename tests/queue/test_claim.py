@@ -275,3 +275,14 @@ def test_find_looks_everywhere(home: Home) -> None:
     where = listing.find(home, found.id)
     assert where is not None and where[0] == "hold"
     assert listing.find(home, "nobody") is None
+
+
+def test_a_late_mark_is_written_when_the_entry_was_moved_meanwhile(home: Home) -> None:
+    found = queued(home, "bob@example.test")
+    got = claimed(home, found)
+    os.rename(got.path, os.path.join(home.queue, "hold", str(found)))
+    got.mark(got.envelope.recipients, DONE, late=True)
+    assert got.finish() is False
+    again = claimed(home, found, "hold")
+    assert again.envelope.pending == []
+    again.release()
