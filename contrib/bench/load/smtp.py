@@ -3,8 +3,8 @@
     python3 -m load.smtp HOST PORT --messages 2000 --sessions 20 --rcpt u%04d@example.test --spread 100
 
 Message i goes to recipient --first plus i modulo --spread. One message per connection, or with --reuse each session
-sends its share over one connection. Latency is from the opening of the connection (with --reuse from MAIL FROM) to the 250
-after the dot.
+sends its share over one connection. Latency is from the opening of the connection (with --reuse from MAIL FROM) to
+the 250 after the dot.
 """
 
 from __future__ import annotations
