@@ -29,13 +29,13 @@ _AGAIN_S = 1.0  # a worker that dies is started again after this long
 def serve(program: str, home: Home, sockets: list[tuple[int, Service]]) -> int:
     """Serve listening sockets until SIGTERM or SIGINT."""
     count = home.control.number("workers") or len(os.sched_getaffinity(0))
-    if count == 1:
-        notify("READY=1")
-        return _worker(home, sockets)
     import uvloop  # noqa: F401  # before the fork, so that the workers share it
 
     gc.collect()
-    gc.freeze()  # what is here now is shared; keep the collector's marks off these pages
+    gc.freeze()  # what is here now stays, and is shared: keep the collector off it
+    if count == 1:
+        notify("READY=1")
+        return _worker(home, sockets)
     return _Parent(program, home, sockets, count).run()
 
 
