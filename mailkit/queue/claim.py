@@ -95,18 +95,25 @@ class Claim:
         """
         removed = True
         try:
-            if keep and spare.keepable(self.fd):
-                self.resting = f".{self.name.id}"
-                files.rename(self.path, os.path.join(self._queue, "free", self.resting))
-            else:
+            if not (keep and self._kept()):
                 files.unlink(self.path)
         except FileNotFoundError:
-            self.resting = ""
             removed = False  # in hold/ perhaps: the marks keep everything from being repeated
             for recipient in self.envelope.recipients:
                 self._overwrite(recipient.at, recipient.status.encode())
         self.release()
         return removed
+
+    def _kept(self) -> bool:
+        """Move the file to free/ if it may be used again and there is such a directory."""
+        if not spare.keepable(self.fd):
+            return False
+        try:
+            files.rename(self.path, os.path.join(self._queue, "free", f".{self.name.id}"))
+        except FileNotFoundError:
+            return False
+        self.resting = f".{self.name.id}"
+        return True
 
     def release(self) -> None:
         """Let go, leaving the entry where it is."""

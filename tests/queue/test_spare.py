@@ -179,3 +179,13 @@ def test_a_crash_never_mixes_two_messages(tmp_path: Path) -> None:
         assert files_of(home, "free") == [] or not crash.done, "the file was not used again"
         if accepted:
             assert ("carol@example.test", SECOND) in found, crash
+
+
+def test_without_the_directory_nothing_is_kept(home: Home) -> None:
+    os.rmdir(os.path.join(home.queue, "free"))
+    keeper = Keeper(home)
+    queue(home, FIRST)
+    finish(home, keeper)
+    run(keeper.release())
+    assert contents(home) == []
+    assert not os.path.exists(os.path.join(home.queue, "free"))
