@@ -30,7 +30,10 @@ WORDS = st.sampled_from([
     "(MESSAGES SIZE)",
     "SUBSCRIBE", "UNSUBSCRIBE", "APPEND", "IDLE", "DONE", "NOOP", "CHECK", "ENABLE", "IMAP4rev2", "ID", "NIL",
     "NAMESPACE",
-    "UNSELECT", "CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "PLAIN", "(USE (\\Sent))", "&AOk-", "é", "[", "]",
+    "UNSELECT", "SORT", "(REVERSE DATE FROM)", "UTF-8", "THREAD", "REFERENCES", "ORDEREDSUBJECT", "GETQUOTAROOT",
+    "REPLACE",
+    "MODSEQ", "(CHANGEDSINCE 1)", "(UNCHANGEDSINCE 1)", "QRESYNC", "(QRESYNC (12345 1))", "PREVIEW", "EMAILID",
+    "GETQUOTA", "CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "PLAIN", "(USE (\\Sent))", "&AOk-", "é", "[", "]",
     "\\", "\0",
 ])  # fmt: skip
 COMMANDS = st.lists(st.lists(WORDS, min_size=1, max_size=6), min_size=1, max_size=12)

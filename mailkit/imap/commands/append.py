@@ -37,6 +37,7 @@ async def store(state: Session, reader: Reader, most: int) -> str:
     name = reader.mailbox()
     folder = await target.opened(state, name)
     parcels: list[Parcel] = []
+    uids: list[int] = []
     try:
         await gather(state, reader, folder, name, parcels, most)
         octets = sum(delivery.size for delivery, _, _ in parcels)
@@ -47,7 +48,7 @@ async def store(state: Session, reader: Reader, most: int) -> str:
         target.release(state)
         raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
-        for delivery, _, _ in parcels:
+        for delivery, _, _ in parcels if not uids else ():
             delivery.abort()
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mailkit.imap import listing, tree
 from mailkit.imap.commands import status
-from mailkit.imap.responses import mailbox, paren, untagged
+from mailkit.imap.responses import No, mailbox, paren, untagged
 from mailkit.imap.wire import Bad
 
 TYPE_CHECKING = False
@@ -45,9 +45,16 @@ async def list_(state: Session, reader: Reader) -> None:
     for entry in listing.entries(known, request):
         state.conn.write(b"* LIST " + shown(state, entry))
         if request.status and entry.selectable:
-            path = tree.of(state).path(entry.name)
-            state.conn.write(await status.line(state, entry.name, path, request.status))
-            await state.conn.flush()
+            await tell_status(state, entry.name, request.status)
+
+
+async def tell_status(state: Session, name: str, items: list[str]) -> None:
+    """The STATUS of a folder; none when it was deleted meanwhile (RFC 5819 section 2)."""
+    try:
+        state.conn.write(await status.line(state, name, tree.of(state).path(name), items))
+    except No:
+        return
+    await state.conn.flush()
 
 
 async def lsub(state: Session, reader: Reader) -> None:
