@@ -23,6 +23,7 @@ from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.route import Verdict
 from mailkit.deliver.schedule import Schedule
 from mailkit.exits import Trouble
+from mailkit.mail import header
 from mailkit.queue import entry
 from mailkit.queue.claim import Claim
 from mailkit.queue.entry import Recipient
@@ -190,6 +191,7 @@ class Attempt:
             said=result.text,
             remote=result.remote or None,
             file=os.path.basename(result.path) or None,
+            msgid=self._message_id(),
             ms=int((clock.monotonic() - started) * 1000),
         )
         if result.ok:
@@ -200,6 +202,12 @@ class Attempt:
                 self._results.append((recipient, result))
         else:
             self._results.append((recipient, result))
+
+    def _message_id(self) -> bytes | None:
+        """For the log; None when `accept` has told it, which it does for what came over SMTP."""
+        if "with" in self.claim.envelope.params:
+            return None
+        return header.value(self.message.header, b"Message-ID")
 
     def _failed(self, recipient: Recipient, result: Outcome) -> None:
         self._record(recipient, result, clock.monotonic(), "route")

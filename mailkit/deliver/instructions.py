@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _REFUSED = frozenset((64, 65, 67, 68, 70, 76, 77, 78, 100, 112))
 _STOP = 99
+_TOLD = 20  # queue ids in one outcome: mailkit-why follows them
 _VERP = "-@[]"  # ends a sender in which each recipient is to be written
 
 
@@ -46,11 +47,13 @@ async def follow(task: Task, found: Dotfile, save: Callable[[str], Awaitable[Out
         done.append(instruction.kind)
         if await _obey(task, found, instruction, save) == _STOP:
             break
+    text = "delivered as the user's own file says"
     if targets:
-        await _send_on(task, found, targets, fields)
+        ids = await _send_on(task, found, targets, fields)
         done.append(f"sent on to {len(targets)}")
+        text += f"; sent on to {len(targets)} as {' '.join(ids[:_TOLD])}"
     log.event("dotfile", to=task.verdict.address, file=found.path, did=", ".join(done) or "thrown away")
-    return Outcome("ok", "2.0.0", "delivered as the user's own file says")
+    return Outcome("ok", "2.0.0", text)
 
 
 async def _obey(task: Task, found: Dotfile, instruction: Instruction, save: Callable[[str], Awaitable[Outcome]]) -> int:
@@ -90,16 +93,17 @@ async def _program(task: Task, found: Dotfile, command: str) -> int:
     raise Temp(f"the recipient's program {text}", code="4.3.0", detail=f"{command}: {said}")
 
 
-async def _send_on(task: Task, found: Dotfile, targets: list[str], fields: bytes) -> None:
-    """To all addresses; from the list's owner where there is one (dot-qmail(5), VERP)."""
+async def _send_on(task: Task, found: Dotfile, targets: list[str], fields: bytes) -> list[str]:
+    """To all addresses; from the list's owner where there is one (dot-qmail(5), VERP). The queue ids."""
     sender = new_sender(task, found)
     if not sender.endswith(_VERP):
-        await forward(task, sender, targets, fields=fields)
-        return
+        return [await forward(task, sender, targets, fields=fields)]
+    ids = []
     prefix, _, domain = sender.removesuffix(_VERP).rpartition("@")
     for target in targets:
         name, _, host = target.rpartition("@")
-        await forward(task, f"{prefix}{name}={host}@{domain}", [target], fields=fields)
+        ids.append(await forward(task, f"{prefix}{name}={host}@{domain}", [target], fields=fields))
+    return ids
 
 
 def list_fields(task: Task) -> bytes:

@@ -42,10 +42,9 @@ def command(home: Home, logs: tuple[str, ...], last: int, as_json: bool, wanted:
     if not wanted.strip("<> "):
         raise click.UsageError("what is to be looked for?")
     with _opened(home, list(logs)) as log:
-        lives = life.find(log, wanted)
-    if len(lives) > last:
-        click.echo(f"{len(lives)} found; these are the last {last} (--last N shows more)", err=True)
-        lives = lives[-last:]
+        lives, total = life.find(log, wanted, last)
+    if total > last:
+        click.echo(f"{total} found; these are the last {last}, and what came of them (--last N shows more)", err=True)
     for found in lives:
         click.echo(json.dumps(_record(home, found), ensure_ascii=False) if as_json else _told(home, found))
     if not lives:

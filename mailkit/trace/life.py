@@ -27,7 +27,7 @@ MESSAGE = "message"
 CONNECTION = "connection"
 _ABOUT = ("from", "to", "msgid", "argument", "about", "q", "c", "id", "report")  # fields a search looks at
 _OPENING = frozenset(("connect", "login", "tls", "forwarded"))  # what one connection says once for all its messages
-_SENT_ON = re.compile(r" as ([0-9a-zA-Z]+)$")
+_SENT_ON = re.compile(r"sent on to \d+ as ([0-9a-zA-Z ]+)$")
 _ADDRESS = re.compile(r"<([^>]*)>")
 _GENERATIONS = 10  # messages made of messages: aliases of aliases, reports about reports
 
@@ -74,25 +74,31 @@ def _gave_up(lines: list[Line]) -> bool:
     return False
 
 
-def find(source: Source, wanted: str) -> list[Life]:
-    """The lives that an id, an address or a Message-ID names, oldest first.
+def find(source: Source, wanted: str, last: int) -> tuple[list[Life], int]:
+    """The lives that an id, an address or a Message-ID names, oldest first, and how many it names.
 
-    Reads the log once for the text, and once for each generation of ids that this leads to.
+    Only the `last` of them are followed, to what came of them too. Reads the log once for the text, and once for each
+    generation of ids that this leads to.
     """
     queued, connections = _named(source, wanted)
-    if not queued and not connections:
-        return []
-    lines, queued = _followed(source, queued, connections)
+    total = len(queued) + len(connections)
+    queued, connections = queued[-last:], connections[-last:]
+    if not total:
+        return [], 0
+    lines, entries = _followed(source, queued, connections)
     joined = {one.get("q"): one.get("c") for one in lines if one.word == "accept"}
+    own: dict[str, list[Line]] = {}
+    for one in lines:
+        own.setdefault(one.get("q"), []).append(one)
     visits = _visits(lines)
-    lives = [Life(MESSAGE, q, _message(lines, q, visits.get(joined.get(q, ""), []))) for q in queued]
+    lives = [Life(MESSAGE, q, _message(own.get(q, []), visits.get(joined.get(q, ""), []))) for q in entries]
     for c in connections:
         lives += [Life(CONNECTION, c, visit) for visit in visits.get(c, ()) if _speaks_of(visit, wanted)]
     lives = [life for life in lives if life.lines]
-    return sorted(lives, key=lambda life: life.began or 0.0)
+    return sorted(lives, key=lambda life: life.began or 0.0), total
 
 
-def _named(source: Source, wanted: str) -> tuple[dict[str, None], dict[str, None]]:
+def _named(source: Source, wanted: str) -> tuple[list[str], list[str]]:
     """The ids of queue entries, and of connections without one, whose lines speak of `wanted`."""
     queued: dict[str, None] = {}
     connections: dict[str, None] = {}
@@ -104,7 +110,7 @@ def _named(source: Source, wanted: str) -> tuple[dict[str, None], dict[str, None
             queued.update(dict.fromkeys(_children(one)))
         elif one.get("c") and (one.word == "refuse" or one.get("c") == wanted):
             connections[one.get("c")] = None
-    return queued, connections
+    return list(queued), list(connections)
 
 
 def _followed(source: Source, queued: Iterable[str], connections: Iterable[str]) -> tuple[list[Line], dict[str, None]]:
@@ -131,7 +137,7 @@ def _children(one: Line) -> list[str]:
     if one.word == "report" and one.get("report"):
         return [one.get("report")]
     sent_on = _SENT_ON.search(one.get("said")) if one.word == "deliver" and one.get("by") == "local" else None
-    return [sent_on[1]] if sent_on is not None else []
+    return sent_on[1].split() if sent_on is not None else []
 
 
 def _visits(lines: list[Line]) -> dict[str, list[list[Line]]]:
@@ -148,14 +154,14 @@ def _visits(lines: list[Line]) -> dict[str, list[list[Line]]]:
     return found
 
 
-def _message(lines: list[Line], q: str, visits: list[list[Line]]) -> list[Line]:
-    """What happened to entry `q`: first how its connection came to it, then its own lines."""
-    for visit in visits:
-        for at, one in enumerate(visit):
-            if one.get("q") == q:
-                own = [other for other in lines if other.get("q") == q and other is not one]
-                return [*_before(visit[:at]), one, *own]
-    return [one for one in lines if one.get("q") == q]
+def _message(own: list[Line], visits: list[list[Line]]) -> list[Line]:
+    """What happened to an entry: first how its connection came to it, then its own lines."""
+    for accept in own:
+        for visit in visits if accept.word == "accept" else ():
+            if accept in visit:
+                rest = [one for one in own if one is not accept]
+                return [*_before(visit[: visit.index(accept)]), accept, *rest]
+    return own
 
 
 def _before(visit: list[Line]) -> list[Line]:

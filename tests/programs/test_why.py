@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import string
 import subprocess
 import time
@@ -14,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit import log
+from mailkit.exits import Temp
 from mailkit.programs import why
+from mailkit.trace import life, source, words
 from mailkit.trace import line as lines_of
-from mailkit.trace import source, words
 from tests.harness import fakeclock
 from tests.harness.homes import make_home
 from tests.harness.servers import environment, program
@@ -90,6 +92,12 @@ def test_a_life_is_told_in_order_from_any_log(
         assert int(times[0]) == int(FIRST) + 2
 
 
+def test_what_a_dot_file_sends_on_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = "delivered as the user's own file says; sent on to 2 as e2 e3"
+    log_path = written(tmp_path / "log", story=STORY.replace("sent on to 2 as e2", said).replace("report=e3", "report=e9"))
+    assert [one["id"] for one in records(capsys, log_path, "m1@x")] == ["e1", "e2", "e3"]
+
+
 def test_words_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, str(tmp_path), "--log", str(written(tmp_path / "log")), "dave@example.net")
     assert text.startswith("message e2: failed\n")
@@ -119,6 +127,20 @@ def test_what_is_still_queued_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "not in the queue any more" in run(capsys, home.path, "e2")
     (tmp_path / "queue/hold/1795309500.1.e2,S=3").write_bytes(b"")
     assert "message e2: waiting" in (text := run(capsys, home.path, "e2")) and "it is held" in text
+
+
+def test_the_journal_is_read_where_there_is_no_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path / "kept", "journal")
+    journalctl = tmp_path / "journalctl"
+    journalctl.write_text(f'#!/bin/sh\ncase "$*" in *mailkit*) exec cat {tmp_path}/kept;; esac\nexit 1\n')
+    journalctl.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with source.journal() as log_of_units:
+        (first, *_), total = life.find(log_of_units, "e1", 10)
+    assert (first.id, first.state, total) == ("e1", "delivered", 2), "e1, and e2 which its line names"
+    journalctl.write_text("#!/bin/sh\nexit 1\n")
+    with pytest.raises(Temp):
+        source.journal()
 
 
 def test_only_the_newest_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
