@@ -58,16 +58,19 @@ class Deflated:
     async def more(self, wake: bool = False) -> bytes | None:
         """Inflated octets, at most PIECE_OCTETS. Gone: what came is no deflated stream."""
         while True:
-            if self._rest is not None:
-                data = self._inflated(self._rest)
-                if data:
-                    return data
-            if self._inflater.eof:
-                return b""
-            octets = await self._conn.more(wake)
-            if not octets:
-                return octets
-            self._rest = octets
+            if self._rest is None:
+                if self._inflater.eof:
+                    return b""
+                octets = await self._conn.more(wake)
+                if not octets:
+                    return octets
+            else:
+                # A thousandfold of what came may be in it: others have their turn in between.
+                await self._conn.pause(0)
+                octets = self._rest
+            data = self._inflated(octets)
+            if data:
+                return data
 
     def _inflated(self, octets: bytes) -> bytes:
         try:

@@ -65,9 +65,17 @@ def test_every_octet_comes_out_once(blocks: list[bytes], cut: int) -> None:
 
 def test_a_small_stream_that_expands_comes_in_bounded_pieces() -> None:
     size = 40 * deflate.PIECE_OCTETS
-    conn = Deflated(FakeConn([deflated(bytes(size))]))
+    below = FakeConn([deflated(bytes(size))])
+    turns: list[float] = []
+
+    async def turn(seconds: float) -> None:
+        turns.append(seconds)
+
+    below.pause = turn  # type: ignore[method-assign]
+    conn = Deflated(below)
     pieces = []
     while data := run(conn.more()):
         pieces.append(len(data))
     assert sum(pieces) == size
     assert max(pieces) <= deflate.PIECE_OCTETS
+    assert turns == [0] * 40, "others have their turn after each piece"
