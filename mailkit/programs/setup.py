@@ -182,9 +182,14 @@ class Setup:
         self._file(self.home.join("control", name), text.encode(), 0o644)
 
     def _file(self, path: str, data: bytes, mode: int) -> None:
-        if not os.path.exists(path) and self._making(path):
+        if os.path.exists(path):
+            return
+        if self._making(path):
             files.replace(path, data, mode)
             self._give(path)
+        else:
+            for line in data.decode().splitlines():
+                click.echo(f"    + {line}")
 
     def _certificate(self, host: str, pair: tuple[str, str] | None) -> None:
         directory = self.home.join("tls", host)

@@ -122,6 +122,7 @@ def journal() -> Source:
     except OSError as error:
         raise Temp("the journal cannot be read", detail=f"journalctl: {error.strerror}")
     if process.returncode:
+        copy.close()
         raise Temp("the journal cannot be read", detail=f"journalctl: exit status {process.returncode}")
     return Source([copy])
 

@@ -48,8 +48,20 @@ def test_setup_makes_a_whole_home_once(tmp_path: Path, capsys: pytest.CaptureFix
 
 def test_setup_says_what_it_would_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert setup.main(["--home", str(tmp_path / "home"), "--domain", "example.test", "--yes", "-n"]) == 0
-    assert "would make" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "would make" in out and "    + mail.example.test\n" in out
     assert not (tmp_path / "home").exists()
+
+
+def test_setup_asks_for_what_is_missing(tmp_path: Path) -> None:
+    command = program("setup", "--home", str(tmp_path / "home"), "--ports", "20000")
+    for yes, made in (("n", False), ("y", True)):
+        answers = f"example.test\nmx.example.test\nalice@example.test\n{yes}\n"
+        done = subprocess.run(command, input=answers, capture_output=True, text=True, env=environment(), check=False)
+        assert done.returncode == (0 if made else 100), done.stderr
+        assert (tmp_path / "home").exists() == made
+    assert (tmp_path / "home/control/me").read_text() == "mx.example.test\n"
+    assert "password of alice@example.test" in done.stdout
 
 
 @pytest.mark.parametrize("domain", ["../etc", "", "a b", "-x-"])
