@@ -94,8 +94,8 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
     except Gone:
         state.why = "gone"
     except Exception as error:
-        log.trace("crash", error, c=conn.id, user=state.user.address if state.user else None)
-        await bye(state, "Internal error; it is in the log", "crash", "SERVERBUG")
+        log.trace("broken", error, c=conn.id, user=state.user.address if state.user else None)
+        await bye(state, "Internal error; it is in the log", "broken", "SERVERBUG")
     finally:
         selection.release(state)
         target.release(state)
