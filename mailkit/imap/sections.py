@@ -99,7 +99,7 @@ class opened:
 
 def unreadable(uid: int, error: OSError) -> None:
     """Say so in the log; the session goes on without that message."""
-    log.event("message", verdict="unreadable", uid=uid, error=error.strerror)
+    log.event("message", verdict="unreadable", uid=uid, file=error.filename, error=error.strerror)
 
 
 def chunks(fd: int, size: int) -> Iterator[bytes]:

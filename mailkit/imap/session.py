@@ -14,6 +14,8 @@ row in the table allows it (RFC 9051 section 7.5.1), just before its tagged answ
 
 from __future__ import annotations
 
+import os
+
 from mailkit import log
 from mailkit.exits import Temp, Trouble
 from mailkit.imap import capability, commands, identity, intake, news, selection, target
@@ -195,7 +197,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
 def place(state: Session, error: OSError) -> str:
     """What the disk refused and where, for the log. A write knows no name: then it is the Maildir's."""
     maildir = state.user.maildir if state.user is not None else state.home.path
-    return f"{error.filename or maildir}: {error.strerror or error}"
+    return f"{os.fsdecode(error.filename or maildir)}: {error.strerror or error}"
 
 
 def refuse_upload(state: Session) -> None:

@@ -311,6 +311,8 @@ def test_directories_vanish_under_a_session(home: Home, loss: str) -> None:
         else:
             shutil.rmtree(target, ignore_errors=True)
         shutil.move(Path(home.path) / "aside", target)
+    troubles = [line for line in server.log.splitlines() if line.startswith("trouble ")]
+    assert all(str(inbox(home)) in line and "b'" not in line for line in troubles), troubles
     with serve(home, "imapd", "imap") as again, Imap(again.ports["imap"]) as client:
         client.login("alice")
         assert client.do("SELECT INBOX")[-1].startswith(b"OK ")
