@@ -29,6 +29,7 @@ def check(site: Site) -> Iterator[Finding]:
         pair = known.pair(name)
         if pair is not None:
             yield from _judged(name, *pair)
+            yield from _closed(pair, os.stat(site.home.path))
         elif os.path.isdir(os.path.join(known.directory, name)):
             text = f"{known.directory}/{name} holds no certificate with its key"
             yield Finding(WARN, text, "see mailkit-setup(8) for the names of the files")
@@ -59,6 +60,29 @@ def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
         yield Finding(GOOD, f"{name}: loads, fits its key, holds for {left_s / 86400:.0f} days")
     if leaf.issuer == leaf.subject:
         yield Finding(NOTE, f"{name}: self-signed: clients ask their users, other servers do not mind")
+
+
+def _closed(pair: tuple[str, str], owner: os.stat_result) -> Iterator[Finding]:
+    """Files that root can read, who may run this, and the servers cannot: what certbot keeps is such."""
+    for path in pair:
+        door = _door(os.path.realpath(path), owner.st_uid, owner.st_gid)
+        if door:
+            text = f"{path}: servers run as uid {owner.st_uid}, which {door} keeps out"
+            yield Finding(BAD, text, "copy the files at each renewal: mailkit-setup(8) has the hook")
+
+
+def _door(path: str, uid: int, gid: int) -> str:
+    """The file or directory on the way to `path` that the user may not read or enter, "" for none."""
+    if uid == 0:
+        return ""
+    parts = path.split("/")
+    for depth in range(1, len(parts) + 1):
+        step = "/".join(parts[:depth]) or "/"
+        status = os.stat(step)
+        shift = 6 if status.st_uid == uid else 3 if status.st_gid == gid else 0
+        if not status.st_mode >> shift & (4 if step == path else 1):
+            return step
+    return ""
 
 
 def subjects(leaf: x509.Certificate) -> list[str]:

@@ -6,7 +6,9 @@ import contextlib
 import datetime
 import json
 import os
+import shutil
 import socket
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -160,6 +162,27 @@ def test_certificates(home: Home) -> None:
     assert "mail.example.test: the certificate is for smtp.example.test" in bad(home, "certificates")
     set_control(home, "me", "mx.example.test")
     assert "there is none for mx.example.test" in bad(home, "certificates")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_certificate_that_servers_cannot_read(home: Home) -> None:
+    with tempfile.TemporaryDirectory() as directory:  # everybody may enter what is above it, unlike pytest's own
+        live = Path(directory)
+        live.chmod(0o755)
+        mine = Path(home.tls, "mail.example.test")
+        for name in ("cert.pem", "key.pem"):
+            shutil.copy(mine / name, live / name)
+            (live / name).chmod(0o644)
+            (mine / name).unlink()
+            (mine / name).symlink_to(live / name)
+        for path in (Path(home.path), Path(home.tls), mine):
+            os.chown(path, 4711, 4711)
+        assert not bad(home, "certificates")
+        live.chmod(0o700)
+        assert f"which {live} keeps out" in bad(home, "certificates")
+        live.chmod(0o755)
+        (live / "key.pem").chmod(0o600)
+        assert f"which {live}/key.pem keeps out" in bad(home, "certificates")
 
 
 def test_no_certificate(home: Home) -> None:
