@@ -39,3 +39,13 @@ def filled(disk: Path) -> Iterator[None]:
         yield
     finally:
         ballast.unlink()
+
+
+@contextlib.contextmanager
+def read_only(disk: Path) -> Iterator[None]:
+    """While this lasts nothing on it can be changed."""
+    subprocess.run([need("mount"), "-o", "remount,ro", str(disk)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([need("mount"), "-o", "remount,rw", str(disk)], check=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import poplib
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mailkit.control import Home
-from tests.chain.disks import filled, small
+from tests.chain.disks import filled, read_only, small
 from tests.chain.imap import Imap
 from tests.chain.mail import Client, arrived, message, waiting
 from tests.harness.homes import make_home, set_control
@@ -165,3 +166,57 @@ def test_crowds_of_recipients_need_few_descriptors(tmp_path: Path) -> None:
     assert done.returncode == 0 and "Too many open files" not in done.stderr, done.stderr[:3000]
     assert waiting(home) == []
     assert all(len(arrived(home, user)) == 30 for user in users)
+
+
+def test_read_only_queue_takes_nothing_and_loses_nothing(home: Home, queue: Path) -> None:
+    with serve(home, "smtpd", "mx") as server, Client(server.ports["mx"]) as client:
+        assert client.send(BOB, message("before", 100))[0].startswith(b"250 ")
+        with read_only(queue):
+            assert client.send(BOB, message("during", 100))[0][:2] == b"45"
+            done = run(home, "runq", "--once")
+            assert "Read-only file system" in done.stderr and "Traceback" not in done.stderr, done.stderr
+            assert not arrived(home, "bob")
+    done = run(home, "runq", "--once")
+    assert arrived(home, "bob") == {"before": 1} and waiting(home) == [], done.stderr
+
+
+def test_read_only_store_can_be_read(home: Home, store: Path) -> None:
+    inbox = store / "example.test/alice/Maildir"
+    (inbox / "new" / "1.m.host").write_bytes(b"Subject: hello\n\nhi\n")
+    with serve(home, "imapd", "imap") as server, read_only(store), Imap(server.ports["imap"]) as client:
+        client.login("alice")
+        assert client.do("SELECT INBOX")[-1].startswith(b"OK [READ-ONLY]")
+        assert client.do("FETCH 1 (FLAGS BODY[])")[-1].startswith(b"OK ")
+        for line in ("STORE 1 +FLAGS (\\Seen)", "EXPUNGE", "COPY 1 INBOX", "CREATE x", "APPEND INBOX {14+}\r\nSubject: x\r\n\r\n"):
+            assert client.do(line)[-1].startswith(b"NO "), line
+    assert "trace=" not in server.log, server.log
+
+
+def test_pop3_makes_room_on_a_full_disk(home: Home, store: Path) -> None:
+    inbox = store / "example.test/alice/Maildir"
+    for number in range(3):
+        (inbox / "new" / f"{number}.m.host").write_bytes(b"Subject: hello\n\nhi\n")
+    with serve(home, "pop3d", "pop3") as server:
+        with filled(store), pytest.raises(poplib.error_proto, match="SYS/TEMP"):
+            _maildrop(server.ports["pop3"])
+        _maildrop(server.ports["pop3"]).quit()
+        with filled(store):
+            drop = _maildrop(server.ports["pop3"])
+            drop.dele(1)
+            assert drop.quit().startswith(b"+OK ")
+        drop = _maildrop(server.ports["pop3"])
+        assert drop.stat()[0] == 2
+        drop.quit()
+    assert "No space left on device" in server.log and "trace=" not in server.log, server.log
+
+
+def _maildrop(port: int) -> poplib.POP3:
+    """Alice's, open. error_proto."""
+    drop = poplib.POP3("127.0.0.1", port, timeout=20)
+    try:
+        drop.user("alice@example.test")
+        drop.pass_("secret")
+    except poplib.error_proto:
+        drop.close()
+        raise
+    return drop

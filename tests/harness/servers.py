@@ -111,8 +111,8 @@ def converse(home: Home, name: str, data: bytes, *words: str, timeout_s: float =
     with ours:
         process = subprocess.Popen(
             program(name, "--home", home.path, *words),
-            stdin=theirs,
-            stdout=theirs,
+            stdin=theirs.fileno(),
+            stdout=theirs.fileno(),
             stderr=subprocess.PIPE,
             env=environment(),
         )
