@@ -100,10 +100,13 @@ def taking(messages: int) -> Talk:
                 end.sendall(b"221 bye\r\n" if line.startswith(b"QUIT") else b"250 ok\r\n")
                 if line.startswith(b"QUIT"):
                     quits.append(left)
-                    return
+                    break
+        ended.set()
 
     quits: list[int] = []
+    ended = threading.Event()
     talk.quits = quits  # type: ignore[attr-defined]
+    talk.ended = ended  # type: ignore[attr-defined]
     return talk
 
 
@@ -199,6 +202,7 @@ def test_one_connection_for_several_messages_then_quit(tmp_path: Path, driver: C
     with serving(talk) as port:
         found = _send(driver, _home(tmp_path, port), times=3)
         assert [one.status for one in found] == ["ok"] * 3
+        assert talk.ended.wait(10)  # type: ignore[attr-defined]
     assert talk.quits == [0]  # type: ignore[attr-defined]
 
 
@@ -222,6 +226,7 @@ def test_kept_connections_end_by_themselves(tmp_path: Path, monkeypatch: pytest.
 
     with serving(talk) as port:
         loop.run(work)
+        assert talk.ended.wait(10)  # type: ignore[attr-defined]
     os.close(fd)
     assert talk.quits == [0]  # type: ignore[attr-defined]
 

@@ -132,6 +132,7 @@ def test_programs_that_hang_hold_up_neither_the_others_nor_the_end(tmp_path: Pat
         until(lambda: (directory / "started").exists() and (directory / "started").stat().st_size == 20, home)
         queue(home, "bob+quick@example.test")
         until((directory / "quick").exists, home)
+        until(lambda: len(waiting(home)) == 20, home)
         process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
     assert len(waiting(home)) == 20

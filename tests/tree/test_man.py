@@ -65,16 +65,10 @@ def words() -> set[str]:
     found = set()
     for path in MODULES.values():
         for node in ast.walk(ast.parse(path.read_text())):
-            if (
-                isinstance(node, ast.Call)
-                and isinstance(node.func, ast.Attribute)
-                and node.func.attr in ("event", "trace")
-                and isinstance(node.func.value, ast.Name)
-                and node.func.value.id == "log"
-                and node.args
-                and isinstance(node.args[0], ast.Constant)
-            ):
-                found.add(node.args[0].value)
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.args:
+                called = ast.unparse(node.func)
+                if called in ("log.event", "log.trace") or called.endswith(".name_damage"):
+                    found |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
     return found
 
 
