@@ -12,7 +12,7 @@
 `sections`   message files as FETCH sends them.
 `target`     the folder that is written to, kept open.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
-`ordering`   values to sort by; `subject` and `threads` what THREAD does with them.
+`ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
 `modseq`     CONDSTORE and QRESYNC.
 `room`       quota.
 `deflate`    COMPRESS.

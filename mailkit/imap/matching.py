@@ -181,10 +181,10 @@ def dated(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     name, value = key
     assert isinstance(name, str) and isinstance(value, int)
     found = []
-    for row, piece in zip(rows, parts(matcher, rows, pieces.DATES), strict=True):
+    for row, piece in zip(rows, parts(matcher, rows, pieces.WORDS), strict=True):
         if piece is None:
             continue
-        received, sent, _ = piece.split()
+        received, sent, _ = piece.partition(b"\0")[0].split()
         if name in ("OLDER", "YOUNGER"):
             age_s = matcher.now_s - int(received)
             matches = age_s >= value if name == "OLDER" else age_s <= value
@@ -205,12 +205,11 @@ def on_day(name: str, day: int, wanted: int) -> bool:
 
 
 def identified(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
-    """EMAILID; no message has a THREADID."""
-    if key[0] == "THREADID":
-        return []
-    assert isinstance(key[1], bytes)
-    wanted = b" EMAILID (%b)" % key[1]
-    found = parts(matcher, rows, pieces.EMAIL_ID)
+    """EMAILID and THREADID."""
+    name, wanted = key
+    assert isinstance(name, str) and isinstance(wanted, bytes)
+    wanted = b" %b (%b)" % (name.encode("ascii"), wanted)
+    found = parts(matcher, rows, pieces.KIND_OF[name])
     return [row for row, piece in zip(rows, found, strict=True) if piece == wanted]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BLOCK = 500
 KIND = {
-    "ARRIVAL": pieces.DATES, "DATE": pieces.DATES, "SUBJECT": pieces.WORDS, "FROM": pieces.FIELDS,
+    "ARRIVAL": pieces.WORDS, "DATE": pieces.WORDS, "SUBJECT": pieces.WORDS, "FROM": pieces.FIELDS,
     "TO": pieces.FIELDS, "CC": pieces.FIELDS, "DISPLAYFROM": pieces.FIELDS, "DISPLAYTO": pieces.FIELDS,
 }  # fmt: skip
 """Which piece has the value; SIZE is a column."""
@@ -58,15 +58,15 @@ async def pieces_of(state: Session, matcher: Matcher, rows: Sequence[int], kind:
 
 
 def arrival(piece: bytes) -> int:
-    """Seconds of the DATES piece: when it was received."""
-    return int(piece.split()[0]) if piece else 0
+    """Seconds out of the WORDS piece: when it was received."""
+    return int(piece.partition(b" ")[0]) if piece else 0
 
 
 def sent(piece: bytes) -> int:
-    """Seconds of the DATES piece: when it was sent, else when it was received (RFC 5256 section 2.2)."""
+    """Seconds out of the WORDS piece: when it was sent, else when it was received (RFC 5256 section 2.2)."""
     if not piece:
         return 0
-    received, _, seconds = piece.split()
+    received, _, seconds = piece.partition(b"\0")[0].split()
     return int(received if seconds == b"-" else seconds)
 
 
@@ -77,9 +77,8 @@ def base_subject(piece: bytes) -> str:
 
 def subject_text(piece: bytes) -> str:
     """The subject, decoded and folded, out of the WORDS piece, where it stands first."""
-    if not piece.startswith(b"\0SUBJECT\0"):
-        return ""
-    return piece[9 : piece.index(b"\0", 9)].decode("utf-8", "replace")
+    name, _, rest = piece.partition(b"\0")[2].partition(b"\0")
+    return rest.partition(b"\0")[0].decode("utf-8", "replace") if name == b"SUBJECT" else ""
 
 
 def address(name: bytes) -> Callable[[bytes], str]:

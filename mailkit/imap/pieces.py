@@ -5,20 +5,22 @@
     SIZE       ` RFC822.SIZE 4286`
     ENVELOPE   ` ENVELOPE ("Wed, 17 Jul 1996 ..." ...)`
     STRUCTURE  ` BODYSTRUCTURE (...)`
-    DATES      `837571465 9694 837590665`: seconds received, day and seconds of the Date field ("-" for unknown)
-    WORDS      for SEARCH: `\\0SUBJECT\\0text\\0FROM\\0text...\\0`, decoded, case folded, UTF-8
+    WORDS      for SEARCH and SORT: `837571465 9694 837590665\\0SUBJECT\\0text\\0FROM\\0text...\\0`: seconds received,
+               day and seconds of the Date field ("-" for unknown), then decoded fields, case folded, UTF-8
     FIELDS     the header fields of KEPT as they are written, CRLF
     EMAIL_ID   ` EMAILID (M0123...)`: RFC 8474; made of the octets, so copies have the same
+    THREAD_ID  ` THREADID (T0123...)`: made of the first message that this one refers to
 
-The first four and the last are FETCH responses already: what is fetched together lies together, and is one slice of a
-file. When the meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
+The first four and the last two are FETCH responses already: what is fetched together lies together, and is one slice of
+a file. When the meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
 """
 
 from __future__ import annotations
 
+from mailkit.imap import references
 from mailkit.mail import date, header, mime, structure
 
-RECEIVED, SIZE, ENVELOPE, STRUCTURE, DATES, WORDS, FIELDS, EMAIL_ID = range(8)
+RECEIVED, SIZE, ENVELOPE, STRUCTURE, WORDS, FIELDS, EMAIL_ID, THREAD_ID = range(8)
 
 KIND_OF = {
     "INTERNALDATE": RECEIVED,
@@ -26,6 +28,7 @@ KIND_OF = {
     "ENVELOPE": ENVELOPE,
     "BODYSTRUCTURE": STRUCTURE,
     "EMAILID": EMAIL_ID,
+    "THREADID": THREAD_ID,
 }
 """FETCH items that are pieces."""
 
@@ -53,22 +56,33 @@ def build(data: bytes, received: int) -> list[bytes]:
         b" RFC822.SIZE %d" % root.size,
         b" ENVELOPE " + structure.envelope(root),
         b" BODYSTRUCTURE " + structure.bodystructure(root),
-        dates(received, root.fields.get(b"date")),
-        words(root.fields),
+        dates(received, root.fields.get(b"date")) + words(root.fields),
         fields(block, ended=len(block) < len(data) or data.endswith((b"\n\n", b"\n\r\n"))),
         b" EMAILID (%b)" % email_id(data),
+        b" THREADID (%b)" % thread_id(root.fields, data),
     ]
 
 
 def email_id(data: bytes) -> bytes:
     """The identifier of a message with these octets."""
+    return b"M" + digest(data)
+
+
+def thread_id(found: dict[bytes, bytes], data: bytes) -> bytes:
+    """The identifier of a message's thread; one without any identifiers is a thread of its own."""
+    names = (found.get(name, b"") for name in (b"message-id", b"references", b"in-reply-to"))
+    return b"T" + digest(references.root(*names) or data)
+
+
+def digest(octets: bytes) -> bytes:
+    """96 bits in hexadecimal."""
     from hashlib import blake2b
 
-    return b"M" + blake2b(data, digest_size=12).hexdigest().encode("ascii")
+    return blake2b(octets, digest_size=12).hexdigest().encode("ascii")
 
 
 def dates(received: int, sent: bytes | None) -> bytes:
-    """The DATES piece. The day is that of the sender's zone (RFC 9051 section 6.4.4, SENTON)."""
+    """The dates of the WORDS piece. The day is that of the sender's zone (RFC 9051 section 6.4.4, SENTON)."""
     found = date.parse(sent) if sent is not None else None
     if found is not None:
         return b"%d %d %d" % (received, date.day(*found), found[0])
@@ -77,7 +91,7 @@ def dates(received: int, sent: bytes | None) -> bytes:
 
 
 def words(found: dict[bytes, bytes]) -> bytes:
-    """The WORDS piece, from unfolded fields."""
+    """The rest of the WORDS piece, from unfolded fields."""
     parts = [b""]
     for name in SEARCHED:
         value = found.get(name.lower().encode("ascii"))

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Build = Callable[[bytes, int], Sequence[bytes]]
 
-EDITION = 3  # of what the kinds of pieces mean; a log of another edition is not used
+EDITION = 4  # of what the kinds of pieces mean; a log of another edition is not used
 _WINDOW = 256 * 1024
 _NEAR = 8192  # a gap in the file that is cheaper read over than sought over
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit.imap import subject, threads
-from mailkit.imap.commands.thread import identifiers, references_of
+from mailkit.imap.commands.thread import references_of
+from mailkit.imap.references import identifiers
 from mailkit.imap.threads import Facts
 
 

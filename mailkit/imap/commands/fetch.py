@@ -40,14 +40,13 @@ FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
-    __slots__ = ("files", "flags", "kinds", "modseq", "seen", "thread_id", "uid")
+    __slots__ = ("files", "flags", "kinds", "modseq", "seen", "uid")
 
     def __init__(self, wanted: list[Item], by_uid: bool) -> None:
         names = {item.name for item in wanted}
         self.uid = by_uid or "UID" in names
         self.flags = "FLAGS" in names
         self.modseq = "MODSEQ" in names
-        self.thread_id = "THREADID" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name in FROM_FILES])
         self.seen = any(not item.peek for item in self.files)
@@ -148,8 +147,6 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     if plan.modseq:
         columns.append(selection.column(table.modseqs, rows))
         form += b" MODSEQ (%d)"
-    if plan.thread_id:
-        form += b" THREADID NIL"
     if plan.kinds or plan.files:
         parts = wire_parts(view, plan, table, rows, uids)
         columns.append(parts if form else [part and part[1:] for part in parts])
@@ -269,8 +266,6 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     view = state.view
     assert view is not None
     found = b" UID %d" % uid if plan.uid else b""
-    if plan.thread_id:
-        found += b" THREADID NIL"
     table = view.folder.table
     row = table.row(uid)
     if row is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import matching, ordering, pieces, subject, threads
+from mailkit.imap import matching, ordering, pieces, references, subject, threads
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import keys, orders
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.threads import Facts
     from mailkit.imap.wire.reader import Reader
-
-REFERENCES_MOST = 100
-"""Of a longer chain the end counts: it is what a message answers."""
 
 
 async def thread(state: Session, reader: Reader) -> None:
@@ -52,44 +49,24 @@ async def facts(
     state: Session, matcher: Matcher, rows: list[int], numbers: list[int], with_references: bool
 ) -> list[Facts]:
     """What threading wants to know of each row."""
-    dates = await ordering.pieces_of(state, matcher, rows, pieces.DATES)
     words = await ordering.pieces_of(state, matcher, rows, pieces.WORDS)
     blank = [b""] * len(rows)
     fields = await ordering.pieces_of(state, matcher, rows, pieces.FIELDS) if with_references else blank
     found = []
-    for number, date, word, block in zip(numbers, dates, words, fields, strict=True):
+    for number, word, block in zip(numbers, words, fields, strict=True):
         base, replied = subject.base(ordering.subject_text(word))
         message_id, refers_to = references_of(block) if with_references else (b"", [])
-        found.append(threads.Facts(number, ordering.sent(date), base, replied, message_id, refers_to))
+        found.append(threads.Facts(number, ordering.sent(word), base, replied, message_id, refers_to))
     return found
 
 
 def references_of(block: bytes) -> tuple[bytes, list[bytes]]:
-    """(Message-ID or b"", what it refers to, oldest first) out of the FIELDS piece: References, or the first
-    identifier of In-Reply-To (RFC 5256 section 3, step 1)."""
-    own = refers = answers = b""
+    """(Message-ID or b"", what it refers to, oldest first) out of the FIELDS piece."""
+    found: dict[bytes, bytes] = {}
     for name, value in header.fields(block, FIELDS):
-        lower = name.lower()
-        if lower == b"message-id":
-            own = own or value
-        elif lower == b"references":
-            refers = refers or value
-        else:
-            answers = answers or value
-    message_ids = identifiers(own)
-    refers_to = identifiers(refers)[-REFERENCES_MOST:] or identifiers(answers)[:1]
-    return message_ids[0] if message_ids else b"", refers_to
+        found.setdefault(name.lower(), value)
+    own, refers, answers = (found.get(name, b"") for name in (b"message-id", b"references", b"in-reply-to"))
+    return references.message_id(own), references.chain(refers, answers)
 
 
 FIELDS = frozenset({b"message-id", b"references", b"in-reply-to"})
-
-
-def identifiers(value: bytes) -> list[bytes]:
-    """What stands in `<>`, in order."""
-    found = []
-    for piece in value.split(b"<")[1:]:
-        inside, closed, _ = piece.partition(b">")
-        inside = b"".join(inside.split())
-        if closed and inside:
-            found.append(inside)
-    return found
