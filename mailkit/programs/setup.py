@@ -146,6 +146,7 @@ class Setup:
         self._file(self.home.passwd, b"", 0o600)
         self._certificate(wishes.host, wishes.pair)
         if wishes.first_user:
+            self._value("postmaster", wishes.first_user)  # RFC 5321 4.5.1: somebody has to be
             self._first_user(wishes.first_user)
         if wishes.systemd:
             self._units()

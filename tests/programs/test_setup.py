@@ -98,6 +98,7 @@ def test_the_first_user_can_log_in(tmp_path: Path, capsys: pytest.CaptureFixture
     user = Passwd(Home(str(tmp_path / "home"))).lookup("alice@example.test")
     assert user is not None and verify.check(user, line.split()[-1])
     assert os.path.isdir(os.path.join(user.maildir, "new"))
+    assert (tmp_path / "home/control/postmaster").read_text() == "alice@example.test\n"
     assert "--canary alice@example.test" in out and "IN MX" not in out, "a home on loopback ports needs no DNS"
     made = snapshot(tmp_path / "home")
     assert setup.main(words) == 0
