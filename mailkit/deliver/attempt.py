@@ -76,7 +76,7 @@ class Attempt:
         self._results: list[tuple[Recipient, Outcome]] = []  # of those that are not simply delivered
         self._tried = False  # somebody was really tried, or refused
         self.claim = claim
-        self.message = Message(claim.fd, claim.offset, claim.name.size, claim.head)
+        self.message = Message(claim.fd, claim.offset, claim.name.size, claim.head, claim.name.id)
         self.skipped = skipped
         self.deferred = False
         self.parked = ""

@@ -52,7 +52,8 @@ async def follow(task: Task, found: Dotfile, save: Callable[[str], Awaitable[Out
         ids = await _send_on(task, found, targets, fields)
         done.append(f"sent on to {len(targets)}")
         text += f"; sent on to {len(targets)} as {' '.join(ids[:_TOLD])}"
-    log.event("dotfile", to=task.verdict.address, file=found.path, did=", ".join(done) or "thrown away")
+    q = task.message.q or None
+    log.event("dotfile", q=q, to=task.verdict.address, file=found.path, did=", ".join(done) or "thrown away")
     return Outcome("ok", "2.0.0", text)
 
 
@@ -84,7 +85,8 @@ async def _program(task: Task, found: Dotfile, command: str) -> int:
     except OSError as error:
         raise Temp("a program cannot be run now", code="4.3.0", detail=f"{command}: {error.strerror}")
     said = " ".join(result.output.split())
-    log.event("program", to=task.verdict.address, command=command, status=result.status, said=said or None)
+    q, to = task.message.q or None, task.verdict.address
+    log.event("program", q=q, to=to, command=command, status=result.status, said=said or None)
     if result.status in (0, _STOP):
         return result.status
     if result.status in _REFUSED:

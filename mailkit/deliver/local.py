@@ -55,7 +55,8 @@ async def handle(
         return await _deliver(task)
     except Trouble as trouble:
         word = "temp" if isinstance(trouble, Temp) else "perm"
-        log.event("local", to=verdict.address, verdict=word, code=trouble.code, why=str(trouble))
+        q = message.q or None
+        log.event("local", q=q, to=verdict.address, verdict=word, code=trouble.code, why=str(trouble))
         return outcome.of(trouble)
 
 

@@ -15,15 +15,19 @@ _HEADER_MOST = 1 << 20  # octets of header looked at: loops and rules need no mo
 
 
 class Message:
-    """Octets `offset` to the end of the file `fd`, lines ending in LF. head: the first of them, if already read."""
+    """Octets `offset` to the end of the file `fd`, lines ending in LF. head: the first of them, if already read.
 
-    __slots__ = ("_header", "fd", "head", "offset", "size")
+    q: the queue entry it came from, for the log; "" when it came another way.
+    """
 
-    def __init__(self, fd: int, offset: int, size: int, head: bytes = b"") -> None:
+    __slots__ = ("_header", "fd", "head", "offset", "q", "size")
+
+    def __init__(self, fd: int, offset: int, size: int, head: bytes = b"", q: str = "") -> None:
         self.fd = fd
         self.offset = offset
         self.size = size
         self.head = head
+        self.q = q
         self._header: bytes | None = None
 
     @property

@@ -124,6 +124,18 @@ def _queue(line: Line) -> str:
     return f"the queue could not be written: {line.get('error')}"
 
 
+def _local(line: Line) -> str:
+    return f"trouble with the mailbox of {line.get('to')}: {line.get('why')}"
+
+
+def _dotfile(line: Line) -> str:
+    return f"the instructions in {line.get('file')} were followed: {line.get('did')}"
+
+
+def _program(line: Line) -> str:
+    return _joined(f"the program {line.get('command')} ended with status {line.get('status')}", line.get("said"))
+
+
 def _joined(first: str, second: str, by: str = ": ") -> str:
     return f"{first}{by}{second}" if second else first
 
@@ -138,11 +150,14 @@ SENTENCES: dict[str, Callable[[Line], str]] = {
     "connect": _connect,
     "defer": _defer,
     "deliver": _deliver,
+    "dotfile": _dotfile,
     "drop": _drop,
     "forwarded": _forwarded,
     "later": _later,
+    "local": _local,
     "login": _login,
     "policy": _policy,
+    "program": _program,
     "queue": _queue,
     "refuse": _refuse,
     "remote": _remote,

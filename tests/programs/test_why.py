@@ -33,6 +33,7 @@ policy c=aaa111 moment=data by=rate verdict=note text="many messages"
 connect c=bbb222 service=mx peer=198.51.100.3
 refuse c=bbb222 peer=198.51.100.3 id=bbb222-1 verb=RCPT argument=TO:<nobody@example.test> code=550 by=route-unknown text="<nobody@example.test>: no such user here"
 accept c=aaa111 q=e1 from=<carol@example.test> to=<team@example.test> recipients=1 size=4200 user=carol@example.test msgid=<m1@x>
+program q=e1 to=team@example.test command=./sort status=0 said="looks fine"
 deliver q=e1 to=team@example.test by=local verdict=ok code=2.0.0 said="sent on to 2 as e2" ms=3
 close c=aaa111 ms=90
 deliver q=e2 to=bob@example.test by=local verdict=ok code=2.0.0 said="delivered to INBOX" file=1.M2P3.vm ms=8
@@ -84,10 +85,10 @@ def test_a_life_is_told_in_order_from_any_log(
     assert [(one["id"], one["state"]) for one in found] == [("e1", "delivered"), ("e2", "failed"), ("e3", "delivered")]
     first = found[0]["events"]
     assert isinstance(first, list)
-    assert [one["word"] for one in first] == ["connect", "login", "policy", "accept", "deliver"]
+    assert [one["word"] for one in first] == ["connect", "login", "policy", "accept", "program", "deliver"]
     assert first[0]["fields"]["peer"] == "192.0.2.7", "a connection begins at its own connect"
     times = [one["time"] for one in first]
-    assert times == ([None] * 5 if kind == "bare" else sorted(times))
+    assert times == ([None] * 6 if kind == "bare" else sorted(times))
     if kind != "bare":
         assert int(times[0]) == int(FIRST) + 2
 
@@ -110,6 +111,7 @@ def test_words_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "carol@example.test was told (failed) by the message e3",
     ):
         assert told in text, text
+    assert "the program ./sort ended with status 0: looks fine" in run(capsys, str(tmp_path), "e1")
 
 
 def test_what_was_refused_is_told_of_its_connection(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -122,7 +124,7 @@ def test_what_was_refused_is_told_of_its_connection(tmp_path: Path, capsys: pyte
 
 def test_what_is_still_queued_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = make_home(tmp_path)
-    story = "\n".join(STORY.splitlines()[:15])
+    story = "\n".join(STORY.splitlines()[:16])
     written(tmp_path / "log", story=story)
     assert "not in the queue any more" in run(capsys, home.path, "e2")
     (tmp_path / "queue/hold/1795309500.1.e2,S=3").write_bytes(b"")
@@ -180,8 +182,8 @@ def test_pieces_of_any_size_give_the_same_lines(ids: set[bytes], chunk: int, tmp
     monkeypatch.setattr(source, "_CHUNK", chunk)
     with open(written(tmp_path / "log"), "rb") as file:
         opened = source.Source([file])
-        assert [lines_of.parse(one).word for one in opened.about(ids)] == ["accept", "deliver"]  # type: ignore[union-attr]
-        assert len(list(opened.holding(b"E1 "))) == 2
+        assert [lines_of.parse(one).word for one in opened.about(ids)] == ["accept", "program", "deliver"]  # type: ignore[union-attr]
+        assert len(list(opened.holding(b"E1 "))) == 3
 
 
 KEYS = st.text(string.ascii_lowercase, min_size=1, max_size=8)
