@@ -52,8 +52,12 @@ class Client:
     def __init__(self, port: int, hello: str = "EHLO", timeout_s: float = WAIT_S) -> None:
         self.end = socket.create_connection(("127.0.0.1", port), timeout_s)
         self.reader = self.end.makefile("rb")
-        self.reply()
-        self.command(f"{hello} client.example")
+        try:
+            self.reply()
+            self.command(f"{hello} client.example")
+        except (OSError, EOFError):
+            self.close()
+            raise
 
     def reply(self) -> bytes:
         """The last line of the next reply."""

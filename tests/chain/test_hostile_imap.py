@@ -75,18 +75,18 @@ RUBBISH = [
 ]
 
 
-@pytest.mark.parametrize("rubbish", RUBBISH, ids=range(len(RUBBISH)))
-def test_rubbish_before_the_login(home: Home, rubbish: bytes) -> None:
+def test_rubbish_before_the_login(home: Home) -> None:
     with serve(home, "imapd", "imap") as server:
         assert served(server)
         before = peak_octets(server)
-        with Imap(server.ports["imap"]) as client:
-            with contextlib.suppress(ConnectionError):
-                client.end.sendall(rubbish)
-                client.end.shutdown(socket.SHUT_WR)
-            rest(client)
-        assert served(server)
-        assert peak_octets(server) - before < 8 * MIB
+        for rubbish in RUBBISH:
+            with Imap(server.ports["imap"]) as client:
+                with contextlib.suppress(ConnectionError):
+                    client.end.sendall(rubbish)
+                    client.end.shutdown(socket.SHUT_WR)
+                rest(client)
+            assert served(server), rubbish[:60]
+        assert peak_octets(server) - before < 12 * MIB
     assert quiet(server)
 
 
@@ -331,19 +331,23 @@ POP3 = [
 ]
 
 
-@pytest.mark.parametrize("rubbish", POP3, ids=range(len(POP3)))
-def test_pop3_rubbish(home: Home, rubbish: bytes) -> None:
+def test_pop3_rubbish(home: Home) -> None:
     fill(home, 1, 900_000)
     with serve(home, "pop3d", "pop3") as server:
-        with socket.create_connection(("127.0.0.1", server.ports["pop3"]), 20) as end:
-            end.recv(100)
+        assert pop3_served(server)
         before = peak_octets(server)
-        with socket.create_connection(("127.0.0.1", server.ports["pop3"]), 20) as end:
-            end.setblocking(False)
-            with contextlib.suppress(BlockingIOError, ConnectionError):
-                end.send(rubbish)
-            with socket.create_connection(("127.0.0.1", server.ports["pop3"]), 20) as other:
-                other.sendall(b"USER bob@example.test\r\nPASS secret\r\nQUIT\r\n")
-                assert b"".join(iter(lambda: other.recv(4096), b"")).count(b"+OK") == 4
+        for rubbish in POP3:
+            with socket.create_connection(("127.0.0.1", server.ports["pop3"]), 20) as end:
+                end.setblocking(False)
+                with contextlib.suppress(BlockingIOError, ConnectionError):
+                    end.send(rubbish)
+                assert pop3_served(server), rubbish[:60]
         assert peak_octets(server) - before < 24 * MIB
     assert quiet(server), server.log[-3000:]
+
+
+def pop3_served(server: Server) -> bool:
+    """Does an honest user get four positive answers?"""
+    with socket.create_connection(("127.0.0.1", server.ports["pop3"]), 20) as end:
+        end.sendall(b"USER bob@example.test\r\nPASS secret\r\nQUIT\r\n")
+        return b"".join(iter(lambda: end.recv(4096), b"")).count(b"+OK") == 4
