@@ -39,7 +39,7 @@ def check(site: Site) -> Iterator[Finding]:
 def _age(home: Home, now: float) -> float:
     """Seconds since the oldest arrived; of a very long queue only the first are opened."""
     found = itertools.islice(inspection.items(home, listing.WAITING), _OPENED)
-    return now - min((item.arrived for item in found), default=now)
+    return max(0.0, now - min((item.arrived for item in found), default=now))
 
 
 def _aside(home: Home) -> Iterator[Finding]:
