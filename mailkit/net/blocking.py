@@ -97,6 +97,12 @@ class BlockingConn:
                 self._send(self._tls.encrypted())
                 return plain
 
+    async def take(self, octets: int, due: float) -> bytes:
+        """At most so many octets as they came, none beyond them and nothing decrypted, b"" at the end. Timeout when
+        `due` passes, Stopping."""
+        self._wait(select.POLLIN, due=due)
+        return self._received(octets)
+
     def write(self, data: bytes) -> None:
         self._out.append(data)
 
@@ -164,9 +170,10 @@ class BlockingConn:
     def _wake(self) -> None:
         self._woken = True
 
-    def _wait(self, event: int, wake: bool = False) -> bool:
-        """Wait until the peer is readable (or writable). False when a watch fired first. Timeout, Stopping."""
-        due = clock.monotonic() + self.idle_s
+    def _wait(self, event: int, wake: bool = False, due: float = 0) -> bool:
+        """Wait until the peer is readable (or writable), until `due` or for idle_s. False when a watch fired first.
+        Timeout, Stopping."""
+        due = due or clock.monotonic() + self.idle_s
         if self._until:
             due = min(due, self._until)
         poll = select.poll()
@@ -199,9 +206,9 @@ class BlockingConn:
         elif not ready:
             watcher.poll()
 
-    def _received(self) -> bytes:
+    def _received(self, most: int = _CHUNK) -> bytes:
         try:
-            return os.read(self._read_fd, _CHUNK)
+            return os.read(self._read_fd, most)
         except OSError:
             return b""  # reset by the peer: the end as well
 

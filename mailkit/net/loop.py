@@ -154,8 +154,10 @@ class LoopConn(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
-        self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
-        self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
+        if not self.peer:  # not known from accept(2) or a front end
+            self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
+        if not self.local:
+            self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
         if (tls := transport.get_extra_info("ssl_object")) is not None:
             self.tls = Facts(tls)
         self._pool.conns.add(self)
@@ -237,21 +239,23 @@ class LoopConn(asyncio.Protocol):
         assert self._pool.certificates is not None
         await self._handshake(self._pool.certificates.server(), None)
 
-    async def secure(self, end: socket.socket, peer: str) -> bool:
-        """Shake hands as the server on an accepted socket that begins with TLS (RFC 8314 3). False, with a line in
-        the log, when nothing comes of it."""
+    async def adopt(self, end: socket.socket, implicit_tls: bool) -> bool:
+        """Take over an accepted socket whose addresses may be set already, with a handshake as the server where
+        its connections begin with TLS (RFC 8314 3). False, with a line in the log, when nothing comes of it."""
         assert self._pool.certificates is not None
         try:
-            context = self._pool.certificates.server()
-            await self._pool.loop.connect_accepted_socket(
-                lambda: self,
-                end,
-                ssl=context,
-                ssl_handshake_timeout=_HANDSHAKE_S,
-                ssl_shutdown_timeout=_SHUTDOWN_S,
-            )
+            if implicit_tls:
+                await self._pool.loop.connect_accepted_socket(
+                    lambda: self,
+                    end,
+                    ssl=self._pool.certificates.server(),
+                    ssl_handshake_timeout=_HANDSHAKE_S,
+                    ssl_shutdown_timeout=_SHUTDOWN_S,
+                )
+            else:
+                await self._pool.loop.connect_accepted_socket(lambda: self, end)
         except (OSError, Temp) as error:
-            log.event("tls", c=self.id, peer=peer or None, error=str(error) or type(error).__name__)
+            log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             end.close()
             return False
         return True
@@ -367,4 +371,3 @@ class LoopConn(asyncio.Protocol):
         self._transport = transport
         self._reading = True
         self.tls = Facts(transport.get_extra_info("ssl_object"))
-

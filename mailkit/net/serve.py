@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Protocol
 
     from mailkit.control import Home
+    from mailkit.net.blocking import BlockingConn
     from mailkit.net.conn import Conn
 
     class DriverConn(Conn, Protocol):
@@ -133,8 +134,30 @@ def _one(home: Home, fd: int, service: Service) -> int:
         poll_s=home.control.seconds("pollseconds"),
     )
     handle_sigterm(conn)
-    run_blocking(attend(conn, service))
+    run_blocking(_attend_one(conn, home, service))
     return OK
+
+
+async def _attend_one(conn: BlockingConn, home: Home, service: Service) -> None:
+    if not home.control.lines("proxyfrom") or await _is_introduced(conn, home):
+        await attend(conn, service)
+
+
+async def _is_introduced(conn: BlockingConn, home: Home) -> bool:
+    """Has the front end, if it is one, said whose connection this is? If not, it is logged."""
+    from mailkit import clock
+    from mailkit.net import proxy
+
+    if conn.peer not in proxy.Fronts(home):
+        return True
+    due = clock.monotonic() + proxy.WITHIN_S
+    try:
+        found = await proxy.read(lambda octets: conn.take(octets, due))
+    except (Closing, ValueError) as error:
+        proxy.refuse(conn, str(error) or f"no PROXY header within {proxy.WITHIN_S:g} s")
+        return False
+    found.introduce(conn)
+    return True
 
 
 async def attend(conn: DriverConn, service: Service) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
@@ -13,8 +14,8 @@ from typing import Any
 
 from mailkit import clock, log
 from mailkit.control import Home
-from mailkit.exits import OK
-from mailkit.net import loop
+from mailkit.exits import OK, Perm
+from mailkit.net import loop, proxy
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
@@ -27,7 +28,8 @@ _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
 def serve(program: str, home: Home, sockets: list[tuple[int, Service]]) -> int:
-    """Serve listening sockets until SIGTERM or SIGINT."""
+    """Serve listening sockets until SIGTERM or SIGINT. Perm when control/proxyfrom is unfit."""
+    bool(proxy.Fronts(home))
     count = home.control.number("workers") or len(os.sched_getaffinity(0))
     import uvloop  # noqa: F401  # before the fork, so that the workers share it
 
@@ -127,6 +129,7 @@ class _Worker:
         self.pool = Pool(Certificates(home), home.control.seconds("pollseconds"))
         self.tasks: set[asyncio.Task[None]] = set()
         self.per_peer: dict[str, int] = {}
+        self.fronts = proxy.Fronts(home)
 
     async def serve(self, sockets: list[tuple[int, Service]], parent: int | None) -> int:
         """Serve until SIGTERM, SIGINT or, where there is one, the end of the pipe from the parent."""
@@ -151,7 +154,7 @@ class _Worker:
             return LoopConn(self.pool, service.name, lambda conn: self._begin(conn, service), service.total_s)
 
         sock.setblocking(False)
-        if service.implicit_tls:
+        if service.implicit_tls or self.fronts:
             sock.listen(_BACKLOG)
             self.pool.loop.add_reader(sock, self._accept, sock, service)
             return lambda: self._close(sock)
@@ -162,15 +165,15 @@ class _Worker:
         return server.close
 
     def _begin(self, conn: LoopConn, service: Service) -> None:
-        if not self._is_refused(conn.id, conn.peer, service):
+        if not self._is_full(conn) and not self._is_crowded(conn):
             self._start(attend(conn, service), conn.peer)
             return
         conn.write(service.busy)
         conn.close()
 
     def _accept(self, sock: socket.socket, service: Service) -> None:
-        """Take a connection that begins with a handshake. Not left to the event loop's server, which would shake
-        hands with everybody before we see how many there are."""
+        """Take a connection that may begin with a PROXY header or a handshake. Not left to the event loop's server,
+        which would shake hands with everybody before we see how many there are."""
         try:
             end, address = sock.accept()
         except BlockingIOError:
@@ -181,12 +184,23 @@ class _Worker:
             self.pool.loop.call_later(_AGAIN_S, lambda: self._accept_again(sock, service))
             return
         conn = LoopConn(self.pool, service.name, None, service.total_s)
-        peer, _ = host_and_port(address)
-        if self._is_refused(conn.id, peer, service):
+        conn.peer, conn.peer_port = host_and_port(address)
+        self._take(conn, end, service)
+
+    def _take(self, conn: LoopConn, end: socket.socket, service: Service) -> None:
+        end.setblocking(False)
+        try:
+            front = conn.peer in self.fronts
+        except Perm as trouble:
+            log.event("trouble", c=conn.id, error=str(trouble))
             end.close()
             return
-        end.setblocking(False)
-        self._start(self._attend_secured(conn, end, peer, service), peer)
+        if self._is_full(conn) or (not front and self._is_crowded(conn)):
+            _turn_away(end, service)
+        elif front:
+            self._start(self._attend_front(conn, end, service), "")
+        else:
+            self._start(self._attend_accepted(conn, end, service), conn.peer)
 
     def _accept_again(self, sock: socket.socket, service: Service) -> None:
         if not self.pool.stopping:
@@ -196,34 +210,61 @@ class _Worker:
         self.pool.loop.remove_reader(sock)
         sock.close()
 
-    async def _attend_secured(self, conn: LoopConn, end: socket.socket, peer: str, service: Service) -> None:
-        if await conn.secure(end, peer):
+    async def _attend_front(self, conn: LoopConn, end: socket.socket, service: Service) -> None:
+        """Serve what a front end hands on, once it has said whose connection it is."""
+        try:
+            async with asyncio.timeout(proxy.WITHIN_S):
+                found = await proxy.read(lambda octets: self.pool.loop.sock_recv(end, octets))
+        except (OSError, ValueError) as error:  # TimeoutError is one of OSError
+            proxy.refuse(conn, str(error) or f"no PROXY header within {proxy.WITHIN_S:g} s")
+            end.close()
+            return
+        except asyncio.CancelledError:
+            end.close()
+            raise
+        found.introduce(conn)
+        if self._is_crowded(conn):
+            _turn_away(end, service)
+            return
+        peer = conn.peer  # XCLIENT may change it later
+        self._count(peer, 1)
+        try:
+            await self._attend_accepted(conn, end, service)
+        finally:
+            self._count(peer, -1)
+
+    async def _attend_accepted(self, conn: LoopConn, end: socket.socket, service: Service) -> None:
+        if await conn.adopt(end, service.implicit_tls):
             await attend(conn, service)
 
     def _start(self, session: Coroutine[Any, Any, None], peer: str) -> None:
-        self.per_peer[peer] = self.per_peer.get(peer, 0) + 1
+        self._count(peer, 1)
         task = self.pool.loop.create_task(session)
         self.tasks.add(task)
         task.add_done_callback(lambda task: self._end(task, peer))
 
-    def _is_refused(self, conn_id: str, peer: str, service: Service) -> bool:
-        """Is a further connection one too many? Then it is logged."""
-        most = self.home.control.number("maxperip")
-        if len(self.tasks) >= self.home.control.number("maxconn"):
-            limit = "maxconn"
-        elif peer and most and self.per_peer.get(peer, 0) >= most:
-            limit = "maxperip"
-        else:
-            return False
-        log.event("busy", c=conn_id, service=service.name, peer=peer or None, limit=limit)
-        return True
-
     def _end(self, task: asyncio.Task[None], peer: str) -> None:
         self.tasks.discard(task)
-        left = self.per_peer[peer] - 1
-        if left:
-            self.per_peer[peer] = left
-        else:
+        self._count(peer, -1)
+
+    def _is_full(self, conn: LoopConn) -> bool:
+        """Is a further connection one too many for this worker? Then it is logged."""
+        if len(self.tasks) < self.home.control.number("maxconn"):
+            return False
+        log.event("busy", c=conn.id, service=conn.service, peer=conn.peer or None, limit="maxconn")
+        return True
+
+    def _is_crowded(self, conn: LoopConn) -> bool:
+        """Is a further connection one too many for its address? Then it is logged."""
+        most = self.home.control.number("maxperip")
+        if not (conn.peer and most and self.per_peer.get(conn.peer, 0) >= most):
+            return False
+        log.event("busy", c=conn.id, service=conn.service, peer=conn.peer, limit="maxperip")
+        return True
+
+    def _count(self, peer: str, more: int) -> None:
+        self.per_peer[peer] = self.per_peer.get(peer, 0) + more
+        if not self.per_peer[peer]:
             del self.per_peer[peer]
 
     async def _finish(self) -> None:
@@ -234,3 +275,10 @@ class _Worker:
         for task in self.tasks:
             task.cancel()
         self.pool.close()
+
+
+def _turn_away(end: socket.socket, service: Service) -> None:
+    """Close an accepted socket, with a word about it where that can be said in the clear."""
+    with contextlib.suppress(OSError), end:
+        if not service.implicit_tls:
+            end.send(service.busy)

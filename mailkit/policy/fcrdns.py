@@ -5,8 +5,8 @@ The name found is put into Received. Without one the client is refused, or marke
 
 from __future__ import annotations
 
+from mailkit.control.networks import is_loopback
 from mailkit.exits import Temp
-from mailkit.policy.networks import is_loopback
 from mailkit.policy.verdict import Verdict, defer, reject
 
 TYPE_CHECKING = False

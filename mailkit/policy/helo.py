@@ -6,7 +6,7 @@ no name can hold. A name without a dot is only marked. Asked of unknown mail ser
 
 from __future__ import annotations
 
-from mailkit.policy.networks import is_loopback
+from mailkit.control.networks import is_loopback
 from mailkit.policy.verdict import Verdict, header, reject
 
 TYPE_CHECKING = False

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files
-from mailkit.policy.networks import is_loopback
+from mailkit.control.networks import is_loopback
 from mailkit.policy.verdict import Verdict, defer
 
 TYPE_CHECKING = False

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mailkit.control.networks import Networks
 from mailkit.mail import dsn
-from mailkit.policy.networks import Networks
 from mailkit.smtp.reply import Refused
 
 TYPE_CHECKING = False

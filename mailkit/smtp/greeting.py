@@ -5,8 +5,8 @@ An extension is advertised only where it holds: each row of EXTENSIONS is asked 
 
 from __future__ import annotations
 
+from mailkit.control.networks import is_loopback
 from mailkit.net.conn import Gone, Timeout
-from mailkit.policy.networks import is_loopback
 from mailkit.policy.verdict import REJECT
 from mailkit.smtp import refusal
 from mailkit.smtp.dialogue import answer

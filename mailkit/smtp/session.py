@@ -83,10 +83,6 @@ async def session(conn: Conn, home: Home) -> None:
 
 
 async def _converse(session: Session) -> None:
-    if session.conn.peer in session.settings.proxyfrom:
-        from mailkit.smtp import proxy
-
-        await proxy.receive(session)
     await greeting.greet(session)
     obeyed = 0
     while not session.ended:

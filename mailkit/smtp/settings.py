@@ -7,9 +7,9 @@ session, so one reading serves all sessions that start within KEPT_S seconds of 
 from __future__ import annotations
 
 from mailkit import clock
+from mailkit.control.networks import Networks
 from mailkit.exits import Perm
 from mailkit.policy.chain import Chain
-from mailkit.policy.networks import Networks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ class Settings:
         "maxrcpt",
         "me",
         "policy",
-        "proxyfrom",
         "relayfrom",
         "service",
         "smtptimeout_s",
@@ -68,7 +67,6 @@ class Settings:
         self.vrfy = control.flag("vrfy")
         self.relayfrom = _networks(control, "relayfrom")
         self.barefrom = _networks(control, "barefrom")
-        self.proxyfrom = _networks(control, "proxyfrom")
         self.xclientfrom = _networks(control, "xclientfrom")
         self.policy = Chain(control.lines("policy"), control.seconds("policytime"))
         self.earlywait_s = control.number("earlywait") / 1000 if "early" in self.policy.names else 0.0

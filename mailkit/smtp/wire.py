@@ -88,7 +88,7 @@ class Receiver:
         return text
 
     def take(self, octets: int) -> bytes:
-        """At most `octets` of what was received, as it came: BDAT, PROXY."""
+        """At most `octets` of what was received, as it came: BDAT."""
         return self._lines.take(octets)
 
     def text(self, decoder: DotText) -> bytes:

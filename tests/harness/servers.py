@@ -102,12 +102,21 @@ def start(home: Home, name: str, ends: dict[str, socket.socket], limits: dict[in
     return Server(process, ports, log_path)
 
 
-def converse(home: Home, name: str, data: bytes, *words: str, timeout_s: float = 20) -> tuple[bytes, str, int]:
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends of a connection over loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ours = socket.create_connection(server.getsockname())
+        return ours, server.accept()[0]
+
+
+def converse(
+    home: Home, name: str, data: bytes, *words: str, timeout_s: float = 20, tcp: bool = False
+) -> tuple[bytes, str, int]:
     """Run one of our servers on one connection, as inetd would, and send `data` at once, then end of file.
 
     The octets it answered, its log, its exit status.
     """
-    ours, theirs = socket.socketpair()
+    ours, theirs = tcp_pair() if tcp else socket.socketpair()
     with ours:
         process = subprocess.Popen(
             program(name, "--home", home.path, *words),

@@ -33,6 +33,8 @@ async def session(conn):
             if data == b"die\\r\\n":
                 import os
                 os._exit(3)
+            if data == b"who\\r\\n":
+                data = f"{conn.peer} {conn.peer_port} {conn.local} {conn.local_port}\\r\\n".encode()
             conn.write(data.upper())
     except Stopping:
         conn.write(b"bye\\r\\n")

@@ -72,7 +72,7 @@ def test_early_talker_is_refused_and_a_patient_client_is_not(home: Home) -> None
 
 def test_early_talker_on_one_connection(home: Home) -> None:
     set_control(home, "proxyfrom", "loopback")
-    answer, _, _ = servers.converse(home, "smtpd", STRANGER + b"EHLO bot.example\r\n")
+    answer, _, _ = servers.converse(home, "smtpd", STRANGER + b"EHLO bot.example\r\n", tcp=True)
     assert answer.startswith(b"554 5.5.1 ")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailkit.policy.networks import Networks, is_loopback
+from mailkit.control.networks import Networks, is_loopback
 
 
 @pytest.mark.parametrize(
