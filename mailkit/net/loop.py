@@ -155,7 +155,11 @@ class LoopConn(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
         if not self.peer:  # not known from accept(2) or a front end
-            self.peer, self.peer_port = host_and_port(transport.get_extra_info("peername"))
+            address = transport.get_extra_info("peername")
+            if address is None:  # reset before we looked: a session would take it for a pipe, which is trusted
+                self._transport.abort()
+                return
+            self.peer, self.peer_port = host_and_port(address)
         if not self.local:
             self.local, self.local_port = host_and_port(transport.get_extra_info("sockname"))
         if (tls := transport.get_extra_info("ssl_object")) is not None:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -175,6 +176,22 @@ def test_rubbish_instead_of_a_handshake_harms_nobody(certified: Path) -> None:
         with secured(running.connect()) as a:
             assert line(a) == b"hello tls\r\n"
     assert running.log.read_text().count("tls c=") >= 1
+
+
+@pytest.mark.parametrize("front", ["", "192.0.2.1\n"])
+def test_who_resets_before_we_look_is_nobody_without_an_address(tmp_path: Path, front: str) -> None:
+    with Running(tmp_path, ["one"], workers="1", proxyfrom=front) as running:
+        with running.connect() as a:
+            assert line(a)
+        running.process.send_signal(signal.SIGSTOP)
+        with running.connect() as gone:
+            gone.sendall(b"who\r\n")
+            gone.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        running.process.send_signal(signal.SIGCONT)
+        with running.connect() as b:
+            assert line(b)
+    for said in running.log.read_text().splitlines():
+        assert not said.startswith("connect ") or said.endswith(" peer=127.0.0.1")
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
