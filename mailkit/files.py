@@ -94,43 +94,61 @@ async def settle(directories: Iterable[str]) -> None:
 
 def publish_now(fd: int, tmp: str, final: str) -> None:
     """`publish`, blocking, for one file."""
-    (error,) = publish_all([(fd, tmp, final)], ())
+    (error,) = publish_all([(fd, tmp, final)])
     if error is not None:
         raise error
 
 
 def publish_all(
-    batch: list[tuple[int, str, str]],
-    directories: Iterable[str],
-    start_writeback: Callable[[int], None] | None = None,
+    batch: list[tuple[int, str, str]], together: Callable[[list[int]], bool] | None = None
 ) -> list[OSError | None]:
-    """Publish a whole round: fsync every file, rename all, fsync each directory once. One result per file.
+    """Publish a whole round: every file on disk, all renamed, then each directory on disk. One result per file.
 
-    directories: further directories to fsync in the same round; a failure there raises OSError.
-    start_writeback: called with each descriptor first, so that the first fsync commits them all.
+    together: makes many open files or directories durable at once; False when it would rather not, and then each
+    gets an fsync of its own.
     """
-    if start_writeback is not None:
-        for fd, _, _ in batch:
-            start_writeback(fd)
-    errors = [_written(fd, tmp, final) for fd, tmp, final in batch]
+    synced = together is not None and together([fd for fd, _, _ in batch])
+    errors = [_written(fd, tmp, final, synced) for fd, tmp, final in batch]
     changed = {os.path.dirname(final) for (_, _, final), error in zip(batch, errors, strict=True) if error is None}
-    for directory in changed:
-        try:
-            sync_dir(directory)
-        except OSError as error:
-            for i, (_, _, final) in enumerate(batch):
-                if errors[i] is None and os.path.dirname(final) == directory:
-                    errors[i] = error
-                    _unlink_quietly(final)
-    for directory in set(directories) - changed:
-        sync_dir(directory)
+    for directory, error in sync_dirs(changed, together).items():
+        for i, (_, _, final) in enumerate(batch):
+            if errors[i] is None and os.path.dirname(final) == directory:
+                errors[i] = error
+                _unlink_quietly(final)
     return errors
 
 
-def _written(fd: int, tmp: str, final: str) -> OSError | None:
+def sync_dirs(paths: set[str], together: Callable[[list[int]], bool] | None = None) -> dict[str, OSError]:
+    """Make the names in directories durable; what failed. together: see `publish_all`."""
+    if together is not None and len(paths) > 1 and _synced_together(paths, together):
+        return {}
+    failed = {}
+    for path in paths:
+        try:
+            sync_dir(path)
+        except OSError as error:
+            failed[path] = error
+    return failed
+
+
+def _synced_together(paths: set[str], together: Callable[[list[int]], bool]) -> bool:
+    fds: list[int] = []
+    try:
+        for path in paths:
+            fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+        return together(fds)
+    except OSError:
+        return False
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def _written(fd: int, tmp: str, final: str, synced: bool) -> OSError | None:
     try:
         try:
-            sync(fd)
+            if not synced:
+                sync(fd)
         finally:
             os.close(fd)
         rename(tmp, final)

@@ -1,30 +1,76 @@
-"""Group commit: under the event loop, whoever waits for the disk shares the next round of fsync.
+"""Group commit: under the event loop, whoever waits for the disk shares the next round.
 
-While one round runs in a thread the next one gathers; each round costs the disk two journal commits (files, then
-directories) however many messages are in it.
+While one round runs in a thread the next one gathers. A round makes its files durable, renames them, and makes the
+directories durable; a large one does each of the two with a single syncfs(2) instead of an fsync for every file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import ctypes
-from collections.abc import Callable, Iterable
+import os
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from mailkit import files
 
-_SYNC_FILE_RANGE_WRITE = 2  # linux/fs.h
+_GATHER_S = 0.002  # a round that begins with fewer files than the last one had waits so long for the others
+_FEW = 4  # so many files cost less one by one
+_DIRTY_MOST_KIB = 64 * 1024
+# statfs(2): local file systems whose syncfs(2) is known to wait for everything. Others, above all FUSE, do not say.
+_TRUSTED = frozenset((0xEF53, 0x58465342, 0x9123683E))  # ext2/3/4, XFS, btrfs
 
 
-def _writeback() -> Callable[[int], None] | None:
-    """Starts writing a file's octets without waiting, so that one journal commit takes all files of a round.
-    Measured on ext4 with 20 files of 4 KiB: half the time and CPU of fsync alone. None where there is no such call."""
-    try:
-        call = ctypes.CDLL(None).sync_file_range
-    except (OSError, AttributeError):
-        return None
-    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    return lambda fd: call(fd, 0, 0, _SYNC_FILE_RANGE_WRITE) and None
+class Together:
+    """Many files durable by one syncfs(2): one commit of the journal and one flush of the disk's cache for all.
+
+    fsync costs a flush for each file. Measured on ext4, 100 files of 4 KiB: 4 to 8 ms instead of 17 to 230, and a
+    third of the CPU. Since Linux 5.8 syncfs reports write errors as fsync does. It also waits for what other programs
+    have written to that file system, so it is used only while little there waits to be written.
+    """
+
+    def __init__(self) -> None:
+        self._trusted: dict[int, bool] = {}
+        self._libc: ctypes.CDLL | None = None
+        try:
+            if _release() >= (5, 8):
+                self._libc = ctypes.CDLL(None)
+                self._libc.syncfs  # noqa: B018  # AttributeError where the C library lacks it
+        except (OSError, AttributeError):
+            self._libc = None
+
+    def __call__(self, fds: list[int]) -> bool:
+        """Make these open files durable; False when it was not done."""
+        if self._libc is None or len(fds) < _FEW or _dirty_kib() > _DIRTY_MOST_KIB:
+            return False
+        places = {os.fstat(fd).st_dev: fd for fd in fds}
+        if not all(self._is_trusted(device, fd) for device, fd in places.items()):
+            return False
+        return all(self._libc.syncfs(fd) == 0 for fd in places.values())
+
+    def _is_trusted(self, device: int, fd: int) -> bool:
+        if device not in self._trusted:
+            assert self._libc is not None
+            facts = ctypes.create_string_buffer(256)  # struct statfs; f_type is the first word
+            known = self._libc.fstatfs(fd, facts) == 0
+            kind = int.from_bytes(facts.raw[: ctypes.sizeof(ctypes.c_long)], "little" if _LITTLE else "big")
+            self._trusted[device] = known and kind in _TRUSTED
+        return self._trusted[device]
+
+
+_LITTLE = ctypes.c_uint16(1).value.to_bytes(2, "little") == bytes(ctypes.c_uint16(1))
+
+
+def _release() -> tuple[int, ...]:
+    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
+
+
+def _dirty_kib() -> int:
+    """How much the whole machine has yet to write."""
+    with open("/proc/meminfo", "rb") as file:
+        text = file.read()
+    found = [text.find(name) for name in (b"Dirty:", b"Writeback:")]
+    return sum(int(text[at : at + 30].split()[1]) for at in found if at >= 0)
 
 
 class Rounds:
@@ -35,14 +81,20 @@ class Rounds:
         self._batch: list[tuple[tuple[int, str, str], asyncio.Future[None]]] = []
         self._directories: list[tuple[set[str], asyncio.Future[None]]] = []
         self._running = False
-        self._start_writeback = _writeback()
+        self._expected = 1  # how many files the last round had
+        self._gathering: asyncio.TimerHandle | None = None
+        self._together = Together()
         self._thread = ThreadPoolExecutor(1, "commit")  # of its own: password hashes must not hold up the disk
 
     def publish(self, fd: int, tmp: str, final: str) -> asyncio.Future[None]:
         """See `files.publish`."""
         done: asyncio.Future[None] = self._loop.create_future()
         self._batch.append(((fd, tmp, final), done))
-        self._kick()
+        if self._gathering is not None and len(self._batch) >= self._expected:
+            self._gathering.cancel()
+            self._start()
+        else:
+            self._kick()
         return done
 
     def settle(self, directories: Iterable[str]) -> asyncio.Future[None]:
@@ -53,13 +105,19 @@ class Rounds:
         return done
 
     def _kick(self) -> None:
+        """Begin a round, though not at once: whoever else has octets in this turn of the loop comes into it; and after a
+        round for several, as many are waited for a little."""
         if not self._running:
             self._running = True
-            # Not at once: whoever else has octets in this turn of the loop comes into the same round.
-            self._loop.call_soon(self._start)
+            if len(self._batch) >= self._expected or self._directories:
+                self._loop.call_soon(self._start)
+            else:
+                self._gathering = self._loop.call_later(_GATHER_S, self._start)
 
     def _start(self) -> None:
+        self._gathering = None
         batch, self._batch = self._batch, []
+        self._expected = max(1, len(batch))
         directories, self._directories = self._directories, []
         work = self._loop.run_in_executor(self._thread, self._round, [entry for entry, _ in batch], directories)
         work.add_done_callback(lambda done: self._finish(done, batch, directories))
@@ -67,10 +125,9 @@ class Rounds:
     def _round(
         self, entries: list[tuple[int, str, str]], directories: list[tuple[set[str], asyncio.Future[None]]]
     ) -> tuple[list[OSError | None], list[OSError | None]]:
-        writeback = self._start_writeback if len(entries) > 1 else None
-        published = files.publish_all(entries, (), writeback)
-        fresh = {final.rpartition("/")[0] for _, _, final in entries}
-        return published, [_settled(wanted - fresh) for wanted, _ in directories]
+        published = files.publish_all(entries, self._together)
+        failed = files.sync_dirs({path for wanted, _ in directories for path in wanted}, self._together)
+        return published, [next((failed[path] for path in wanted if path in failed), None) for wanted, _ in directories]
 
     def _finish(
         self,
@@ -92,12 +149,3 @@ class Rounds:
         self._running = False
         if self._batch or self._directories:
             self._kick()
-
-
-def _settled(directories: set[str]) -> OSError | None:
-    try:
-        for directory in directories:
-            files.sync_dir(directory)
-    except OSError as error:
-        return error
-    return None

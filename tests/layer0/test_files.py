@@ -72,7 +72,7 @@ def test_one_round_syncs_a_directory_once(tmp_path: Path) -> None:
         batch.append((fd, path, str(tmp_path / f"new/{i}")))
     files.fault = lambda name, *args: calls.append(name)
     try:
-        assert files.publish_all(batch, ()) == [None] * 5
+        assert files.publish_all(batch) == [None] * 5
     finally:
         files.fault = None
     assert calls.count("sync") == 5 and calls.count("sync_dir") == 1 and calls[-1] == "sync_dir"
