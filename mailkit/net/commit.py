@@ -105,8 +105,8 @@ class Rounds:
         return done
 
     def _kick(self) -> None:
-        """Begin a round, though not at once: whoever else has octets in this turn of the loop comes into it; and after a
-        round for several, as many are waited for a little."""
+        """Begin a round, though not at once: whoever else has octets in this turn of the loop comes into it, and after
+        a round for several, as many are waited for a little."""
         if not self._running:
             self._running = True
             if len(self._batch) >= self._expected or self._directories:
