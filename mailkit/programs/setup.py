@@ -12,6 +12,7 @@ from mailkit.control import Home
 from mailkit.exits import Perm
 from mailkit.net.sockets import SOCKETS
 from mailkit.programs import adduser, options, person
+from mailkit.queue import inject
 from mailkit.setup import certificate, records, units
 from mailkit.setup.certificate import self_signed
 from mailkit.users import edit, names, verify
@@ -169,8 +170,12 @@ class Setup:
         self._directory(self.home.path, 0o755)
         for name in ("control", "users", "queue", "tls", "domains", "run"):
             self._directory(self.home.join(name), 0o755 if name == "control" else 0o700)
-        for name in ("tmp", "new", "cur", "hold", "failed"):
+        for name in inject.DIRECTORIES:
             self._directory(self.home.join("queue", name), 0o700)
+        drop = self.home.join("queue", "drop")
+        if not os.path.isdir(drop) and self._making(drop):
+            inject.prepare(self.home)  # which knows its modes
+            self._give(drop)
         self._directory(self.home.join("domains", domain), 0o700)
 
     def _directory(self, path: str, mode: int) -> None:
