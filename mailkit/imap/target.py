@@ -8,7 +8,6 @@ renamed, and at any trouble with it.
 from __future__ import annotations
 
 from mailkit.imap import tree
-from mailkit.maildir import folder as folders
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +17,8 @@ if TYPE_CHECKING:
 
 async def opened(state: Session, name: str) -> Folder:
     """The folder of that name. No [TRYCREATE]: there is none."""
+    from mailkit.maildir import folder as folders  # no part of the way to the greeting
+
     path = await tree.path_of(state, name, "TRYCREATE")
     if state.target is not None and state.target.directory == path and await current(state, state.target):
         return state.target
