@@ -54,6 +54,7 @@ def test_servers_greet_without_the_dear_modules(name: str, tmp_path: Path, monke
     answer, trace, status = converse(home, name, data, *words)
     assert answer and status == 0, trace
     assert not imported(trace) & (DEAR - at_start())
+    assert "mailkit.maildir.folder" not in trace, "the store is for those who have logged in"
 
 
 def test_local_delivers_without_the_dear_modules(tmp_path: Path) -> None:
