@@ -66,9 +66,13 @@ def _release() -> tuple[int, ...]:
 
 
 def _dirty_kib() -> int:
-    """How much the whole machine has yet to write."""
-    with open("/proc/meminfo", "rb") as file:
-        text = file.read()
+    """How much the whole machine has yet to write; more than anybody likes where that cannot be known (a sandbox
+    with its own /proc)."""
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            text = file.read()
+    except OSError:
+        return _DIRTY_MOST_KIB + 1
     found = [text.find(name) for name in (b"Dirty:", b"Writeback:")]
     return sum(int(text[at : at + 30].split()[1]) for at in found if at >= 0)
 

@@ -420,6 +420,19 @@ def test_a_file_system_that_is_not_known_gets_its_fsyncs(tmp_path: Path, monkeyp
             os.close(fd)
 
 
+def test_without_proc_every_file_gets_its_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> None:
+        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
+
+    monkeypatch.setattr(commit, "open", nothing, raising=False)
+    fds = [files.create(str(tmp_path / str(i))) for i in range(10)]
+    try:
+        assert not commit.Together()(fds)
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
 def test_what_waits_to_be_written_is_read_from_the_kernel() -> None:
     assert 0 <= commit._dirty_kib() < 1 << 34
 
