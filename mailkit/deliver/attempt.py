@@ -231,7 +231,7 @@ class Attempt:
         done = [pair for pair in self._results if pair[1].ok]
         failed = [pair for pair in self._results if pair[1].status == "perm" or (last and not pair[1].ok)]
         waiting = [pair for pair in self._results if pair[1].status == "temp" and not last]
-        unwarned = [pair for pair in waiting if pair[0].status == entry.TODO]
+        unwarned = [pair for pair in waiting if pair[0].status == entry.WAITS]
         if done:
             await notice.tell(self._home, self.claim, self.message, notice.DELIVERED, done)
         if failed:

@@ -31,12 +31,12 @@ NOTE_OCTETS = 200
 NOTE_AT = len(MAGIC) + len(b"note ")
 LARGEST = 16 << 20  # octets of envelope: more than any server accepts recipients for
 
-TODO = "T"  # to be tried
+WAITS = "T"  # to be tried
 WARNED = "W"  # to be tried; the sender has been told of the delay
 DONE = "D"  # delivered, or handed on
 FAILED = "F"  # failed, and whoever is to know has been told
 CANCELLED = "X"  # taken out by the administrator
-STATUSES = TODO + WARNED + DONE + FAILED + CANCELLED
+STATUSES = WAITS + WARNED + DONE + FAILED + CANCELLED
 
 _ESCAPED = " %<>\x7f" + "".join(map(chr, range(32)))
 
@@ -46,7 +46,7 @@ class Recipient:
 
     __slots__ = ("address", "at", "params", "status")
 
-    def __init__(self, address: str, status: str = TODO, params: dict[str, str] | None = None, at: int = 0) -> None:
+    def __init__(self, address: str, status: str = WAITS, params: dict[str, str] | None = None, at: int = 0) -> None:
         self.address = address
         self.status = status
         self.params = {} if params is None else params
@@ -55,7 +55,7 @@ class Recipient:
     @property
     def pending(self) -> bool:
         """Is there something left to do for it?"""
-        return self.status in (TODO, WARNED)
+        return self.status in (WAITS, WARNED)
 
     def __repr__(self) -> str:
         return f"Recipient({self.address!r}, {self.status!r}, {self.params!r})"

@@ -85,13 +85,10 @@ def readable(name: str) -> str:
     """A domain or address for people to read: A-labels turned to U-labels where that is possible."""
     if "xn--" not in name:
         return name
-    import idna
+    from mailkit.mail import idn
 
     local, at, host = name.rpartition("@")
-    try:
-        return local + at + idna.decode(host)
-    except (idna.IDNAError, UnicodeError):
-        return name
+    return local + at + idn.display(host)
 
 
 def bases(text: str, separators: str) -> list[str]:
@@ -138,9 +135,9 @@ def _nfc(text: str) -> str:
 
 
 def _a_labels(text: str) -> str:
-    import idna
+    from mailkit.mail import idn
 
     try:
-        return idna.encode(text, uts46=True).decode()
-    except (idna.IDNAError, UnicodeError) as error:
+        return idn.ascii(text)
+    except ValueError as error:
         raise ValueError(f"{text!r} is not a domain: {error}")

@@ -88,7 +88,7 @@ def test_it_waits_while_nobody_is_there(ours: Home, theirs: tuple[Home, servers.
     _queue(ours, Recipient("carol@example.net"))
     log = _run(ours)
     ((envelope, _),) = _waiting(ours)
-    assert envelope.recipients[0].status == entry.TODO, log
+    assert envelope.recipients[0].status == entry.WAITS, log
     assert "verdict=temp code=4.4.1" in log and "connection refused" in log
     assert _mailbox(ours, "alice") == []
 
