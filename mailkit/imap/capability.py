@@ -12,10 +12,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
 
-ALWAYS = ("IMAP4rev1", "IMAP4rev2", "LITERAL+", "SASL-IR", "ID", "ENABLE")
+ALWAYS = ("IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE")
 LOGGED_IN = (
     "CHILDREN", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE", "ESEARCH", "ESORT", "IDLE",
-    "LIST-EXTENDED", "LIST-STATUS", "MOVE", "MULTIAPPEND", "NAMESPACE", "OBJECTID", "PREVIEW", "QRESYNC",
+    "LIST-EXTENDED", "LIST-STATUS", "LITERAL+", "MOVE", "MULTIAPPEND", "NAMESPACE", "OBJECTID", "PREVIEW", "QRESYNC",
     "QUOTA", "QUOTA=RES-MESSAGE", "QUOTA=RES-STORAGE", "REPLACE", "SEARCHRES", "SORT", "SORT=DISPLAY",
     "SPECIAL-USE", "STATUS=SIZE", "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES", "UIDPLUS", "UNAUTHENTICATE",
     "UNSELECT", "UTF8=ACCEPT", "WITHIN",
@@ -36,8 +36,12 @@ def line(state: Session) -> bytes:
 
 
 def before_login(state: Session) -> list[str]:
-    """How to log in here and now: mechanisms, STARTTLS, LOGINDISABLED (RFC 9051 section 6.2)."""
-    words = [f"AUTH={name}" for name in login.mechanisms(state.conn, state.home)]
+    """How to log in here and now: mechanisms, STARTTLS, LOGINDISABLED (RFC 9051 section 6.2).
+
+    LITERAL- until the login, LITERAL+ from then on (RFC 7888 section 5: never both): to strangers we promise no more than
+    the 4096 octets that a command of theirs may have in literals; a user's APPEND need not wait for us.
+    """
+    words = ["LITERAL-", *(f"AUTH={name}" for name in login.mechanisms(state.conn, state.home))]
     if state.conn.can_starttls:
         words.append("STARTTLS")
     if not login.plain_allowed(state.conn, state.home):
