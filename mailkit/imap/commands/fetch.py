@@ -10,7 +10,7 @@ from __future__ import annotations
 from mailkit import clock
 from mailkit.imap import intake, modseq, news, pieces, sections, selection
 from mailkit.imap.responses import No
-from mailkit.imap.wire import Bad, items, sets
+from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.mail import header
 from mailkit.maildir.marks import SEEN
 from mailkit.net.conn import Gone
@@ -92,10 +92,15 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
 
 
 def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers: Modifiers) -> Ranges:
-    """The messages that are asked for, after CHANGEDSINCE; VANISHED is told here (RFC 7162 section 3.2.6)."""
+    """The messages that are asked for, after PARTIAL, then CHANGEDSINCE (RFC 9394 section 3.4); VANISHED is told here
+    (RFC 7162 section 3.2.6)."""
     view = state.view
     assert view is not None
     ranges = selection.numbers(state, asked, by_uid)
+    if modifiers.page is not None:
+        if not by_uid:
+            raise Bad("PARTIAL is for UID FETCH")
+        ranges = pages.cut(modifiers.page, ranges)
     since = modifiers.changed_since
     if modifiers.vanished:
         if not by_uid or since is None or not modseq.resyncs(state):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from mailkit.imap import matching, modseq, news
 from mailkit.imap.responses import No, untagged
-from mailkit.imap.wire import keys, sets
+from mailkit.imap.wire import keys, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Search
     from mailkit.imap.wire.reader import Reader
@@ -34,7 +36,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     assert view is not None
     uids = await matching.find(state, view, wanted.key)
     if wanted.returns is not None and "SAVE" in wanted.returns:
-        state.saved = list(sets.runs(kept(wanted.returns, uids)))
+        state.saved = list(sets.runs(kept(wanted, uids)))
     numbers = uids if by_uid else in_view(state, uids)
     highest = highest_modseq(state, wanted, uids)
     if wanted.returns is None and not news.rev2(state):
@@ -57,7 +59,7 @@ def highest_modseq(state: Session, wanted: Search, uids: list[int]) -> list[byte
     modseq.enable(state)
     assert state.view is not None
     table = state.view.folder.table
-    rows = [row for row in map(table.row, kept(wanted.returns or frozenset(), uids)) if row is not None]
+    rows = [row for row in map(table.row, kept(wanted, uids)) if row is not None]
     return [b"(MODSEQ %d)" % max(table.modseqs[row] for row in rows)] if rows else []
 
 
@@ -70,20 +72,31 @@ def in_view(state: Session, uids: list[int]) -> list[int]:
     return [number for number in map(view.seq, uids) if number is not None]
 
 
-def kept(returns: frozenset[str], uids: list[int]) -> list[int]:
-    """What `$` stands for: with MIN and MAX but neither ALL nor COUNT only those (RFC 5182 section 2.4)."""
-    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX"}:
+def kept(wanted: Search, uids: list[int]) -> list[int]:
+    """What `$` stands for: with MIN, MAX and PARTIAL but neither ALL nor COUNT only those (RFC 5182 section 2.4,
+    RFC 9394 section 3.2)."""
+    returns = wanted.returns or frozenset()
+    if not uids or returns & {"ALL", "COUNT"} or not returns & {"MIN", "MAX", "PARTIAL"}:
         return uids
-    ends = {uids[0]} if "MIN" in returns else set()
-    return sorted(ends | ({uids[-1]} if "MAX" in returns else set()))
+    found = set(uids[pages.span(wanted.page, len(uids))]) if wanted.page is not None else set()
+    if "MIN" in returns:
+        found.add(uids[0])
+    if "MAX" in returns:
+        found.add(uids[-1])
+    return sorted(found)
 
 
 def answer(
-    state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes], in_order: bytes = b""
+    state: Session,
+    wanted: Search,
+    numbers: list[int],
+    by_uid: bool,
+    highest: list[bytes],
+    form: Callable[[list[int]], bytes] = sets.form,
 ) -> None:
     """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4).
 
-    in_order: the value of ALL, where it is not to be a set.
+    form: what makes the value of ALL and PARTIAL of numbers.
     """
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
@@ -94,7 +107,10 @@ def answer(
     if numbers:
         parts += [b"MIN %d" % numbers[0]] if "MIN" in returns else []
         parts += [b"MAX %d" % numbers[-1]] if "MAX" in returns else []
-        parts += [b"ALL " + (in_order or sets.form(numbers))] if "ALL" in returns else []
+        parts += [b"ALL " + form(numbers)] if "ALL" in returns else []
+    if wanted.page is not None:
+        found = form(numbers[pages.span(wanted.page, len(numbers))])
+        parts.append(b"PARTIAL (%b %b)" % (pages.form(wanted.page), found or b"NIL"))
     if "COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
     parts += [each.strip(b"()") for each in highest]

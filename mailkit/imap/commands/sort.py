@@ -10,7 +10,6 @@ from mailkit.imap.wire import keys, orders, sets
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
-    from mailkit.imap.wire.keys import Search
     from mailkit.imap.wire.reader import Reader
 
 
@@ -38,17 +37,16 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     rows = await ordering.ordered(state, matcher, found, criteria)
     uids = list(selection.column(matcher.table.uids, rows))
     if wanted.returns is not None and "SAVE" in wanted.returns:
-        state.saved = list(sets.runs(sorted(searches.kept(wanted.returns, uids))))
+        state.saved = list(sets.runs(sorted(searches.kept(wanted, uids))))
     numbers = uids if by_uid else [view.seq(uid) or 0 for uid in uids]
     highest = searches.highest_modseq(state, wanted, uids)
     if wanted.returns is None:
         state.conn.write(untagged(b"SORT", *(b"%d" % number for number in numbers), *highest))
     else:
-        answer(state, wanted, numbers, by_uid, highest)
+        searches.answer(state, wanted, numbers, by_uid, highest, in_order)
     return None
 
 
-def answer(state: Session, wanted: Search, numbers: list[int], by_uid: bool, highest: list[bytes]) -> None:
-    """ESEARCH with ALL in the order of the sort: no set could keep it, so it is numbers with commas."""
-    in_order = b",".join(b"%d" % number for number in numbers)
-    searches.answer(state, wanted, numbers, by_uid, highest, in_order)
+def in_order(numbers: list[int]) -> bytes:
+    """Numbers in the order of the sort: no set could keep it, so it is numbers with commas."""
+    return b",".join(b"%d" % number for number in numbers)

@@ -7,10 +7,11 @@ structure without extension data), "BODY[]" (a section), "BINARY[]" and "BINARY.
 
 from __future__ import annotations
 
-from mailkit.imap.wire import Bad
+from mailkit.imap.wire import Bad, pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.imap.wire.pages import Page
     from mailkit.imap.wire.reader import Reader
 
 MACROS = {
@@ -66,17 +67,18 @@ def read(reader: Reader) -> list[Item]:
 
 
 class Modifiers:
-    """What stands after the items of a FETCH (RFC 7162 section 3.1.4, 3.2.6)."""
+    """What stands after the items of a FETCH (RFC 7162 section 3.1.4, 3.2.6; RFC 9394 section 3.3)."""
 
-    __slots__ = ("changed_since", "vanished")
+    __slots__ = ("changed_since", "page", "vanished")
 
     def __init__(self) -> None:
         self.changed_since: int | None = None
+        self.page: Page | None = None
         self.vanished = False
 
 
 def read_modifiers(reader: Reader) -> Modifiers:
-    """` (CHANGEDSINCE n [VANISHED])`, or nothing."""
+    """` (CHANGEDSINCE n [VANISHED] [PARTIAL range])` in any order, or nothing."""
     found = Modifiers()
     if not reader.took(b" "):
         return found
@@ -88,6 +90,9 @@ def read_modifiers(reader: Reader) -> Modifiers:
             found.changed_since = reader.number()
         elif word == "VANISHED":
             found.vanished = True
+        elif word == "PARTIAL":
+            reader.space()
+            found.page = pages.read(reader)
         else:
             raise Bad(f"FETCH knows no modifier {word}")
         if reader.took(b")"):

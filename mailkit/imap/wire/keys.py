@@ -17,10 +17,11 @@ A key is a tuple whose first element names it:
 
 from __future__ import annotations
 
-from mailkit.imap.wire import Bad, sets
+from mailkit.imap.wire import Bad, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.imap.wire.pages import Page
     from mailkit.imap.wire.reader import Reader
 
     Key = tuple[object, ...]
@@ -29,7 +30,7 @@ FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "
 HEADERS = frozenset({"BCC", "CC", "FROM", "SUBJECT", "TO"})
 DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"})
 NUMBERS = frozenset({"LARGER", "SMALLER", "OLDER", "YOUNGER"})
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 CHARSETS = ("UTF-8", "US-ASCII")
 """What the NO [BADCHARSET ...] offers."""
 FAMILIES = (*CHARSETS, "ISO-8859-", "ISO-2022-", "WINDOWS-125", "KOI8-", "SHIFT_JIS", "EUC-", "GB", "BIG5")
@@ -37,13 +38,24 @@ FAMILIES = (*CHARSETS, "ISO-8859-", "ISO-2022-", "WINDOWS-125", "KOI8-", "SHIFT_
 DEPTH_MOST = 50
 
 
-class Search:
-    """A whole request: `returns` is None for the old form, else a set of RETURNS."""
+class Options:
+    """What is to be answered: see `Search`."""
 
-    __slots__ = ("charset", "key", "returns")
+    __slots__ = ("page", "returns")
 
-    def __init__(self, returns: frozenset[str] | None, charset: str, key: Key) -> None:
+    def __init__(self, returns: frozenset[str] | None = None, page: Page | None = None) -> None:
         self.returns = returns
+        self.page = page
+
+
+class Search:
+    """A whole request: `returns` is None for the old form, else a set of RETURNS; `page` is that of PARTIAL."""
+
+    __slots__ = ("charset", "key", "page", "returns")
+
+    def __init__(self, options: Options, charset: str, key: Key) -> None:
+        self.returns = options.returns
+        self.page = options.page
         self.charset = charset
         self.key = key
 
@@ -54,9 +66,9 @@ class UnknownCharset(Exception):
 
 def read(reader: Reader) -> Search:
     """The arguments of SEARCH: [RETURN (...)] [CHARSET x] 1*key. Bad, UnknownCharset."""
-    returns = read_returns(reader)
+    options = read_returns(reader)
     charset = _charset(reader)
-    return Search(returns, charset, program(reader, charset))
+    return Search(options, charset, program(reader, charset))
 
 
 def program(reader: Reader, charset: str) -> Key:
@@ -68,17 +80,29 @@ def program(reader: Reader, charset: str) -> Key:
     return keys[0] if len(keys) == 1 else ("AND", keys)
 
 
-def read_returns(reader: Reader) -> frozenset[str] | None:
-    """`RETURN (...)`; an empty list means ALL (RFC 4731 section 3.1)."""
+def read_returns(reader: Reader) -> Options:
+    """`RETURN (...)`; an empty list means ALL (RFC 4731 section 3.1). ALL excludes PARTIAL (RFC 9394 section 3.1)."""
     if reader.data[reader.at : reader.at + 8].upper() != b"RETURN (":
-        return None
-    reader.at += 7
-    words = {word.decode("ascii").upper() for word in reader.words()}
-    unknown = words - RETURNS
-    if unknown:
-        raise Bad(f"SEARCH returns no {unknown.pop()}")
+        return Options()
+    reader.at += 8
+    words: set[str] = set()
+    page = None
+    while not reader.took(b")"):
+        if words:
+            reader.space()
+        word = reader.word()
+        if word not in RETURNS:
+            raise Bad(f"SEARCH returns no {word}")
+        if word == "PARTIAL":
+            if page is not None:
+                raise Bad("SEARCH returns one PARTIAL")
+            reader.space()
+            page = pages.read(reader)
+        words.add(word)
+    if words >= {"ALL", "PARTIAL"}:
+        raise Bad("SEARCH returns ALL or PARTIAL")
     reader.space()
-    return frozenset(words or {"ALL"})
+    return Options(frozenset(words or {"ALL"}), page)
 
 
 def _charset(reader: Reader) -> str:

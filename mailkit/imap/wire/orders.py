@@ -6,7 +6,7 @@ from mailkit.imap.wire import Bad, keys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.wire.keys import Search
+    from mailkit.imap.wire.keys import Options, Search
     from mailkit.imap.wire.reader import Reader
 
     Criterion = tuple[str, bool]
@@ -18,7 +18,7 @@ CRITERIA_MOST = 20
 
 def read_sort(reader: Reader) -> tuple[list[Criterion], Search]:
     """[RETURN (...)] (criteria) charset keys: [(criterion, reversed)], and the search. Bad, UnknownCharset."""
-    returns = keys.read_returns(reader)
+    options = keys.read_returns(reader)
     found: list[Criterion] = []
     backwards = False
     for word in (word.decode("ascii").upper() for word in reader.words()):
@@ -32,7 +32,7 @@ def read_sort(reader: Reader) -> tuple[list[Criterion], Search]:
     if not found or backwards or len(found) > CRITERIA_MOST:
         raise Bad("SORT wants criteria in parentheses, REVERSE in front of one")
     reader.space()
-    return found, _search(reader, returns)
+    return found, _search(reader, options)
 
 
 def read_thread(reader: Reader) -> tuple[str, Search]:
@@ -41,11 +41,11 @@ def read_thread(reader: Reader) -> tuple[str, Search]:
     if algorithm not in ALGORITHMS:
         raise Bad("THREAD knows " + " and ".join(ALGORITHMS))
     reader.space()
-    return algorithm, _search(reader, None)
+    return algorithm, _search(reader, keys.Options())
 
 
-def _search(reader: Reader, returns: frozenset[str] | None) -> Search:
+def _search(reader: Reader, options: Options) -> Search:
     charset = reader.astring().decode("latin-1")
     keys.known(charset)
     reader.space()
-    return keys.Search(returns, charset, keys.program(reader, charset))
+    return keys.Search(options, charset, keys.program(reader, charset))
