@@ -174,7 +174,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
         answer = status(event.tag, "OK", text or f"{name} completed")
         state.errors = 0
     except Bad as error:
-        answer = status(event.tag, "BAD", str(error))
+        answer = status(event.tag, "BAD", str(error), error.code)
         failed(state)
     except No as refusal:
         answer = status(event.tag, "NO", str(refusal), refusal.code)

@@ -33,7 +33,8 @@ WORDS = st.sampled_from([
     "UNSELECT", "SORT", "(REVERSE DATE FROM)", "UTF-8", "THREAD", "REFERENCES", "ORDEREDSUBJECT", "GETQUOTAROOT",
     "REPLACE",
     "MODSEQ", "(CHANGEDSINCE 1)", "(UNCHANGEDSINCE 1)", "QRESYNC", "(QRESYNC (12345 1))", "PREVIEW", "EMAILID",
-    "GETQUOTA", "CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "PLAIN", "(USE (\\Sent))", "&AOk-", "é", "[", "]",
+    "GETQUOTA", "CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "PLAIN", "(USE (\\Sent))", "UIDBATCHES", "500", "1:2",
+    "(PARTIAL 1:2)", "(PARTIAL -1:-2 COUNT)", "&AOk-", "é", "[", "]",
     "\\", "\0",
 ])  # fmt: skip
 COMMANDS = st.lists(st.lists(WORDS, min_size=1, max_size=6), min_size=1, max_size=12)

@@ -97,6 +97,7 @@ TABLE = {
     "COPY": Row(SELECTED, ALL, "copy:copy"),
     "UID COPY": Row(SELECTED, ALL, "copy:uid_copy"),
     "MOVE": Row(SELECTED, ALL, "move:move"),
+    "UIDBATCHES": Row(SELECTED, ALL, "uidbatches:uidbatches"),
     "UID MOVE": Row(SELECTED, ALL, "move:uid_move"),
 }  # fmt: skip
 
