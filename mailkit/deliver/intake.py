@@ -25,13 +25,16 @@ class Received:
     """`with Received(0) as received`: .message, and .sender as its From or Return-Path line has it ("" when neither).
 
     dots_end: a line with a single dot ends the message, as people at a terminal do it (sendmail without -i).
+    marked: whoever hands it over has just written Delivered-To on top (OpenSMTPD always, Postfix's pipe with flags=D);
+    that line is not taken for a trace of an earlier delivery: it is removed, the delivery writes its own.
     Perm 5.6.0 when there is no message at all; OSError.
     """
 
-    __slots__ = ("_crlf", "_dots_end", "_ended", "_fd", "_held", "_size", "_tail", "message", "sender")
+    __slots__ = ("_crlf", "_dots_end", "_ended", "_fd", "_held", "_marked", "_size", "_tail", "message", "sender")
 
-    def __init__(self, fd: int, dots_end: bool = False) -> None:
+    def __init__(self, fd: int, dots_end: bool = False, marked: bool = False) -> None:
         self._dots_end = dots_end
+        self._marked = marked
         self._ended = False
         self._tail = b"\n"  # the last octet given out, and those kept back because a dot may be among them
         self._fd = -1
@@ -104,7 +107,25 @@ class Received:
         if line.startswith(b"From "):
             self.sender = line.split()[1].decode("utf-8", "surrogateescape") if len(line.split()) > 1 else ""
             self.sender = "" if self.sender in ("MAILER-DAEMON", "<>") else self.sender
-            return rest or self._more(fd)
+            data = rest or self._more(fd)
+        return self._without_mark(fd, data) if self._marked else data
+
+    def _without_mark(self, fd: int, data: bytes) -> bytes:
+        """`data`, and as much more as it takes to see the header, without the first Delivered-To above any Received."""
+        while b"\n\n" not in data and b"\n\r\n" not in data and len(data) < _CHUNK:
+            more = self._more(fd)
+            if not more:
+                break
+            data += more
+        block, _ = header.split(data)
+        at = 0
+        for raw in header.raw_fields(block):
+            name = raw.partition(b":")[0].strip().lower()
+            if name == b"delivered-to":
+                return data[:at] + data[at + len(raw) :]
+            if name == b"received":
+                break
+            at += len(raw)
         return data
 
     def _keep(self, data: bytes) -> None:

@@ -6,6 +6,7 @@ exit statuses are those of sysexits(3), which all of them understand.
 
 from __future__ import annotations
 
+import os
 import sys
 
 from mailkit import log
@@ -28,7 +29,9 @@ _OPTIONS = (
     HOME,
     Option("user", "USER", "who gets it, as maildrop and dovecot-lda are told", short="d"),
     Option("sender", "ADDRESS", "envelope sender, for Return-Path and bounces", short="f"),
+    Option("environment", "", "take both from $RECIPIENT and $SENDER, as Exim and Postfix set them", short="e"),
     Option("folder", "NAME", "deliver into this folder if there is one", short="m"),
+    Option("marked", "", "the caller has put Delivered-To on top: that line is no mail loop", short="D"),
     Option("expanded", "", "an alias stands for USER: look for no alias of just this address"),
     Option("explain", "", "say which way the address goes, and which file decided; deliver nothing"),
 )
@@ -38,6 +41,8 @@ def main(argv: list[str] | None = None) -> int:
     """The program."""
     options = parse("mailkit-local", _ABOUT, _OPTIONS, _EXAMPLE, argv, operands="[USER]", misuse=EX_USAGE)
     users = options.all("user") + options.operands
+    if options.flag("environment"):
+        users += [name for name in (os.environ.get("RECIPIENT"),) if name]
     if len(users) != 1:
         print("mailkit-local: name one user; mailkit-local --help shows how", file=sys.stderr)
         return EX_USAGE
@@ -54,9 +59,10 @@ def main(argv: list[str] | None = None) -> int:
         if verdict.kind != "local":
             print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
             return EX_NOUSER
-        with Received(0) as received:
+        with Received(0, marked=options.flag("marked")) as received:
             folder = options.one("folder")
-            sender = options.one("sender", received.sender).removeprefix("<").removesuffix(">")
+            given = os.environ.get("SENDER", "") if options.flag("environment") else received.sender
+            sender = options.one("sender", given).removeprefix("<").removesuffix(">")
             recipient = Recipient(
                 verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
             )

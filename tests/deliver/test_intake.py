@@ -14,7 +14,7 @@ from mailkit.deliver.intake import Received
 from mailkit.exits import Perm
 
 
-def received(data: bytes, dots_end: bool = False, piece: int = 0) -> tuple[bytes, str]:
+def received(data: bytes, dots_end: bool = False, piece: int = 0, marked: bool = False) -> tuple[bytes, str]:
     """The message and the sender found in what came through a pipe."""
     read_fd, write_fd = os.pipe()
 
@@ -26,7 +26,7 @@ def received(data: bytes, dots_end: bool = False, piece: int = 0) -> tuple[bytes
     feeder = threading.Thread(target=feed)
     feeder.start()
     try:
-        with Received(read_fd, dots_end) as got:
+        with Received(read_fd, dots_end, marked) as got:
             return b"".join(got.message.chunks()), got.sender
     finally:
         os.close(read_fd)
@@ -58,6 +58,21 @@ def test_line_ends_become_lf_when_the_first_is_crlf(lines: list[bytes]) -> None:
 )
 def test_the_envelope_lines_in_front(data: bytes, message: bytes, sender: str) -> None:
     assert received(data) == (message, sender)
+
+
+@pytest.mark.parametrize("piece", [0, 1])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"Return-Path: <a>\nDelivered-To: b\n c\nReceived: x\n\ny", b"Return-Path: <a>\nReceived: x\n\ny"),
+        (b"delivered-to : b\nDelivered-To: c\n\ny", b"Delivered-To: c\n\ny"),
+        (b"Received: x\nDelivered-To: b\n\ny", b"Received: x\nDelivered-To: b\n\ny"),
+        (b"Subject: x\n\nDelivered-To: b\n", b"Subject: x\n\nDelivered-To: b\n"),
+    ],
+)
+def test_the_mark_of_who_hands_it_over_is_taken_off(data: bytes, message: bytes, piece: int) -> None:
+    assert received(data, marked=True, piece=piece)[0] == message
+    assert received(data, piece=piece)[0] == data
 
 
 def test_a_large_message_goes_to_a_file_without_a_name() -> None:

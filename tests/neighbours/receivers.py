@@ -204,7 +204,8 @@ def exim() -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def _exim(directory: Path) -> Iterator[Receiver]:
+def _exim(directory: Path, transport: str = "", main: str = "queue_only = true") -> Iterator[Receiver]:
+    """`transport` is how it delivers, where it is to deliver at all."""
     need_root()
     program, port = programs.need("exim4"), free_port()
     try:
@@ -236,7 +237,7 @@ host_lookup =
 rfc1413_query_timeout = 0s
 acl_smtp_rcpt = acl_rcpt
 acl_smtp_data = acl_data
-queue_only = true
+{main}
 keep_environment =
 begin acl
 acl_rcpt:
@@ -249,11 +250,10 @@ acl_data:
 begin routers
 all:
   driver = accept
-  transport = keep
+  transport = deliver
 begin transports
-keep:
-  driver = appendfile
-  file = {directory}/mbox
+deliver:
+{transport or f"  driver = appendfile{os.linesep}  file = {directory}/mbox"}
 begin retry
 * * F,2h,15m
 """)
@@ -281,7 +281,8 @@ def opensmtpd() -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def _opensmtpd(directory: Path) -> Iterator[Receiver]:
+def _opensmtpd(directory: Path, mda: str = "", user: str = "daemon") -> Iterator[Receiver]:
+    """`mda` is the command that delivers, run as `user`."""
     need_root()
     program, port = programs.need("smtpd"), free_port()
     for name in ("opensmtpd", "opensmtpq"):
@@ -293,7 +294,9 @@ def _opensmtpd(directory: Path) -> Iterator[Receiver]:
         programs.absent("OpenSMTPD's helpers are not in /usr/libexec/opensmtpd")
     for path in ("/var/lib/opensmtpd/empty", "/var/spool/smtpd"):
         os.makedirs(path, exist_ok=True)
-    os.chmod("/var/spool/smtpd", 0o711)
+    spool = directory / "spool"
+    spool.mkdir()
+    spool.chmod(0o711)
     mail = directory / "mail"
     mail.mkdir(mode=0o777)
     mail.chmod(0o777)
@@ -301,18 +304,19 @@ def _opensmtpd(directory: Path) -> Iterator[Receiver]:
     keep.write_text(f"cat >{mail}/$$.tmp && mv {mail}/$$.tmp {mail}/$$\n")
     conf = directory / "smtpd.conf"
     conf.write_text(f"""\
-table users {{ "@example.net" = "daemon" }}
+table users {{ "@example.net" = "{user}" }}
 table refused {{ "nobody@example.net" }}
 listen on 127.0.0.1 port {port} hostname mx.example.net
-action "keep" mda "sh {keep}" user daemon virtual <users>
+action "keep" mda "{mda or f"sh {keep}"}" user {user} virtual <users>
 match from any for rcpt-to <refused> reject
 match from any for domain "example.net" action "keep"
 """)
     conf.chmod(0o600)
     # It looks every client up in the DNS before it greets: let it look in a hosts file only, in a mount namespace of
-    # its own, so that no question leaves the machine.
+    # its own, so that no question leaves the machine. The queue's place is compiled in: this one's stays apart too.
     (directory / "resolv.conf").write_text("lookup file\n")
-    script = 'mount --bind "$1/resolv.conf" /etc/resolv.conf && exec "$2" -d -f "$1/smtpd.conf"'
+    mount = 'mount --bind "$1/resolv.conf" /etc/resolv.conf && mount --bind "$1/spool" /var/spool/smtpd'
+    script = f'{mount} && exec "$2" -d -f "$1/smtpd.conf"'
     command = [programs.need("unshare"), "-m", "sh", "-c", script, "sh", str(directory), program]
 
     def messages() -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Other people's programs hand mail to mailkit-local: Postfix in both ways, fetchmail, mpop, getmail."""
+"""Other people's programs hand mail to mailkit-local: Postfix in both ways, Exim, OpenSMTPD, fetchmail, mpop, getmail."""
 
 from __future__ import annotations
 
@@ -37,6 +37,24 @@ def python_for_others() -> str:
     raise AssertionError("unreachable")
 
 
+def ours(directory: Path, user: str = USER) -> tuple[Home, Path]:
+    """A home that belongs to `user`, and a mailkit-local which that user can start."""
+    shutil.copytree(ROOT / "mailkit", directory / "code" / "mailkit", ignore=shutil.ignore_patterns("__pycache__"))
+    command = directory / "mailkit-local"
+    command.write_text(
+        f"#!/bin/sh\nPYTHONPATH={directory}/code exec {python_for_others()} -c "
+        f"'import sys; from mailkit.programs.local import main; sys.exit(main())' --home {directory}/home \"$@\"\n"
+    )
+    command.chmod(0o755)
+    home = make(directory / "home", f"alice bob {USER}", domains="example.test\nexample.net")
+    passwd = Path(home.passwd)
+    passwd.write_text(passwd.read_text() + "bob@example.net:{PLAIN}secret::::::\n")
+    owner = pwd.getpwnam(user)
+    for path in (directory / "home", *(directory / "home").rglob("*")):
+        os.chown(path, owner.pw_uid, owner.pw_gid)
+    return home, command
+
+
 @contextlib.contextmanager
 def postfix(main_cf: str, master_cf: str) -> Iterator[tuple[int, Home, Path]]:
     """A Postfix that takes mail for example.test, its port, and a home of ours that belongs to USER.
@@ -46,17 +64,7 @@ def postfix(main_cf: str, master_cf: str) -> Iterator[tuple[int, Home, Path]]:
     receivers.need_root()
     postfix_program, port = need("postfix"), receivers.free_port()
     with receivers.open_directory() as directory:
-        shutil.copytree(ROOT / "mailkit", directory / "code" / "mailkit", ignore=shutil.ignore_patterns("__pycache__"))
-        command = directory / "mailkit-local"
-        command.write_text(
-            f"#!/bin/sh\nPYTHONPATH={directory}/code exec {python_for_others()} -c "
-            f"'import sys; from mailkit.programs.local import main; sys.exit(main())' --home {directory}/home \"$@\"\n"
-        )
-        command.chmod(0o755)
-        home = make(directory / "home")
-        owner = pwd.getpwnam(USER)
-        for path in (directory / "home", *(directory / "home").rglob("*")):
-            os.chown(path, owner.pw_uid, owner.pw_gid)
+        home, command = ours(directory)
         for name in ("spool", "data", "conf"):
             (directory / name).mkdir()
         os.chown(directory / "data", pwd.getpwnam("postfix").pw_uid, -1)
@@ -104,7 +112,7 @@ postlog   unix-dgram n - n - 1 postlogd
 
 def submit(port: int, *to: str) -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-        client.sendmail("alice@example.net", list(to), MESSAGE)
+        client.sendmail("alice@example.net", list(to), MESSAGE.replace(b"\n", b"\r\n"))
 
 
 def arrived(home: Home, user: str, count: int = 1) -> list[bytes]:
@@ -129,7 +137,7 @@ def test_postfix_as_a_pipe_transport() -> None:
         (message,) = arrived(home, "bob")
         lines = message.split(b"\n")
         assert lines[:2] == [b"Return-Path: <alice@example.net>", b"Delivered-To: bob@example.test"]
-        assert b"\nSubject: hello\n" in message and message.rstrip().endswith(b"\n\nbody")
+        assert b"\nSubject: hello\n" in message and message.endswith(b"\n\nbody\n")
         assert b"Delivered-To: alice+tag@example.test" in arrived(home, "alice")[0]
         assert receivers.until(lambda: [] if waiting(directory, "active")() else [b"done"], directory)
         assert waiting(directory, "deferred")() == []
@@ -159,13 +167,60 @@ def test_postfix_bounces_the_unknown_and_keeps_what_may_pass() -> None:
 
 
 def test_postfix_as_mailbox_command() -> None:
-    main_cf = 'mydestination = example.test\nlocal_recipient_maps =\nmailbox_command = {local} -f "$SENDER" -d bob'
+    main_cf = "mydestination = example.test\nlocal_recipient_maps =\nmailbox_command = {local} -D -e"
     with postfix(main_cf, "") as (port, home, directory):
         submit(port, f"{USER}@example.test")
-        (message,) = arrived(home, "bob")
-        assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.test\n")
+        (message,) = arrived(home, USER)
+        assert message.startswith(f"Return-Path: <alice@example.net>\nDelivered-To: {USER}@example.test\n".encode())
         assert b"\nFrom alice@example.net" not in message
         assert waiting(directory, "deferred")() == []
+
+
+# Exim and OpenSMTPD take what is for example.net (receivers.py).
+
+
+def test_exim_as_a_pipe_transport() -> None:
+    with receivers.open_directory() as directory:
+        receivers.need_root()
+        need("exim4")
+        user = "Debian-exim"  # an Exim that was started with -C runs everything as itself
+        home, command = ours(directory, user)
+        transport = (
+            f"  driver = pipe\n  command = {command} -e\n"
+            f"  user = {user}\n  message_prefix =\n  message_suffix =\n  return_fail_output\n  temp_errors = 75"
+        )
+        with receivers._exim(directory, transport, "deliver_drop_privilege = true") as exim:
+            submit(exim.port, "bob@example.net")
+            (message,) = arrived(home, "bob@example.net")
+            assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.net\n")
+            assert message.endswith(b"\n\nbody\n")
+            submit(exim.port, "stranger@example.net")  # refused for good: bounced, to a sender who is a stranger too
+            log = directory / "spool" / "mainlog"
+            receivers.until(lambda: [b"y"] if b"** stranger@example.net" in log.read_bytes() else [], log)
+            Path(home.domains).rename(directory / "away")
+            Path(home.domains).write_text("not a directory")
+            submit(exim.port, "bob@example.net")
+            receivers.until(lambda: [b"y"] if b"== bob@example.net" in log.read_bytes() else [], log)
+            assert len(exim.messages()) >= 1  # still in Exim's queue
+
+
+def test_opensmtpd_as_an_mda() -> None:
+    with receivers.open_directory() as directory:
+        receivers.need_root()
+        need("smtpd")
+        home, command = ours(directory)
+        with receivers._opensmtpd(directory, f"{command} -D -f %{{sender}} -d %{{rcpt}}", USER) as opensmtpd:
+            submit(opensmtpd.port, "bob@example.net")
+            (message,) = arrived(home, "bob@example.net")
+            assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.net\n")
+            assert message.endswith(b"\n\nbody\n")
+            submit(opensmtpd.port, "stranger@example.net")
+            log = directory / "log"
+            receivers.until(lambda: [b"y"] if b"result=PermFail" in log.read_bytes() else [], log)
+            Path(home.domains).rename(directory / "away")
+            Path(home.domains).write_text("not a directory")
+            submit(opensmtpd.port, "bob@example.net")
+            receivers.until(lambda: [b"y"] if b"result=TempFail" in log.read_bytes() else [], log)
 
 
 def fetch_home(tmp_path: Path) -> Home:
