@@ -273,8 +273,8 @@ def truncate(fd: int, length: int) -> None:
     os.ftruncate(fd, length)
 
 
-def chown(path: str, uid: int, gid: int) -> None:
-    """Give a file to somebody."""
+def chown(path: str | int, uid: int, gid: int) -> None:
+    """Give a file, named or open, to somebody."""
     if fault is not None:
         fault("chown", path)
     os.chown(path, uid, gid)

@@ -11,6 +11,10 @@ from __future__ import annotations
 
 import os
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
 _LONGEST = 1000  # characters of one value: a peer must not be able to flood the log with one line
 
 
@@ -23,9 +27,14 @@ def _stderr(line: str) -> None:
 
 sink = _stderr
 
+counting: Callable[[str, Mapping[str, object]], None] | None = None
+"""Told of each line before it is written: mailkit.counters."""
+
 
 def event(word: str, /, **fields: object) -> None:
     """Write one line. Fields that are None are left out; a trailing "_" of a name is dropped (from_=...)."""
+    if counting is not None:
+        counting(word, fields)
     parts = [word]
     for name, value in fields.items():
         if value is not None:
@@ -37,6 +46,8 @@ def trace(word: str, error: BaseException, /, **fields: object) -> None:
     """Write one line for an error nobody expected, with its traceback in the field `trace`."""
     import traceback
 
+    if counting is not None:
+        counting(word, fields)
     text = "".join(traceback.format_exception(error))
     parts = [word, *(f"{name.rstrip('_')}={quoted(value)}" for name, value in fields.items() if value is not None)]
     sink(" ".join(parts) + " trace=" + _escaped(text[-8000:]))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 
 from mailkit import clock, files
@@ -16,7 +15,6 @@ if TYPE_CHECKING:
     from mailkit.control import Home
 
 OVERDUE_S = 15 * 60  # a busy runner may be late by this
-_OPENED = 5000
 STALE_S = 36 * 3600  # what is in tmp/ for longer was left by the dead; the runner removes it, too
 
 
@@ -30,16 +28,10 @@ def check(site: Site) -> Iterator[Finding]:
         text = f"{len(dues)} messages wait, one of them was due {_span(late)} ago: no runner is at work"
         yield Finding(BAD, text, "start mailkit-runq (mailkit-up, or systemctl start mailkit-runq)")
     else:
-        oldest = f"{len(dues)} messages wait, the oldest for {_span(_age(home, now))}"
+        oldest = f"{len(dues)} messages wait, the oldest for {_span(inspection.oldest(home))}"
         yield Finding(GOOD, oldest if dues else "nothing waits")
     yield from _aside(home)
     yield from _stale(home, now)
-
-
-def _age(home: Home, now: float) -> float:
-    """Seconds since the oldest arrived; of a very long queue only the first are opened."""
-    found = itertools.islice(inspection.items(home, listing.WAITING), _OPENED)
-    return max(0.0, now - min((item.arrived for item in found), default=now))
 
 
 def _aside(home: Home) -> Iterator[Finding]:

@@ -15,12 +15,13 @@ import ssl
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
-from mailkit import clock, files, log
+from mailkit import clock, counters, files, log
 from mailkit.exits import Temp
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.commit import Rounds
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.notify import alive, watchdog_s
 from mailkit.net.tls import Facts
 from mailkit.net.watch import Watch, Watcher
 
@@ -30,13 +31,17 @@ _SWEEP_S = 1.0
 _HANDSHAKE_S = 30.0
 _SHUTDOWN_S = 3.0  # for the peer's close_notify; what we had to say has been sent before
 _LINGER_S = 30.0
+_COUNTERS_S = 1.0  # how long the end of a program waits for the file of its counters
+_PULSE_S = 5.0
+_PULSES = 4  # within the time after which the service manager takes us for dead
 _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
 
 
-def run(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
+def run(main: Callable[[], Coroutine[Any, Any, R]], beat: Callable[[], None] = alive) -> R:
     """Run `main()` on a fresh uvloop with group commit and all the descriptors we may have; the result.
 
     control/maxconn sessions, or the deliveries of a runner, need more than the usual soft limit of 1024.
+    beat: called every few seconds for as long as the loop turns.
     """
     import uvloop
 
@@ -45,13 +50,21 @@ def run(main: Callable[[], Coroutine[Any, Any, R]]) -> R:
 
     async def with_rounds() -> R:
         files.committer = Rounds(asyncio.get_running_loop())
+        _pulse(asyncio.get_running_loop(), min(_PULSE_S, watchdog_s() / _PULSES or _PULSE_S), beat)
         try:
             return await main()
         finally:
             files.committer = None
+            counters.flush(_COUNTERS_S)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(with_rounds())
+
+
+def _pulse(running: asyncio.AbstractEventLoop, every_s: float, beat: Callable[[], None]) -> None:
+    counters.flush()
+    beat()
+    running.call_later(every_s, _pulse, running, every_s, beat)
 
 
 class Pool:

@@ -19,3 +19,17 @@ def notify(state: str) -> None:
             end.send(state.encode())
     except OSError:
         pass  # nobody listens: the service works all the same
+
+
+def watchdog_s() -> float:
+    """How often the service manager wants to hear from this process (sd_watchdog_enabled(3)); 0 when it does not."""
+    limit = os.environ.get("WATCHDOG_USEC", "")
+    if not limit.isdigit() or os.environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
+        return 0.0
+    return int(limit) / 1e6
+
+
+def alive() -> None:
+    """Say so, if the service manager wants to hear it."""
+    if watchdog_s():
+        notify("WATCHDOG=1")

@@ -13,7 +13,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from mailkit import log
+from mailkit import counters, log
 from mailkit.exits import OK, PERM, Trouble
 from mailkit.net.conn import Closing
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START of sd_listen_fds(3)
 _SO_ACCEPTCONN = 30  # socket(7)
+_COUNTERS_S = 1.0  # how long the end of a program waits for the file of its counters
 _NAMELESS = ("", "unknown", "connection", "stored")  # sd_listen_fds_with_names(3)
 
 
@@ -73,6 +74,7 @@ def run(
 
     preload: imports what sessions will need, called once before the workers are forked, so that they share it.
     """
+    counters.start(home.run, program)
     try:
         sockets = inherited(services, default)
         if len(sockets) == 1 and not is_listening(sockets[0][0]):
@@ -85,6 +87,8 @@ def run(
     except Trouble as trouble:
         log.event("fatal", program=program, error=str(trouble))
         return PERM
+    finally:
+        counters.flush(_COUNTERS_S)
 
 
 def inherited(services: dict[str, Service], default: str) -> list[tuple[int, Service]]:
@@ -178,5 +182,5 @@ async def attend(conn: DriverConn, service: Service) -> None:
         log.trace("broken", error, c=conn.id, service=service.name)
     finally:
         tls = conn.tls.version if conn.tls is not None else None
-        log.event("close", c=conn.id, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
+        log.event("close", c=conn.id, service=service.name, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
         await conn.finish()

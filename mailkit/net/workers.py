@@ -12,18 +12,19 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mailkit import clock, log
+from mailkit import clock, counters, log
 from mailkit.control import Home
 from mailkit.exits import OK, Perm
 from mailkit.net import loop, proxy
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
-from mailkit.net.notify import notify
+from mailkit.net.notify import alive, notify, watchdog_s
 from mailkit.net.serve import Service, attend
 
 _BACKLOG = 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
+_NUMBER = 4  # octets of a process number
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
@@ -51,6 +52,10 @@ class _Parent:
         self.count = count
         self.children: dict[int, float] = {}
         self.stopping = False
+        # Every worker writes its number to it from time to time, for as long as its event loop turns.
+        self.beats_r, self.beats_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.beaten: dict[int, float] = {}
+        self.patience_s = watchdog_s() / 2
         # Nothing is ever written to it: the workers see its end when we die, however we die, and end as well.
         self.alive_r, self.alive_w = os.pipe2(os.O_CLOEXEC)
 
@@ -66,18 +71,22 @@ class _Parent:
                 self._stop()
             self._reap()
             self._fill()
+            self._listen_for_beats()
+            counters.flush()
         return OK
 
     def _start(self) -> None:
         child = os.fork()
         if child:
-            self.children[child] = clock.monotonic()
+            self.children[child] = self.beaten[child] = clock.monotonic()
             return
         status = 1
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.close(self.alive_w)
-            status = _worker(self.home, self.sockets, self.alive_r)
+            counters.start(self.home.run, self.program)
+            number = os.getpid().to_bytes(_NUMBER, "little")
+            status = _worker(self.home, self.sockets, self.alive_r, lambda: self._beat(number))
         except BaseException as error:
             log.trace("broken", error, program=self.program)
         finally:
@@ -95,8 +104,30 @@ class _Parent:
             if child == 0:
                 return
             self.children.pop(child, None)
+            self.beaten.pop(child, None)
             if not self.stopping:
                 log.event("worker", program=self.program, pid=child, died=os.waitstatus_to_exitcode(status))
+
+    def _beat(self, number: bytes) -> None:
+        with contextlib.suppress(OSError):  # the pipe is full, or the parent has just died
+            os.write(self.beats_w, number)
+
+    def _listen_for_beats(self) -> None:
+        """End workers whose loop does not turn any more, and tell the service manager when there is none."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self.beats_r, _NUMBER * 1024)
+            for i in range(0, len(data), _NUMBER):
+                child = int.from_bytes(data[i : i + _NUMBER], "little")
+                if child in self.beaten:
+                    self.beaten[child] = clock.monotonic()
+        if not self.patience_s or self.stopping:
+            return
+        late = [child for child, when in self.beaten.items() if clock.monotonic() - when > self.patience_s]
+        for child in late:
+            log.event("worker", program=self.program, pid=child, stuck_s=round(self.patience_s))
+            os.kill(child, signal.SIGKILL)
+        if not late:
+            alive()
 
     def _fill(self) -> None:
         """Start the missing workers, none sooner than a while after the last one that was started."""
@@ -116,9 +147,11 @@ def _thrifty_malloc() -> None:
         pass  # another C library: more memory, nothing else
 
 
-def _worker(home: Home, sockets: list[tuple[int, Service]], parent: int | None = None) -> int:
+def _worker(
+    home: Home, sockets: list[tuple[int, Service]], parent: int | None = None, beat: Callable[[], None] = alive
+) -> int:
     _thrifty_malloc()
-    return loop.run(lambda: _Worker(home).serve(sockets, parent))
+    return loop.run(lambda: _Worker(home).serve(sockets, parent), beat)
 
 
 class _Worker:

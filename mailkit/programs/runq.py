@@ -8,11 +8,12 @@ import signal
 
 import click
 
-from mailkit import log
+from mailkit import counters, log
 from mailkit.control import Home
 from mailkit.deliver import work
 from mailkit.deliver.runner import Runner
 from mailkit.net import loop
+from mailkit.net.notify import notify
 from mailkit.programs import options
 from mailkit.queue import inject
 
@@ -32,6 +33,7 @@ def command(home: Home, once: bool) -> None:
     Runs until it gets SIGTERM; deliveries in flight are then finished. Several may run at once.
     """
     inject.prepare(home)
+    counters.start(home.run, "runq")
     loop.run(lambda: _run(Runner(home, once)))
 
 
@@ -40,6 +42,7 @@ async def _run(runner: Runner) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         running.add_signal_handler(number, runner.stop)
     log.event("runq", home=runner.home.path, state="started")
+    notify("READY=1")
     # Programs of dot files may take minutes: they must not wait for each other.
     threads = concurrent.futures.ThreadPoolExecutor(max(runner.home.control.number("concurrencylocal"), 1))
     work.offload = lambda function, *args: running.run_in_executor(threads, function, *args)

@@ -26,6 +26,7 @@ from mailkit.programs import options
 
 _FIRST_FD = 3
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_MANAGERS = ("LISTEN_", "NOTIFY_", "WATCHDOG_")  # what a service manager told us is not for our programs
 _PATIENT_S = 60.0  # the longest pause before a program that keeps dying is tried again
 _HEALTHY_S = 60.0  # a program that ran this long had a good start: the pause is short again
 _READY_S = 30.0
@@ -208,7 +209,7 @@ def _become(child: Child, home: Home, stderr: int) -> None:
         high = [_above(fd, _FIRST_FD + len(high)) for fd in high]
         for i, fd in enumerate(high):
             os.dup2(fd, _FIRST_FD + i)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith(("LISTEN_", "NOTIFY_"))}
+        environment = {key: value for key, value in os.environ.items() if not key.startswith(_MANAGERS)}
         if high:
             environment["LISTEN_FDS"] = str(len(high))
             environment["LISTEN_FDNAMES"] = ":".join(name for name, _ in child.ends)

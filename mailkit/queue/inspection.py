@@ -6,6 +6,7 @@ Everything that changes an entry takes its lock first; one that a runner is work
 
 from __future__ import annotations
 
+import itertools
 import os
 
 from mailkit import clock, files
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 DIRECTORIES = (*listing.WAITING, "hold", "failed")
 _HEAD = 64 << 10
+_OPENED = 5000
 
 
 class Item:
@@ -63,6 +65,14 @@ def items(home: Home, directories: tuple[str, ...] = DIRECTORIES, ids: set[str] 
             item = Item(home, directory, name)
             if _read(item):
                 yield item
+
+
+def oldest(home: Home) -> float:
+    """Seconds since the oldest message that waits arrived, 0 when none does; of a very long queue only the first
+    are opened."""
+    now = clock.now()
+    found = itertools.islice(items(home, listing.WAITING), _OPENED)
+    return max(0.0, now - min((item.arrived for item in found), default=now))
 
 
 def _read(item: Item) -> bool:

@@ -60,7 +60,7 @@ def exists() -> bool:
 def texts(home: str, programs: str) -> dict[str, str]:
     """The path of each unit below DIRECTORY, and its text for this home and these programs."""
     source = _source()
-    names = [name for name in os.listdir(source) if name.endswith((".service", ".socket", ".target"))]
+    names = [name for name in os.listdir(source) if name.endswith((".service", ".socket", ".target", ".timer"))]
     names += [os.path.join(_DROP_IN, name) for name in os.listdir(os.path.join(source, _DROP_IN))]
     found = {}
     for name in sorted(names):
