@@ -82,6 +82,7 @@ ROWS = (
           "runq"),
     # IMAP
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
+    Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
     # Logging in
     Value("clearauth", "flag", "no", "allow logging in without TLS on connections from this machine",
           "smtpd imapd pop3d", safe=False),

@@ -13,6 +13,7 @@
 `target`     the folder that is written to, kept open.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
+`metadata`   annotations of folders and of the server.
 `modseq`     CONDSTORE and QRESYNC.
 `room`       quota.
 `deflate`    COMPRESS.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.tree import Tree
 
 SELECTS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
+RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "METADATA", "SPECIAL-USE", "STATUS"})
 
 
 class Known:

@@ -18,7 +18,7 @@ import os
 
 from mailkit import files
 from mailkit.mail import mutf7
-from mailkit.maildir import names, save, subscriptions, uidlist
+from mailkit.maildir import metadata, names, save, subscriptions, uidlist
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,6 +105,7 @@ class Tree:
         if old == INBOX:
             self.create(new)
             _folder().empty_into(self.path(old), self.path(new))
+            metadata.copy(f"{self.path(old)}/{metadata.NAME}", f"{self.path(new)}/{metadata.NAME}")
             return
         if new.startswith(old + "/"):
             raise ValueError("a folder cannot be moved below itself")

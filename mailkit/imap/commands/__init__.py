@@ -73,6 +73,8 @@ TABLE = {
     "GETQUOTA": Row(LOGGED_IN, ALL, "quota:getquota"),
     "GETQUOTAROOT": Row(LOGGED_IN, ALL, "quota:getquotaroot"),
     "STATUS": Row(LOGGED_IN, ALL, "status:status"),
+    "GETMETADATA": Row(LOGGED_IN, ALL, "metadata:getmetadata"),
+    "SETMETADATA": Row(LOGGED_IN, ALL, "metadata:setmetadata"),
     "APPEND": Row(LOGGED_IN, ALL, "append:append"),
     "REPLACE": Row(SELECTED, ALL, "replace:replace"),
     "UID REPLACE": Row(SELECTED, ALL, "replace:uid_replace"),

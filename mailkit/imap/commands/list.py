@@ -1,15 +1,16 @@
 """LIST and LSUB (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9): which folders there are.
 
-The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154) and STATUS (RFC 5819).
+The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154), STATUS (RFC 5819)
+and METADATA (RFC 9590).
 Which names answer, and with what attributes, is in `imap.listing`.
 """
 
 from __future__ import annotations
 
-from mailkit.imap import listing, tree
+from mailkit.imap import listing, metadata, tree
 from mailkit.imap.commands import status
 from mailkit.imap.responses import No, mailbox, paren, untagged
-from mailkit.imap.wire import Bad
+from mailkit.imap.wire import Bad, entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ PATTERNS_MOST = 100
 class Request:
     """What a LIST asks for."""
 
-    __slots__ = ("extended", "patterns", "reference", "returns", "selects", "status")
+    __slots__ = ("entries", "extended", "patterns", "reference", "returns", "selects", "status")
 
     def __init__(self) -> None:
         self.extended = False
@@ -32,6 +33,7 @@ class Request:
         self.patterns: list[str] = []
         self.returns: set[str] = set()
         self.status: list[str] = []
+        self.entries: list[str] = []
 
 
 async def list_(state: Session, reader: Reader) -> None:
@@ -44,17 +46,30 @@ async def list_(state: Session, reader: Reader) -> None:
     known = await tree.attempt(state, listing.Known, tree.of(state))
     for entry in listing.entries(known, request):
         state.conn.write(b"* LIST " + shown(state, entry))
-        if request.status and entry.selectable:
-            await tell_status(state, entry.name, request.status)
+        if entry.selectable:
+            await tell_more(state, request, entry.name)
 
 
-async def tell_status(state: Session, name: str, items: list[str]) -> None:
-    """The STATUS of a folder; none when it was deleted meanwhile (RFC 5819 section 2)."""
+async def tell_more(state: Session, request: Request, name: str) -> None:
+    """What RETURN asks for besides; nothing when the folder was deleted meanwhile (RFC 5819 section 2)."""
     try:
-        state.conn.write(await status.line(state, name, tree.of(state).path(name), items))
+        if request.status:
+            path = tree.of(state).path(name)
+            state.conn.write(await status.line(state, name, path, request.status))
+        if request.entries:
+            await tell_entries(state, name, request.entries)
     except No:
         return
-    await state.conn.flush()
+    if request.status or request.entries:
+        await state.conn.flush()
+
+
+async def tell_entries(state: Session, name: str, names: list[str]) -> None:
+    """The METADATA response of one folder (RFC 9590)."""
+    wanted = entries.Wanted()
+    wanted.names = names
+    found, _ = metadata.chosen(await metadata.read(state, name), wanted)
+    state.conn.write(metadata.response(state, name, found))
 
 
 async def lsub(state: Session, reader: Reader) -> None:
@@ -137,3 +152,6 @@ def returns(reader: Reader, request: Request) -> None:
         if word == "STATUS":
             reader.space()
             request.status = status.read_items(reader)
+        elif word == "METADATA":
+            reader.space()
+            request.entries = entries.read_names(reader)

@@ -1,0 +1,103 @@
+"""Annotations of mailboxes and of the server (RFC 5464): where they are, who sees and sets them, how they are sent.
+
+    a mailbox            mailkit-metadata in its directory
+    the server, private  mailkit-metadata-server in the user's Maildir
+    the server, shared   control/imapmetadata, which clients cannot change
+
+The file format is `maildir.metadata`'s, the grammar of names `wire.entries`'.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap import tree
+from mailkit.imap.responses import No, mailbox, nstring, paren, untagged
+from mailkit.imap.wire import entries
+from mailkit.maildir import metadata as store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mailkit.imap.session import Session
+
+SERVER_FILE = f"{store.NAME}-server"
+
+
+async def read(state: Session, name: str) -> dict[str, bytes]:
+    """Every entry of a mailbox, or of the server for the name "", that this user may see. No: there is none such."""
+    if not name:
+        assert state.user is not None
+        own = await state.conn.offload(store.read, f"{state.user.maildir}/{SERVER_FILE}")
+        return {**shared_of_server(state), **own}
+    path = await tree.path_of(state, name)
+    found: dict[str, bytes] = await state.conn.offload(store.read, f"{path}/{store.NAME}")
+    return found
+
+
+async def change(state: Session, name: str, values: Mapping[str, bytes | None]) -> None:
+    """Set entries, all or none. No [METADATA MAXSIZE], [METADATA TOOMANY] and whatever `read` says."""
+    if any(len(value or b"") > store.VALUE_MOST_OCTETS for value in values.values()):
+        raise No("That value is too long", f"METADATA MAXSIZE {store.VALUE_MOST_OCTETS}")
+    path = f"{await tree.path_of(state, name)}/{store.NAME}" if name else own_of_server(state, values)
+    try:
+        await state.conn.offload(store.change, path, values)
+    except store.Full:
+        raise No(f"There is room for {store.ENTRIES_MOST} entries", "METADATA TOOMANY")
+
+
+def own_of_server(state: Session, values: Mapping[str, bytes | None]) -> str:
+    """The file of a user's entries of the server. No: shared ones are the administrator's."""
+    assert state.user is not None
+    if any(key.startswith("/shared/") for key in values):
+        raise No("The shared entries of the server are set by its administrator", "NOPERM")
+    return f"{state.user.maildir}/{SERVER_FILE}"
+
+
+def shared_of_server(state: Session) -> dict[str, bytes]:
+    """`/shared/comment Welcome` a line of control/imapmetadata; /shared/admin leads to the postmaster if it is not
+    there (RFC 5464 section 6.2.2)."""
+    control = state.home.control
+    admin = control.text("postmaster") or f"postmaster@{control.text('me')}"
+    found = {"/shared/admin": f"mailto:{admin}".encode("utf-8", "surrogateescape")}
+    for line in control.lines("imapmetadata"):
+        name, _, value = line.partition(" ")
+        if name.lower().startswith("/shared/"):
+            found[entries.key(name)] = value.strip().encode("utf-8", "surrogateescape")
+    return found
+
+
+def chosen(known: Mapping[str, bytes], wanted: entries.Wanted) -> tuple[list[tuple[str, bytes | None]], int]:
+    """(name and value of what GETMETADATA is answered with, octets of the longest value that is over its MAXSIZE or 0).
+
+    An entry that is asked for by its very name and is not there is NIL.
+    """
+    found: dict[str, tuple[str, bytes | None]] = {}
+    longest = 0
+    for name in wanted.names:
+        keys = [key for key in known if entries.below(name, wanted.depth, key)] if wanted.depth else [entries.key(name)]
+        for key in keys:
+            value = known.get(key)
+            if wanted.maxsize is not None and value is not None and len(value) > wanted.maxsize:
+                longest = max(longest, len(value))
+            else:
+                found.setdefault(key, (name if key == entries.key(name) else key, value))
+    return list(found.values()), longest
+
+
+def response(state: Session, name: str, values: list[tuple[str, bytes | None]]) -> bytes:
+    """`* METADATA INBOX (/private/comment "mine" /shared/comment NIL)`."""
+    parts = [part for entry, value in values for part in (shown_name(entry), shown_value(value))]
+    return untagged(b"METADATA", mailbox(name, state.utf8), paren(parts))
+
+
+def shown_name(name: str) -> bytes:
+    """An astring: an atom, unless it holds what atoms cannot."""
+    octets = name.encode("ascii")
+    return octets if not octets.translate(None, entries.NAME_ATOM) else nstring(octets)
+
+
+def shown_value(value: bytes | None) -> bytes:
+    """nstring, or literal8 for what has a NUL in it (section 5)."""
+    if value is not None and b"\0" in value:
+        return b"~{%d}\r\n%b" % (len(value), value)
+    return nstring(value)
