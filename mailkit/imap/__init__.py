@@ -10,7 +10,7 @@
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
 `matching`   SEARCH keys against messages.
 `sections`   message files as FETCH sends them.
-`target`     the folder that is written to, kept open.
+`target`     the folder that is written to, kept open; `incoming` the messages that come with a command.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
 `metadata`   annotations of folders and of the server.

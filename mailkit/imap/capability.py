@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 ALWAYS = ("IMAP4rev1", "IMAP4rev2", "SASL-IR", "ID", "ENABLE")
 LOGGED_IN = (
-    "CHILDREN", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE",
+    "BINARY", "CHILDREN", "COMPRESS=DEFLATE", "CONDSTORE", "CREATE-SPECIAL-USE",
     "ESEARCH", "ESORT",
     "IDLE",
     "LIST-EXTENDED", "LIST-METADATA", "LIST-STATUS", "LITERAL+",
@@ -47,8 +47,8 @@ def line(state: Session) -> bytes:
 def before_login(state: Session) -> list[str]:
     """How to log in here and now: mechanisms, STARTTLS, LOGINDISABLED (RFC 9051 section 6.2).
 
-    LITERAL- until the login, LITERAL+ from then on (RFC 7888 section 5: never both): to strangers we promise no more than
-    the 4096 octets that a command of theirs may have in literals; a user's APPEND need not wait for us.
+    LITERAL- until the login, LITERAL+ from then on (RFC 7888 section 5: never both): to strangers we promise no more
+    than the 4096 octets that a command of theirs may have in literals; a user's APPEND need not wait for us.
     """
     words = ["LITERAL-", *(f"AUTH={name}" for name in login.mechanisms(state.conn, state.home))]
     if state.conn.can_starttls:

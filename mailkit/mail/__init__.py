@@ -63,6 +63,8 @@ content      decoded(data, part) -> bytes        transfer encoding undone (BINAR
              known(part) -> bool                 the encoding is one of RFC 2045 (else UNKNOWN-CTE)
              text(data, part) -> str             the same as text, never fails
              texts(data, root) -> iterator of str        every text part, for SEARCH BODY
+binary       storable(data) -> bytes             binary parts in base64 where they need it; ValueError: NUL elsewhere
+             lines_hold(octets) -> bool
 dsn          xtext(text), unxtext(text) -> str; notify(text) -> tuple; ret(text), envid(text) -> str;
              orcpt(text) -> (type, address); recipient(type, address, utf8=False) -> str
                                                  SMTP parameters (RFC 3461, 6533); ValueError

@@ -58,6 +58,11 @@ class Delivery:
             self._bare -= 1
         self._after_cr = data.endswith(b"\r")
 
+    def read(self) -> bytes:
+        """What was written so far. OSError."""
+        with open(self._tmp, "rb") as file:
+            return file.read()
+
     async def commit(
         self, flags: str = "", keywords: Iterable[bytes] = (), internaldate: float | None = None, cur: bool = False
     ) -> str:

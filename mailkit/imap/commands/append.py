@@ -1,4 +1,4 @@
-"""APPEND (RFC 9051 section 6.3.12), several messages at once (RFC 3502), UTF8 (RFC 6855 section 4).
+"""APPEND (RFC 9051 section 6.3.12) of several messages at once (RFC 3502), UTF8 (RFC 6855), literal8 (RFC 3516).
 
 A message goes from the connection into tmp/ as it comes. Only when all of them are there does any get its name, so that
 the command adds all or nothing, and a connection that breaks leaves nothing.
@@ -7,17 +7,17 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.imap import flags, intake, room, target
+from mailkit.imap import flags, room, target
 from mailkit.imap.capability import append_limit
+from mailkit.imap.incoming import Incoming, Lines, refuse_size
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
-from mailkit.imap.wire.engine import Broken, Command, Data, Upload
-from mailkit.imap.wire.reader import Reader
 from mailkit.maildir.save import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.folder import Folder
 
     Parcel = tuple[Delivery, int, float | None]
@@ -25,60 +25,62 @@ if TYPE_CHECKING:
 MESSAGES_MOST = 1000
 
 
+class Batch:
+    """The messages of one command on their way: `made` is every file in tmp/, `parcels` what becomes of them."""
+
+    __slots__ = ("folder", "made", "name", "parcels")
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self.folder = folder
+        self.name = name
+        self.made: list[Delivery] = []
+        self.parcels: list[Parcel] = []
+
+    @property
+    def octets(self) -> int:
+        return sum(delivery.size for delivery, _, _ in self.parcels)
+
+
 async def append(state: Session, reader: Reader) -> str:
-    """mailbox 1*(SP [flags SP] [date-time SP] literal)."""
-    if state.upload is None:
-        raise Bad("APPEND has a mailbox and a message, which is a literal")
+    """mailbox 1*(SP [flags SP] [date-time SP] message)."""
     return await store(state, reader, MESSAGES_MOST)
 
 
 async def store(state: Session, reader: Reader, most: int) -> str:
     """mailbox and at most so many messages: the APPENDUID code and a word."""
     name = reader.mailbox()
+    if reader.done and state.upload is None:
+        raise Bad("A mailbox is followed by a message, which is a literal")
     folder = await target.opened(state, name)
-    parcels: list[Parcel] = []
+    batch = Batch(folder, name)
     uids: list[int] = []
     try:
-        await gather(state, reader, folder, name, parcels, most)
-        octets = sum(delivery.size for delivery, _, _ in parcels)
-        await room.need(state, octets)
-        uids = await folder.append(parcels, state.conn.offload)
-        await room.note(state, octets, len(uids))
+        await gather(state, Incoming(state, reader), batch, most)
+        await room.need(state, batch.octets)
+        uids = await folder.append(batch.parcels, state.conn.offload)
+        await room.note(state, batch.octets, len(uids))
     except OSError as error:
         target.release(state)
         raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
-        for delivery, _, _ in parcels if not uids else ():
+        for delivery in batch.made if not uids else ():
             delivery.abort()
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 
 
-async def gather(state: Session, reader: Reader, folder: Folder, name: str, parcels: list[Parcel], most: int) -> None:
+async def gather(state: Session, incoming: Incoming, batch: Batch, most: int) -> None:
     """Every message of the command into tmp/."""
-    assert state.user is not None
-    while state.upload is not None:
-        names, received_s, wrapped = options(reader)
-        refuse_size(state, state.upload)
-        await room.need(state, state.upload.size_octets)
-        mask = flags.mask(state, folder, names, create=True)
-        delivery = await state.conn.offload(Delivery, state.user.maildir, name)
-        parcels.append((delivery, mask, received_s))
-        await receive(state, delivery)
-        event = await intake.event(state)
-        if isinstance(event, Broken):
-            raise Bad(event.text)
-        assert isinstance(event, (Command, Upload))
-        state.upload = event if isinstance(event, Upload) else None
-        reader = Reader(event.args, state.utf8)
-        if wrapped:
-            reader.expect(b")")
-        if state.upload is not None and len(parcels) == most:
+    while not incoming.over:
+        if len(batch.parcels) == most:
             raise No(f"At most {most} at once", "LIMIT")
-    reader.end()
+        names, received_s = options(incoming.reader)
+        mask = flags.mask(state, batch.folder, names, create=True)
+        delivery = await message(state, incoming, batch)
+        batch.parcels.append((delivery, mask, received_s))
 
 
-def options(reader: Reader) -> tuple[list[bytes], int | None, bool]:
-    """(flags, seconds since 1970, whether the literal stands in `UTF8 (...)`)."""
+def options(reader: Reader) -> tuple[list[bytes], int | None]:
+    """(flags, seconds since 1970), and the blank before the message."""
     reader.space()
     names: list[bytes] = []
     received_s = None
@@ -88,35 +90,58 @@ def options(reader: Reader) -> tuple[list[bytes], int | None, bool]:
     if reader.peek() == b'"':
         received_s = reader.date_time()
         reader.space()
-    wrapped = reader.took(b"UTF8 (")
-    reader.end()
-    return names, received_s, wrapped
+    return names, received_s
 
 
-def refuse_size(state: Session, upload: Upload) -> None:
-    """No [TOOBIG] over the limit (RFC 7889), No for nothing at all."""
-    limit = append_limit(state)
-    if upload.size_octets > limit:
-        raise No(f"A message has at most {limit} octets", "TOOBIG")
-    if upload.size_octets == 0:
-        raise No("A message of no octets cannot be stored", "CANNOT")
+async def message(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
+    """literal / "UTF8" SP "(" literal ")"."""
+    if not incoming.reader.peek().isalpha():
+        return await literal(state, incoming, batch)
+    word = incoming.reader.word()
+    if word != "UTF8":
+        raise Bad(f"APPEND knows no {word}")
+    incoming.reader.expect(b" (")
+    delivery = await literal(state, incoming, batch)
+    incoming.reader.expect(b")")
+    return delivery
 
 
-async def receive(state: Session, delivery: Delivery) -> None:
-    """The octets of one message from the connection into its file, with LF line ends as a Maildir has them."""
-    state.upload = None
-    if state.engine.accept():
-        state.conn.write(b"+ OK\r\n")
-    carried = b""
+async def begun(state: Session, batch: Batch) -> Delivery:
+    """A new file in tmp/."""
+    assert state.user is not None
+    delivery = await state.conn.offload(Delivery, state.user.maildir, batch.name)
+    batch.made.append(delivery)
+    return delivery
+
+
+async def literal(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
+    """A message as one literal, into its file, with LF line ends as a Maildir has them."""
+    upload = incoming.literal()
+    refuse_size(upload.size_octets, append_limit(state))
+    await room.need(state, batch.octets + upload.size_octets)
+    delivery = await begun(state, batch)
+    if upload.binary:
+        # Line ends of binary parts are none: first the parts have to be known.
+        await incoming.receive(delivery.write)
+        return await from_binary(state, batch, delivery)
+    lines = Lines(delivery)
+    await incoming.receive(lines.write)
+    lines.end()
+    return delivery
+
+
+async def from_binary(state: Session, batch: Batch, raw: Delivery) -> Delivery:
+    """A literal8 as it is kept. No [UNKNOWN-CTE]: it holds NUL where nothing is said to be binary (RFC 3516 4.4)."""
+    from mailkit.mail import binary
+
+    octets = await state.conn.offload(raw.read)
+    raw.abort()
     try:
-        while True:
-            event = await intake.event(state)
-            assert isinstance(event, Data)
-            octets = carried + event.octets
-            carried = b"\r" if event.left and octets.endswith(b"\r") else b""
-            delivery.write((octets[:-1] if carried else octets).replace(b"\r\n", b"\n"))
-            if not event.left:
-                return
-    except OSError:
-        state.engine.abandon()
-        raise
+        octets = await state.conn.offload(binary.storable, octets)
+    except ValueError as error:
+        raise No(str(error), "UNKNOWN-CTE")
+    delivery = await begun(state, batch)
+    lines = Lines(delivery)
+    await state.conn.offload(lines.write, octets)
+    lines.end()
+    return delivery

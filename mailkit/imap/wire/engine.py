@@ -109,7 +109,7 @@ class Engine:
     changed at any time (they grow at login).
     """
 
-    __slots__ = ("_announced", "_head", "_left", "_lines", "_literals", "_name", "_state", "_tag",
+    __slots__ = ("_announced", "_head", "_left", "_lines", "_literals", "_name", "_state", "_tag", "_uploading",
                  "line_octets", "literal_octets")  # fmt: skip
 
     def __init__(self, line_octets: int, literal_octets: int) -> None:
@@ -130,6 +130,7 @@ class Engine:
         self._name = ""
         self._head: bytearray | None = None
         self._literals = 0
+        self._uploading = False
         self._announced: tuple[int, bool, bool] | None = None
 
     def feed(self, data: bytes) -> None:
@@ -241,6 +242,7 @@ class Engine:
         self._announced = announced
         if self._uploads(before):
             self._state = OFFER
+            self._uploading = True
             return Upload(Command(self._tag, self._name, before), size_octets, synchronising, binary)
         if self._literals + size_octets > self.literal_octets:
             return self._too_big()
@@ -251,7 +253,12 @@ class Engine:
         return CONTINUE if synchronising else None
 
     def _uploads(self, before: bytes) -> bool:
-        """Is a literal after these arguments a message? Blanks in quotes only make a message of what is none."""
+        """Is a literal after these arguments a message? Blanks in quotes only make a message of what is none.
+
+        Behind the first one every literal is: another message, or a piece of one (RFC 4469).
+        """
+        if self._uploading:
+            return True
         if self._name == "UID" and before[:8].upper() == b"REPLACE ":
             return before.count(b" ") > UPLOADING["REPLACE"]
         return self._name in UPLOADING and before.count(b" ") >= UPLOADING[self._name]
