@@ -14,7 +14,7 @@
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
 `metadata`   annotations of folders and of the server.
-`modseq`     CONDSTORE and QRESYNC.
+`modseq`     CONDSTORE and QRESYNC; `uidonly` no message numbers.
 `room`       quota.
 `deflate`    COMPRESS.
 

@@ -26,11 +26,11 @@ LOGGED_IN = (
     "REPLACE",
     "SEARCHRES", "SORT", "SORT=DISPLAY", "SPECIAL-USE", "STATUS=SIZE",
     "THREAD=ORDEREDSUBJECT", "THREAD=REFERENCES",
-    "UIDBATCHES", "UIDPLUS", "UNAUTHENTICATE", "UNSELECT", "UTF8=ACCEPT",
+    "UIDBATCHES", "UIDONLY", "UIDPLUS", "UNAUTHENTICATE", "UNSELECT", "UTF8=ACCEPT",
     "WITHIN",
 )  # fmt: skip
-ENABLED = {word.upper(): word for word in ("CONDSTORE", "IMAP4rev2", "QRESYNC", "UTF8=ACCEPT")}
-"""What ENABLE takes, as it is answered (RFC 5161, RFC 6855, RFC 7162, RFC 9051 section 6.3.1)."""
+ENABLED = {word.upper(): word for word in ("CONDSTORE", "IMAP4rev2", "QRESYNC", "UIDONLY", "UTF8=ACCEPT")}
+"""What ENABLE takes, as it is answered (RFC 5161, RFC 6855, RFC 7162, RFC 9586, RFC 9051 section 6.3.1)."""
 
 
 def line(state: Session) -> bytes:

@@ -9,7 +9,7 @@ turn.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, pieces, sections, selection
+from mailkit.imap import intake, pieces, sections, selection, uidonly
 from mailkit.mail import content, header
 
 TYPE_CHECKING = False
@@ -48,8 +48,9 @@ async def find(state: Session, view: View, key: Key) -> list[int]:
 
 
 async def find_rows(matcher: Matcher, key: Key) -> list[int]:
-    """Rows of the matching messages, ascending."""
+    """Rows of the matching messages, ascending. Bad [UIDREQUIRED] before anything is done."""
     state = matcher.state
+    uidonly.refuse_key(state, key)
     rows: Sequence[int] = matcher.rows if isinstance(matcher.rows, range) else [row for row in matcher.rows if row >= 0]
     for each in sorted(conjuncts(key), key=cost):
         size = BLOCK[cost(each)]

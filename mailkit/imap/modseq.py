@@ -7,7 +7,7 @@ enabled QRESYNC, removed messages are told as VANISHED with their UIDs instead o
 
 from __future__ import annotations
 
-from mailkit.imap import selection
+from mailkit.imap import selection, uidonly
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import Bad, sets
 
@@ -45,6 +45,11 @@ def resyncs(state: Session) -> bool:
     return "QRESYNC" in state.enabled
 
 
+def vanishes(state: Session) -> bool:
+    """Removals are told by UID: QRESYNC (RFC 7162 section 3.2.10), or UIDONLY (RFC 9586 section 3.5)."""
+    return resyncs(state) or uidonly.enabled(state)
+
+
 def enable(state: Session) -> None:
     """An enabling command was given; in a selected folder the client now needs a number to begin with."""
     if not known(state):
@@ -71,7 +76,7 @@ def read_select(state: Session, reader: Reader) -> tuple[bool, Resync | None]:
             if not resyncs(state):
                 raise Bad("QRESYNC is not enabled")
             reader.space()
-            resync = _read_resync(reader)
+            resync = _read_resync(state, reader)
         elif word != "CONDSTORE":
             raise Bad(f"SELECT knows no {word}")
         if reader.took(b")"):
@@ -79,7 +84,7 @@ def read_select(state: Session, reader: Reader) -> tuple[bool, Resync | None]:
         reader.space()
 
 
-def _read_resync(reader: Reader) -> Resync:
+def _read_resync(state: Session, reader: Reader) -> Resync:
     reader.expect(b"(")
     uidvalidity = reader.number()
     reader.space()
@@ -89,6 +94,8 @@ def _read_resync(reader: Reader) -> Resync:
             resync.known = sets.read(reader)
         if resync.known is None or reader.took(b" "):
             # Which numbers the client believes in: a help for servers that forget; ours does not need it.
+            if uidonly.enabled(state):
+                raise uidonly.required("QRESYNC without message numbers, please")
             reader.expect(b"(")
             sets.read(reader)
             reader.space()

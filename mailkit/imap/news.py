@@ -6,7 +6,7 @@ When this may happen is decided by the table of commands.
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, selection
+from mailkit.imap import modseq, selection, uidonly
 from mailkit.imap.commands import LOGOUT
 from mailkit.imap.responses import paren, untagged
 from mailkit.imap.wire import sets
@@ -34,7 +34,7 @@ async def tell(state: Session, expunges: bool = True) -> None:
         state.conn.write(b"* BYE The selected mailbox is gone\r\n")
         return
     changes = view.changes(expunges)
-    if changes.sequence and modseq.resyncs(state):
+    if changes.sequence and modseq.vanishes(state):
         state.conn.write(untagged(b"VANISHED", sets.form(changes.expunged)))
     elif changes.sequence:
         state.conn.write(b"".join([b"* %d EXPUNGE\r\n" % number for number in changes.sequence]))
@@ -66,7 +66,8 @@ async def tell_flags(state: Session, changed: list[tuple[int, int]], flags: bool
             row = table.row(uid)
             if row is not None:
                 items = item_texts(state, view, table, row, flags)
-                lines.append(b"* %d FETCH (UID %d%b)\r\n" % (number, uid, items))
+                named = b"" if uidonly.enabled(state) else b" UID %d" % uid
+                lines.append(uidonly.opening(state, number, uid) + (named + items)[1:] + b")\r\n")
         state.conn.write(b"".join(lines))
         await state.conn.flush()
 

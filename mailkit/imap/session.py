@@ -18,7 +18,7 @@ import os
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, identity, intake, news, selection, target
+from mailkit.imap import capability, commands, identity, intake, news, selection, target, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
@@ -168,6 +168,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
             name = f"UID {reader.word()}"
             reader.took(b" ")
         row = commands.find(name, state.state)
+        uidonly.refuse_command(state, name)
         text = await row.function()(state, reader)
         if state.view is not None and row.tells:
             await news.tell(state, expunges=row.tells == commands.ALL)

@@ -8,7 +8,7 @@ first, so that the flags in the same response are right.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, modseq, news, pieces, sections, selection
+from mailkit.imap import intake, modseq, news, pieces, sections, selection, uidonly
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.mail import header
@@ -42,9 +42,9 @@ class Plan:
 
     __slots__ = ("files", "flags", "kinds", "modseq", "seen", "uid")
 
-    def __init__(self, wanted: list[Item], by_uid: bool) -> None:
+    def __init__(self, wanted: list[Item], with_uid: bool) -> None:
         names = {item.name for item in wanted}
-        self.uid = by_uid or "UID" in names
+        self.uid = with_uid or "UID" in names
         self.flags = "FLAGS" in names
         self.modseq = "MODSEQ" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
@@ -79,7 +79,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """Answer for every message; [EXPUNGEISSUED] when some are gone (RFC 5530)."""
     asked = sets.read(reader)
     reader.space()
-    plan = Plan(items.read(reader), by_uid)
+    plan = Plan(items.read(reader), by_uid and not uidonly.enabled(state))
     modifiers = items.read_modifiers(reader)
     reader.end()
     ranges = modified(state, plan, asked, by_uid, modifiers)
@@ -141,7 +141,8 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     """The responses for some messages, one each; those that are gone have none."""
     table, numbers, rows = selection.rows(view, first, last)
     uids = selection.column(table.uids, rows)
-    columns: list[Sequence[object]] = [numbers]
+    by_uid = uidonly.enabled(state)
+    columns: list[Sequence[object]] = [uids if by_uid else numbers]
     form = b""
     if plan.uid:
         columns.append(uids)
@@ -156,7 +157,7 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
         parts = wire_parts(view, plan, table, rows, uids)
         columns.append(parts if form else [part and part[1:] for part in parts])
         form = form + b"%b" if form else b" %b"
-    form = b"* %d FETCH (" + form[1:] + b")\r\n"
+    form = (b"* %d UIDFETCH (" if by_uid else b"* %d FETCH (") + form[1:] + b")\r\n"
     return [form % line for line in zip(*columns, strict=True) if line[-1] is not None]
 
 
@@ -263,7 +264,7 @@ def file_line(
     except OSError as error:
         sections.unreadable(uid, error)
         return None
-    return b"* %d FETCH (%b)\r\n" % (number, (head(state, plan, uid, marked) + parts)[1:])
+    return uidonly.opening(state, number, uid) + (head(state, plan, uid, marked) + parts)[1:] + b")\r\n"
 
 
 def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
@@ -295,7 +296,7 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
         parts = [item for item in plan.files if not sections.whole(item)]
         start = head(state, plan, uid, marked) + await state.conn.offload(sections.all_rendered, message, parts)
         size_octets = await state.conn.offload(message.wire_size)
-        state.conn.write(b"* %d FETCH (%b" % (number, start[1:]))
+        state.conn.write(uidonly.opening(state, number, uid) + start[1:])
         for item in filter(sections.whole, plan.files):
             state.conn.write(b"%b%b {%d}\r\n" % (b" " if start else b"", item.label, size_octets))
             start = item.label

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, news, selection
+from mailkit.imap import modseq, news, selection, uidonly
 from mailkit.imap.commands import SELECTED
 from mailkit.imap.responses import mailbox, mailbox_id, untagged
 from mailkit.imap.tree import path_of
@@ -84,7 +84,7 @@ def describe(state: Session, name: str) -> None:
         state.conn.write(untagged(b'LIST () "/"', mailbox(name, state.utf8)))
     else:
         state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
-        unseen = first_unseen(view)
+        unseen = 0 if uidonly.enabled(state) else first_unseen(view)
         if unseen:
             state.conn.write(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
     state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)

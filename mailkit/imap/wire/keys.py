@@ -207,10 +207,19 @@ def _modseq(reader: Reader) -> int:
 
 def mentions(key: Key, name: str) -> bool:
     """A key of this name is somewhere in it."""
-    if key[0] == name:
-        return True
-    parts = key[1] if key[0] == "AND" else key[1:] if key[0] in ("OR", "NOT") else ()
-    return any(isinstance(part, tuple) and mentions(part, name) for part in parts)  # type: ignore[attr-defined]
+    return key[0] == name or any(mentions(part, name) for part in parts(key))
+
+
+def numbers(key: Key) -> bool:
+    """Message numbers are somewhere in it. `$` is none."""
+    return (key[0] == "SEQ" and key[1] is not sets.SAVED) or any(map(numbers, parts(key)))
+
+
+def parts(key: Key) -> list[Key]:
+    """The keys inside AND, OR, NOT; none of others."""
+    inner = key[1] if key[0] == "AND" else list(key[1:]) if key[0] in ("OR", "NOT") else []
+    assert isinstance(inner, list)
+    return inner
 
 
 def _text(reader: Reader, charset: str) -> str:
