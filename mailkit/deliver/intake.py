@@ -111,22 +111,14 @@ class Received:
         return self._without_mark(fd, data) if self._marked else data
 
     def _without_mark(self, fd: int, data: bytes) -> bytes:
-        """`data`, and as much more as it takes to see the header, without the first Delivered-To above any Received."""
+        """`data`, and as much more as it takes to see the header, without what the caller wrote on top."""
         while b"\n\n" not in data and b"\n\r\n" not in data and len(data) < _CHUNK:
             more = self._more(fd)
             if not more:
                 break
             data += more
-        block, _ = header.split(data)
-        at = 0
-        for raw in header.raw_fields(block):
-            name = raw.partition(b":")[0].strip().lower()
-            if name == b"delivered-to":
-                return data[:at] + data[at + len(raw) :]
-            if name == b"received":
-                break
-            at += len(raw)
-        return data
+        block = header.split(data)[0]
+        return header.unmarked(block) + data[len(block) :]
 
     def _keep(self, data: bytes) -> None:
         self._size += len(data)

@@ -118,6 +118,22 @@ def delivered_to(block: bytes) -> list[str]:
     return [text(found).strip("<> ").lower() for found in values(block, b"Delivered-To")]
 
 
+def unmarked(block: bytes) -> bytes:
+    """The block without the Delivered-To above any Received, which whoever hands the message over wrote just now.
+
+    Postfix's mailbox_command and OpenSMTPD do so; it is no sign that the message goes round in a circle.
+    """
+    at = 0
+    for raw in raw_fields(block):
+        name = _name(raw)
+        if name == b"delivered-to":
+            return block[:at] + block[at + len(raw) :]
+        if name == b"received":
+            break
+        at += len(raw)
+    return block
+
+
 def only(block: bytes, names: Collection[bytes]) -> bytes:
     """The fields of these names as they are written (IMAP HEADER.FIELDS)."""
     return _picked(block, names, True)

@@ -128,6 +128,8 @@ class Intake:
         if hops(block) > session.settings.maxhops:
             # RFC 5321 6.3: it goes round in circles.
             raise Refused(554, "5.4.6", "too many hops, the message is in a loop", by="maxhops")
+        if session.settings.lmtp:
+            block = header.unmarked(block)
         if session.settings.submission:
             from mailkit.smtp import submission
 
