@@ -225,7 +225,7 @@ spool_directory = {spool}
 log_file_path = {spool}/%slog
 pid_file_path = {directory}/pid
 primary_hostname = mx.example.net
-domainlist local_domains = example.net
+domainlist local_domains = example.net : example.test
 local_interfaces = 127.0.0.1
 daemon_smtp_ports = {port}
 tls_advertise_hosts = *
@@ -281,8 +281,8 @@ def opensmtpd() -> Iterator[Receiver]:
 
 
 @contextlib.contextmanager
-def _opensmtpd(directory: Path, mda: str = "", user: str = "daemon") -> Iterator[Receiver]:
-    """`mda` is the command that delivers, run as `user`."""
+def _opensmtpd(directory: Path, action: str = "") -> Iterator[Receiver]:
+    """`action` is what it does with mail, where it is not to keep it; the table of its users is <users>."""
     need_root()
     program, port = programs.need("smtpd"), free_port()
     for name in ("opensmtpd", "opensmtpq"):
@@ -304,12 +304,12 @@ def _opensmtpd(directory: Path, mda: str = "", user: str = "daemon") -> Iterator
     keep.write_text(f"cat >{mail}/$$.tmp && mv {mail}/$$.tmp {mail}/$$\n")
     conf = directory / "smtpd.conf"
     conf.write_text(f"""\
-table users {{ "@example.net" = "{user}" }}
+table users {{ "@example.net" = "daemon" }}
 table refused {{ "nobody@example.net" }}
 listen on 127.0.0.1 port {port} hostname mx.example.net
-action "keep" mda "{mda or f"sh {keep}"}" user {user} virtual <users>
+action "deliver" {action or f'mda "sh {keep}" user daemon virtual <users>'}
 match from any for rcpt-to <refused> reject
-match from any for domain "example.net" action "keep"
+match from any for domain {{ "example.net", "example.test" }} action "deliver"
 """)
     conf.chmod(0o600)
     # It looks every client up in the DNS before it greets: let it look in a hosts file only, in a mount namespace of

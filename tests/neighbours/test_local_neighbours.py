@@ -209,7 +209,8 @@ def test_opensmtpd_as_an_mda() -> None:
         receivers.need_root()
         need("smtpd")
         home, command = ours(directory)
-        with receivers._opensmtpd(directory, f"{command} -D -f %{{sender}} -d %{{rcpt}}", USER) as opensmtpd:
+        mda = f'mda "{command} -D -f %{{sender}} -d %{{rcpt}}" user {USER} virtual <users>'
+        with receivers._opensmtpd(directory, mda) as opensmtpd:
             submit(opensmtpd.port, "bob@example.net")
             (message,) = arrived(home, "bob@example.net")
             assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.net\n")
