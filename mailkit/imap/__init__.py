@@ -8,7 +8,7 @@
 `identity`   who is logged in.
 `selection`  the selected folder; sequence and UID sets against it.
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
-`matching`   SEARCH keys against messages.
+`matching`   SEARCH keys against messages; `savedate` when they came into the folder.
 `sections`   message files as FETCH sends them.
 `target`     the folder that is written to, kept open; `incoming` the messages that come with a command.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.

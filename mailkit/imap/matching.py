@@ -9,7 +9,7 @@ turn.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, pieces, sections, selection, uidonly
+from mailkit.imap import intake, pieces, savedate, sections, selection, uidonly
 from mailkit.mail import content, header
 
 TYPE_CHECKING = False
@@ -162,6 +162,15 @@ def sized(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     if key[0] == "LARGER":
         return [row for row, size in sizes if size > limit]
     return [row for row, size in sizes if size < limit]
+
+
+def saved(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """SAVEDBEFORE, SAVEDON, SAVEDSINCE by the day in UTC; one of which nothing is known matches none of them."""
+    name, wanted = key
+    assert isinstance(name, str) and isinstance(wanted, int)
+    folder, table = matcher.view.folder, matcher.table
+    dates = [(row, savedate.seconds(folder, table, row)) for row in rows]
+    return [row for row, at in dates if at is not None and on_day(name[5:], at // 86400, wanted)]
 
 
 def size_read(matcher: Matcher, row: int) -> int:
@@ -321,10 +330,11 @@ def cannot_have(data: bytes, needle: bytes) -> bool:
 
 DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode")
 DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "OLDER", "YOUNGER"})
+SAVED_DAYS = frozenset({"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"})
 IDENTIFIERS = ("EMAILID", "THREADID")
 
 LEAVES: dict[str, Leaf] = {
     "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "MODSEQ": modified,
     "LARGER": sized, "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text,
-    **dict.fromkeys(DAYS, dated), **dict.fromkeys(IDENTIFIERS, identified),
+    **dict.fromkeys(DAYS, dated), **dict.fromkeys(SAVED_DAYS, saved), **dict.fromkeys(IDENTIFIERS, identified),
 }  # fmt: skip

@@ -8,7 +8,7 @@ first, so that the flags in the same response are right.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, modseq, news, pieces, sections, selection, uidonly
+from mailkit.imap import intake, modseq, news, pieces, savedate, sections, selection, uidonly
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.mail import header
@@ -40,13 +40,14 @@ FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
-    __slots__ = ("files", "flags", "kinds", "modseq", "seen", "uid")
+    __slots__ = ("files", "flags", "kinds", "modseq", "saved", "seen", "uid")
 
     def __init__(self, wanted: list[Item], with_uid: bool) -> None:
         names = {item.name for item in wanted}
         self.uid = with_uid or "UID" in names
         self.flags = "FLAGS" in names
         self.modseq = "MODSEQ" in names
+        self.saved = "SAVEDATE" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name in FROM_FILES])
         self.seen = any(not item.peek for item in self.files)
@@ -153,6 +154,9 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     if plan.modseq:
         columns.append(selection.column(table.modseqs, rows))
         form += b" MODSEQ (%d)"
+    if plan.saved:
+        columns.append([savedate.text(view.folder, table, row) for row in rows])
+        form += b"%b"
     if plan.kinds or plan.files:
         parts = wire_parts(view, plan, table, rows, uids)
         columns.append(parts if form else [part and part[1:] for part in parts])
@@ -280,6 +284,8 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
         found += news.item_texts(state, view, table, row, flags=True)
     elif plan.modseq:
         found += news.item_texts(state, view, table, row, flags=False)
+    if plan.saved:
+        found += savedate.text(view.folder, table, row)
     if plan.kinds:
         found += next(iter(view.folder.parts(table, [row], plan.kinds, pieces.build))) or b""
     return found

@@ -21,7 +21,7 @@ MACROS = {
 }
 PLAIN = frozenset({
     "BODY", "BODYSTRUCTURE", "EMAILID", "ENVELOPE", "FLAGS", "INTERNALDATE", "MODSEQ", "PREVIEW", "RFC822.SIZE",
-    "THREADID", "UID",
+    "SAVEDATE", "THREADID", "UID",
 })  # fmt: skip
 OLD = {"RFC822": ("", False), "RFC822.HEADER": ("HEADER", True), "RFC822.TEXT": ("TEXT", False)}
 """RFC 3501 names of sections: what, and whether \\Seen is left alone."""

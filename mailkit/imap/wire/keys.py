@@ -7,7 +7,7 @@ A key is a tuple whose first element names it:
     ("RECENT",)
     ("SEQ", ranges) ("UID", ranges)   see `sets`
     ("LARGER", n) ("SMALLER", n)
-    ("BEFORE", day) ("ON", day) ("SINCE", day) and the same with SENT: days since 1970-01-01
+    ("BEFORE", day) ("ON", day) ("SINCE", day) and the same with SENT, SAVED: days since 1970-01-01
     ("OLDER", s) ("YOUNGER", s)       seconds before now (RFC 5032)
     ("HEADER", name, text)            name in capitals, text a str; SUBJECT, FROM, TO, CC, BCC are HEADER too
     ("BODY", text) ("TEXT", text)
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 FLAGS = {"ANSWERED": "\\Answered", "DELETED": "\\Deleted", "DRAFT": "\\Draft", "FLAGGED": "\\Flagged", "SEEN": "\\Seen"}
 HEADERS = frozenset({"BCC", "CC", "FROM", "SUBJECT", "TO"})
-DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE"})
+DAYS = frozenset({
+    "BEFORE", "ON", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SINCE",
+})  # fmt: skip
 NUMBERS = frozenset({"LARGER", "SMALLER", "OLDER", "YOUNGER"})
 RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 CHARSETS = ("UTF-8", "US-ASCII")
@@ -145,6 +147,7 @@ def _key(reader: Reader, charset: str, depth: int) -> Key:
 SIMPLE: dict[str, Key] = {
     "ALL": ("ALL",),
     "RECENT": ("RECENT",),
+    "SAVEDATESUPPORTED": ("ALL",),
     "OLD": ("NOT", ("RECENT",)),
     "NEW": ("AND", [("RECENT",), ("NOT", ("FLAG", "\\Seen"))]),
 }
