@@ -82,6 +82,12 @@ class Attempt:
         self.parked = ""
         self._due = 0.0  # Unix time before which nothing need be tried
 
+    @property
+    def priority(self) -> int:
+        """What the client asked for with MT-PRIORITY, -9 to 9 (RFC 6710)."""
+        text = self.claim.envelope.params.get("priority", "0")
+        return int(text) if text.removeprefix("-").isdecimal() else 0
+
     async def run(self) -> None:
         """Deliver what can be delivered now and leave the entry finished, deferred or parked."""
         jobs = self._jobs()

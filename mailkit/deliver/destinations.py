@@ -7,9 +7,9 @@ the limit; a failure of the connection itself halves it. A destination whose win
 talking, is dead when it fails: nobody tries it for PAUSE_S, and that pause doubles with each failure up to
 PAUSE_MOST_S. After the pause a single delivery tries, and its success opens the window again.
 
-Entries that find no place are parked: their ids wait at the destination and come back, oldest first, when there is
-room, or all at once when it is found dead, to be deferred. So a slow destination costs the others nothing but its
-places.
+Entries that find no place are parked: their ids wait at the destination and come back, those of a raised priority
+first and those of a lowered one last (RFC 6710 5), else oldest first, when there is room, or all at once when it is
+found dead, to be deferred. So a slow destination costs the others nothing but its places.
 """
 
 from __future__ import annotations
@@ -28,7 +28,19 @@ HERE_MOST = 200  # each has a file open or two, and 1024 descriptors are what ma
 class Destination:
     """One destination's window and pause."""
 
-    __slots__ = ("busy", "coming", "dead_until", "failures", "limit", "parked", "text", "used", "window")
+    __slots__ = (
+        "_ahead",
+        "_behind",
+        "_plain",
+        "busy",
+        "coming",
+        "dead_until",
+        "failures",
+        "limit",
+        "text",
+        "used",
+        "window",
+    )
 
     def __init__(self, limit: int) -> None:
         self.limit = max(limit, 1)
@@ -39,7 +51,27 @@ class Destination:
         self.dead_until = 0.0  # monotonic seconds
         self.text = ""  # what the last failure was
         self.used = clock.monotonic()
-        self.parked: dict[str, None] = {}  # ids of entries, in order of arrival
+        self._ahead: dict[str, None] = {}  # ids of entries, in order of arrival: of a raised priority,
+        self._plain: dict[str, None] = {}  # of none,
+        self._behind: dict[str, None] = {}  # of a lowered one
+
+    @property
+    def parked(self) -> int:
+        """How many entries wait here."""
+        return len(self._ahead) + len(self._plain) + len(self._behind)
+
+    def park(self, id: str, priority: int) -> None:
+        """The entry `id` waits here."""
+        (self._ahead if priority > 0 else self._behind if priority < 0 else self._plain)[id] = None
+
+    def next(self, count: int) -> list[str]:
+        """The first `count` of those who wait; they do so no longer."""
+        ids: list[str] = []
+        for line in (self._ahead, self._plain, self._behind):
+            for id in list(itertools.islice(line, count - len(ids))):
+                del line[id]
+                ids.append(id)
+        return ids
 
     def dead(self) -> bool:
         """Is it left alone at the moment?"""
@@ -105,16 +137,16 @@ class Destinations:
         self[name].busy -= 1
         self.busy -= 1
 
-    def park(self, name: str, id: str) -> None:
-        """The entry `id` waits for a place."""
-        self[name].parked[id] = None
+    def park(self, name: str, id: str, priority: int = 0) -> None:
+        """The entry `id` waits for a place. priority: its MT-PRIORITY."""
+        self[name].park(id, priority)
         self._parking[name] = self[name]
 
     def ready(self) -> list[str]:
         """Ids of parked entries that may go on now. Each destination in turn, so that none takes all places."""
         ids: list[str] = []
         for name, destination in list(self._parking.items()):
-            count = len(destination.parked)
+            count = destination.parked
             if not destination.dead():
                 if not destination.busy:
                     destination.coming = 0  # whoever was called and never came is not waited for
@@ -122,9 +154,7 @@ class Destinations:
                 destination.coming += max(0, count)
             if count <= 0:
                 continue
-            for id in list(itertools.islice(destination.parked, count)):
-                del destination.parked[id]
-                ids.append(id)
+            ids += destination.next(count)
             del self._parking[name]
             if destination.parked:
                 self._parking[name] = destination  # at the end: it had its turn

@@ -197,7 +197,7 @@ class Runner:
             elif attempt.parked:
                 self._wait(directory, found, NEVER)
                 self._skipped[found.id] = attempt.skipped
-                self.destinations.park(attempt.parked, found.id)
+                self.destinations.park(attempt.parked, found.id, attempt.priority)
         finally:
             claimed.release()
             if claimed.resting:

@@ -124,3 +124,16 @@ def test_what_nobody_uses_is_forgotten(time: FakeClock) -> None:
     time.advance(3600)
     every.forget()
     assert len(every) == 1
+
+
+def test_who_waits_goes_by_priority_then_in_turn() -> None:
+    every = Destinations(4, 100)
+    for id, priority in (("late", -1), ("first", 0), ("urgent", 9), ("second", 0), ("pressing", 1)):
+        every.park("a", id, priority)
+    assert every["a"].parked == 5
+    assert every.ready() == ["urgent", "pressing"]  # as many as a new destination has places
+    every["a"].coming = 0
+    assert every.ready() == ["first", "second"]
+    every["a"].coming = 0
+    assert every.ready() == ["late"]
+    assert every["a"].parked == 0
