@@ -30,6 +30,6 @@ def seconds(folder: Folder, table: Table, row: int) -> int | None:
 
 
 def text(folder: Folder, table: Table, row: int) -> bytes:
-    """` SAVEDATE "17-Jul-1996 02:44:25 +0000"`."""
+    """`"17-Jul-1996 02:44:25 +0000"` or NIL."""
     found = seconds(folder, table, row)
-    return b" SAVEDATE NIL" if found is None else b' SAVEDATE "%b"' % date.internal(found).encode("ascii")
+    return b"NIL" if found is None else b'"%b"' % date.internal(found).encode("ascii")

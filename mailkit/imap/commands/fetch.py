@@ -156,7 +156,7 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
         form += b" MODSEQ (%d)"
     if plan.saved:
         columns.append([savedate.text(view.folder, table, row) for row in rows])
-        form += b"%b"
+        form += b" SAVEDATE %b"
     if plan.kinds or plan.files:
         parts = wire_parts(view, plan, table, rows, uids)
         columns.append(parts if form else [part and part[1:] for part in parts])
@@ -285,7 +285,7 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     elif plan.modseq:
         found += news.item_texts(state, view, table, row, flags=False)
     if plan.saved:
-        found += savedate.text(view.folder, table, row)
+        found += b" SAVEDATE " + savedate.text(view.folder, table, row)
     if plan.kinds:
         found += next(iter(view.folder.parts(table, [row], plan.kinds, pieces.build))) or b""
     return found
