@@ -48,7 +48,7 @@ def test_too_long_and_too_many(tmp_path: Path) -> None:
 def test_names_with_blanks_are_quoted(tmp_path: Path) -> None:
     client = Client(mailboxes.make(tmp_path))
     client.do('SETMETADATA INBOX ("/private/a (b)" "x")')
-    assert client.do('GETMETADATA (DEPTH 1) INBOX /private')[0] == '* METADATA INBOX ("/private/a (b)" "x")'
+    assert client.do("GETMETADATA (DEPTH 1) INBOX /private")[0] == '* METADATA INBOX ("/private/a (b)" "x")'
 
 
 def test_the_administrator_speaks_for_the_server(tmp_path: Path) -> None:

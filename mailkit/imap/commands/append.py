@@ -1,4 +1,5 @@
-"""APPEND (RFC 9051 section 6.3.12) of several messages at once (RFC 3502), UTF8 (RFC 6855), literal8 (RFC 3516).
+"""APPEND (RFC 9051 section 6.3.12) of several messages at once (RFC 3502), UTF8 (RFC 6855), literal8 (RFC 3516), and of
+what is put together here (RFC 4469).
 
 A message goes from the connection into tmp/ as it comes. Only when all of them are there does any get its name, so that
 the command adds all or nothing, and a connection that breaks leaves nothing.
@@ -16,6 +17,7 @@ from mailkit.maildir.save import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.imap.catenate import Glue
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.folder import Folder
@@ -26,19 +28,30 @@ MESSAGES_MOST = 1000
 
 
 class Batch:
-    """The messages of one command on their way: `made` is every file in tmp/, `parcels` what becomes of them."""
+    """The messages of one command on their way: `made` is every file in tmp/, `parcels` what becomes of them.
 
-    __slots__ = ("folder", "made", "name", "parcels")
+    glue: what CATENATE needs, once it is used.
+    """
+
+    __slots__ = ("folder", "glue", "made", "name", "parcels")
 
     def __init__(self, folder: Folder, name: str) -> None:
         self.folder = folder
         self.name = name
+        self.glue: Glue | None = None
         self.made: list[Delivery] = []
         self.parcels: list[Parcel] = []
 
     @property
     def octets(self) -> int:
         return sum(delivery.size for delivery, _, _ in self.parcels)
+
+    def end(self, stored: bool) -> None:
+        """Nothing stays in tmp/."""
+        for delivery in self.made if not stored else ():
+            delivery.abort()
+        if self.glue is not None:
+            self.glue.close()
 
 
 async def append(state: Session, reader: Reader) -> str:
@@ -63,8 +76,7 @@ async def store(state: Session, reader: Reader, most: int) -> str:
         target.release(state)
         raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
-        for delivery in batch.made if not uids else ():
-            delivery.abort()
+        batch.end(stored=bool(uids))
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 
 
@@ -94,15 +106,26 @@ def options(reader: Reader) -> tuple[list[bytes], int | None]:
 
 
 async def message(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
-    """literal / "UTF8" SP "(" literal ")"."""
+    """literal / "UTF8" SP "(" literal ")" / "CATENATE" SP "(" parts ")"."""
     if not incoming.reader.peek().isalpha():
         return await literal(state, incoming, batch)
     word = incoming.reader.word()
-    if word != "UTF8":
+    if word not in ("UTF8", "CATENATE"):
         raise Bad(f"APPEND knows no {word}")
     incoming.reader.expect(b" (")
-    delivery = await literal(state, incoming, batch)
+    delivery = await (literal if word == "UTF8" else joined)(state, incoming, batch)
     incoming.reader.expect(b")")
+    return delivery
+
+
+async def joined(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
+    """A message of several parts."""
+    from mailkit.imap import catenate
+
+    batch.glue = batch.glue or catenate.Glue(state)
+    delivery = await begun(state, batch)
+    await catenate.parts(incoming, batch.glue, Lines(delivery))
+    await room.need(state, batch.octets + delivery.size)
     return delivery
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailkit.imap import intake, room, selection
 from mailkit.imap.commands.append import store
 from mailkit.imap.responses import No
-from mailkit.imap.wire import Bad, sets
+from mailkit.imap.wire import sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 async def replace(state: Session, reader: Reader) -> str | None:
-    """number SP mailbox [SP flags] [SP date-time] SP literal."""
+    """number SP mailbox [SP flags] [SP date-time] SP message, as APPEND takes it."""
     return await run(state, reader, by_uid=False)
 
 
@@ -25,8 +25,6 @@ async def uid_replace(state: Session, reader: Reader) -> str | None:
 
 async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """Store the new message, then remove the old one: a crash between leaves both (RFC 8508 section 3.4)."""
-    if state.upload is None:
-        raise Bad("REPLACE has a message, which is a literal")
     asked = sets.read(reader)
     reader.space()
     intake.writable(state)
