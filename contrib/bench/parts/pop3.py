@@ -58,10 +58,11 @@ def _logins(context: bench.Context, both: list[servers.Server]) -> table.Table:
 
 
 def _fill(context: bench.Context, both: list[servers.Server], messages: int) -> None:
-    """Everybody's bench has the same messages, and has been read once."""
+    """Everybody's bench has the same messages, has been read once and opened once since."""
     for server in both:
         servers.fresh(server.maildir("bench"), context.corpus(messages))
         context.load("pop3", "127.0.0.1", server.ports["pop3"], _USER, servers.PASSWORD, "retr", "--pipeline")
+        context.load("pop3", "127.0.0.1", server.ports["pop3"], _USER, servers.PASSWORD, "lists")
 
 
 def _runs(
