@@ -49,8 +49,13 @@ async def line(state: Session) -> bytes:
             raise Gone
 
 
-async def breathe(state: Session) -> None:
-    """Between two slices of long work: send what is queued and let other sessions have their turn."""
+async def breathe(state: Session, done: int = 0, goal: int = 0) -> None:
+    """Between two slices of long work: send what is queued and let other sessions have their turn.
+
+    done, goal: messages that are dealt with, of how many, for `progress`; goal 0: the answers themselves show it.
+    """
+    if goal:
+        state.progress.note(state, done, goal)
     await state.conn.flush()
     await state.conn.pause(0)
 

@@ -61,7 +61,7 @@ async def find_rows(matcher: Matcher, key: Key) -> list[int]:
                 found += match(matcher, block, each)
             else:
                 found += await state.conn.offload(match, matcher, block, each)
-                await intake.breathe(state)
+                await intake.breathe(state, start + len(block), len(rows))
         rows = found
     return list(rows)
 

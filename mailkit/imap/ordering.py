@@ -53,7 +53,7 @@ async def pieces_of(state: Session, matcher: Matcher, rows: Sequence[int], kind:
         block = rows[start : start + BLOCK]
         parts = matcher.view.folder.parts(matcher.table, block, (kind,), pieces.build)
         found += [part or b"" for part in parts]
-        await intake.breathe(state)
+        await intake.breathe(state, start + len(block), len(rows))
     return found
 
 

@@ -20,6 +20,7 @@ from mailkit import log
 from mailkit.exits import Temp, Trouble
 from mailkit.imap import capability, commands, identity, intake, news, selection, target, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap.progress import Progress
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
 from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
@@ -51,8 +52,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "saved", "state", "tag", "target",
-        "tree", "turn", "upload", "user", "view", "why",
+        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "progress", "saved", "state", "tag",
+        "target", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -67,6 +68,7 @@ class Session:
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
         self.enabled: frozenset[str] = frozenset()
         self.tag = b""
+        self.progress = Progress()
         self.upload: Upload | None = None  # offered with the command that runs now
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
         self.compressed = False
@@ -160,6 +162,7 @@ def failed(state: Session) -> None:
 async def perform(state: Session, event: Command | Upload) -> None:
     """Run one command and write its tagged answer."""
     state.tag = event.tag
+    state.progress.begin()
     state.upload = event if isinstance(event, Upload) else None
     name = event.name
     try:

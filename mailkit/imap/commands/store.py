@@ -42,6 +42,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     mask = flags.mask(state, view.folder, names, create=action >= 0)
     add, remove = (mask, 0) if action > 0 else (0, mask) if action < 0 else (mask, ~mask & flags.EVERY)
     missing = False
+    done, goal = 0, sum(last - first + 1 for first, last in ranges)
     refused: list[int] = []
     for first, last in selection.blocks(ranges, BLOCK):
         chosen = list(view.uids[first - 1 : last])
@@ -52,7 +53,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         if not silent or modseq.known(state):
             pairs = [(view.seq(uid) or 0, uid) for uid in stored.changed]
             await news.tell_flags(state, pairs, flags=not silent)
-        await intake.breathe(state)
+        done += len(chosen)
+        await intake.breathe(state, done, goal)
     if refused:
         names_of = refused if by_uid else [view.seq(uid) or 0 for uid in refused]
         return f"[MODIFIED {sets.form(names_of).decode('ascii')}] Some were changed by somebody else"

@@ -1,0 +1,74 @@
+"""A command that takes long is told of while it runs, and never in a way that goes backward (RFC 9585)."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mailkit.control import Home
+from mailkit.imap import matching, ordering
+from mailkit.imap.progress import EVERY_S
+from tests.harness import fakeclock
+from tests.imap import mailboxes
+from tests.imap.pair import Client, WaitingConn
+
+MESSAGES = 30
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    home = mailboxes.make(tmp_path)
+    for number in range(MESSAGES - 3):
+        path = Path(mailboxes.inbox(home), "cur", f"77000{number:04d}.M1P1.host:2,")
+        path.write_bytes(b"Subject: %d\nMessage-ID: <%d@x>\n\ntext\n" % (number, number))
+    return home
+
+
+@pytest.fixture
+def slow(home: Home, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """A session in which every look at one message takes 3 seconds."""
+    client = Client(home)
+    client.do("FETCH 1:* (ENVELOPE)")
+    monkeypatch.setattr(matching, "BLOCK", {matching.COLUMNS: 1, matching.PIECES: 1, matching.FILES: 1})
+    monkeypatch.setattr(ordering, "BLOCK", 1)
+    fake = fakeclock.install(monkeypatch)
+
+    async def pause(conn: WaitingConn, seconds: float) -> None:
+        fake.advance(3)
+
+    monkeypatch.setattr(WaitingConn, "pause", pause)
+    return client
+
+
+def told(lines: list[str]) -> list[tuple[int, int]]:
+    """(done, goal) of each INPROGRESS."""
+    return [
+        (int(done), int(goal))
+        for line in lines
+        for done, goal in re.findall(r'^\* OK \[INPROGRESS \("t\d+" (\d+) (\d+)\)\]', line)
+    ]
+
+
+@pytest.mark.parametrize("command", [
+    "SEARCH TEXT text", "SEARCH SINCE 1-Jan-1980 HEADER X-None x", "SORT (SUBJECT) UTF-8 ALL",
+    "SORT (SUBJECT DATE) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL", "UID SEARCH NOT BODY zzz",
+])  # fmt: skip
+def test_long_command_tells_where_it_is(slow: Client, command: str) -> None:
+    lines = slow.do(command)
+    found = told(lines)
+    assert len(found) >= MESSAGES * 3 / EVERY_S - 2
+    assert found == sorted(found), "never backward, one goal"
+    assert all(0 < done < goal == MESSAGES for done, goal in found)
+    assert lines[-1].startswith("OK") and "INPROGRESS" not in lines[-1]
+
+
+def test_short_command_after_a_long_one_says_nothing(slow: Client) -> None:
+    assert told(slow.do("SEARCH TEXT text"))
+    assert not told(slow.do("SEARCH UID 1 TEXT text"))
+
+
+def test_tag_that_would_end_the_code_is_not_named(slow: Client) -> None:
+    lines = slow.send(b"a]b SEARCH TEXT text\r\n")
+    assert any(line.startswith("* OK [INPROGRESS (NIL ") for line in lines)
