@@ -11,7 +11,7 @@
 `matching`   SEARCH keys against messages; `savedate` when they came into the folder.
 `sections`   message files as FETCH sends them.
 `target`     the folder that is written to, kept open; `incoming` the messages that come with a command.
-`catenate`   messages put together of others; `sources` the folders they are in.
+`catenate`   messages put together of others; `sources` the folders they are in; `authorized` URLs for others.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
 `metadata`   annotations of folders and of the server.

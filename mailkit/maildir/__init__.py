@@ -28,6 +28,7 @@ tree     Tree(maildir)                              names are str with "/" betwe
          create(maildir)                            new Maildir with the standard folders, subscribed
 metadata read(path) -> {name: value}                annotations (RFC 5464), from the file metadata.NAME of a folder
          change(path, {name: value or None})        all or none; metadata.Full
+accesskey  read(directory) -> key | None, ensured(directory) -> key, forget(directory)      of URLs (RFC 4467)
 folder   open(path) -> Folder                       shared by every session of this process; .close() when done
          status(path) -> state.State                STATUS without opening, from the tail of mailkit-log where it may
            .messages .uidnext .uidvalidity .unseen .deleted .fresh (recent) .highestmodseq .guid

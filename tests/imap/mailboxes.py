@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from mailkit.control import Home
-from mailkit.maildir import tree
+from mailkit.maildir import accesskey, tree
 from tests.harness.homes import make_home, set_control
 
 PLAIN = b"""\
@@ -100,6 +100,7 @@ def fill(home: Home) -> None:
     lines[0] = lines[0].replace("N6", "N5")
     Path(maildir, "dovecot-uidlist").write_text("\n".join(lines) + "\n")
     Path(maildir, "dovecot-keywords").write_text("0 $Work\n")
+    Path(maildir, accesskey.NAME).write_text(bytes(range(32)).hex())
 
 
 def inbox(home: Home, user: str = "alice") -> str:

@@ -90,6 +90,7 @@ def describe(state: Session, name: str) -> None:
     state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)
     state.conn.write(b"* OK [UIDNEXT %d] The next UID\r\n" % folder.uidnext)
     state.conn.write(b"* OK [MAILBOXID (%b)] Its name for ever\r\n" % mailbox_id(folder.guid))
+    state.conn.write(b"* OK [URLMECH INTERNAL] How URLs are authorized\r\n")  # RFC 4467 section 4
     modseq.tell_highest(state, view)
 
 
