@@ -17,13 +17,15 @@ import sys
 import time
 
 import measure
+
 from mailkit.control import Home
 from mailkit.queue import inject
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
 
 _USERS = 100
-_MESSAGE = b"From: <load@bench.example>\nSubject: queue\n\n" + b"0123456789 abcdefghijklmnopqrstuvwxyz 0123456789\n" * 82
+_LINE = b"0123456789 abcdefghijklmnopqrstuvwxyz 0123456789\n"
+_MESSAGE = b"From: <load@bench.example>\nSubject: queue\n\n" + _LINE * 82
 
 
 async def fill(home: Home, count: int) -> None:
