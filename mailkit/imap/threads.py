@@ -1,4 +1,4 @@
-"""Messages into threads: ORDEREDSUBJECT and REFERENCES (RFC 5256 section 3). Pure.
+"""Messages into threads: ORDEREDSUBJECT and REFERENCES (RFC 5256 section 3), REFS (draft-ietf-morg-inthread). Pure.
 
 A `Node` is a message, or stands for one that is not here (a dummy, uid 0). Nothing recurses: threads may be as deep as
 somebody likes to make them.
@@ -86,6 +86,21 @@ def references(messages: list[Facts]) -> list[Node]:
     sort_all(roots)
     roots = joined_by_subject(roots)
     sort_all(roots)
+    return roots
+
+
+def refs(messages: list[Facts]) -> list[Node]:
+    """Threads by what refers to what alone; the one with the youngest message comes last.
+
+    Young is what was sent last, as for REFERENCES and in Dovecot; the draft would have taken the date of arrival.
+    """
+    roots = prune(linked(messages))
+    sort_all(roots)
+    youngest: dict[Node, int] = {}
+    for node in below_first(roots):
+        own = node.facts.sent if node.facts is not None else 0
+        youngest[node] = max([own, *(youngest[child] for child in node.children)])
+    roots.sort(key=lambda root: (youngest[root], root.lead().number))
     return roots
 
 

@@ -11,7 +11,7 @@ from mailkit.imap import capability, commands
 from tests.imap.test_transcripts import TRANSCRIPTS
 
 PAGE = Path(__file__).parents[2] / "man" / "mailkit-imapd.8"
-ROWS = re.findall(r"^\.It (\S+) Ta [\d, ]+ Ta (\S+)$", PAGE.read_text("utf-8"), re.MULTILINE)
+ROWS = re.findall(r"^\.It (\S+) Ta (?:[\d, ]+|draft) Ta (\S+)$", PAGE.read_text("utf-8"), re.MULTILINE)
 
 
 def test_page_has_what_is_advertised() -> None:

@@ -96,6 +96,21 @@ def test_ordered_subject() -> None:
     assert threads.form(threads.ordered_subject(messages)) == b"(2)(1 (4)(3))"
 
 
+def refs(*messages: Facts) -> bytes:
+    return threads.form(threads.refs(list(messages)))
+
+
+def test_refs_are_by_the_youngest_message() -> None:
+    assert refs(message(1, sent=1), message(2, sent=2), message(3, "1", sent=3)) == b"(2)(1 3)"
+    assert refs(message(1, "9", sent=7), message(2, "9", sent=8), message(3, sent=1), message(4, sent=9)) == (
+        b"(3)((1)(2))(4)"
+    )
+
+
+def test_refs_know_no_subject() -> None:
+    assert refs(message(1, text="x"), message(2, text="re: x"), message(3, "7", "re: x")) == b"(1)(2)(3)"
+
+
 MESSAGES = st.lists(
     st.tuples(st.lists(st.integers(1, 12), max_size=4), st.sampled_from(["", "x", "re: x", "y"])), max_size=12
 )
@@ -104,10 +119,10 @@ MESSAGES = st.lists(
 @given(MESSAGES)
 def test_every_message_is_in_one_thread(found: list[tuple[list[int], str]]) -> None:
     messages = [message(at, " ".join(map(str, refers)), text) for at, (refers, text) in enumerate(found, 1)]
-    form = threaded(*messages)
-    assert sorted(map(int, re.findall(rb"\d+", form))) == list(range(1, len(messages) + 1))
-    assert form.count(b"(") == form.count(b")")
-    assert b"()" not in form
+    for form in (threaded(*messages), refs(*messages)):
+        assert sorted(map(int, re.findall(rb"\d+", form))) == list(range(1, len(messages) + 1))
+        assert form.count(b"(") == form.count(b")")
+        assert b"()" not in form
 
 
 def test_deep_threads() -> None:

@@ -1,4 +1,4 @@
-"""THREAD and UID THREAD (RFC 5256 section 3)."""
+"""THREAD and UID THREAD (RFC 5256 section 3, draft-ietf-morg-inthread section 4)."""
 
 from __future__ import annotations
 
@@ -39,9 +39,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     rows = await matching.find_rows(matcher, wanted.key)
     uids = matcher.table.uids
     numbers = [uids[row] if by_uid else view.seq(uids[row]) or 0 for row in rows]
-    messages = await facts(state, matcher, rows, numbers, algorithm == "REFERENCES")
-    threaded = threads.references if algorithm == "REFERENCES" else threads.ordered_subject
-    roots = await state.conn.offload(threaded, messages)
+    messages = await facts(state, matcher, rows, numbers, algorithm != "ORDEREDSUBJECT")
+    roots = await state.conn.offload(THREADED[algorithm], messages)
     state.conn.write(untagged(b"THREAD " + threads.form(roots)) if roots else untagged(b"THREAD"))
 
 
@@ -69,4 +68,5 @@ def references_of(block: bytes) -> tuple[bytes, list[bytes]]:
     return references.message_id(own), references.chain(refers, answers)
 
 
+THREADED = {"ORDEREDSUBJECT": threads.ordered_subject, "REFERENCES": threads.references, "REFS": threads.refs}
 FIELDS = frozenset({b"message-id", b"references", b"in-reply-to"})

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     Criterion = tuple[str, bool]
 
 CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"})
-ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES")
+ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES", "REFS")
 CRITERIA_MOST = 20
 
 
@@ -39,7 +39,7 @@ def read_thread(reader: Reader) -> tuple[str, Search]:
     """algorithm charset keys. Bad, UnknownCharset."""
     algorithm = reader.word()
     if algorithm not in ALGORITHMS:
-        raise Bad("THREAD knows " + " and ".join(ALGORITHMS))
+        raise Bad("THREAD knows " + ", ".join(ALGORITHMS))
     reader.space()
     return algorithm, _search(reader, keys.Options())
 
