@@ -116,7 +116,7 @@ def catch_up(state: Session, view: View, resync: Resync) -> list[tuple[int, int]
     whole = [(1, folder.uidnext - 1)]
     wanted = whole if resync.known is None else sets.resolve(resync.known, folder.uidnext - 1)
     tell_earlier(state, view, resync.modseq, wanted)
-    changed = changed_since(view, selection.by_uids(state, wanted), resync.modseq)
+    changed = changed_since(view, selection.by_uids(view, wanted), resync.modseq)
     return [(number, view.uids[number - 1]) for first, last in changed for number in range(first, last + 1)]
 
 

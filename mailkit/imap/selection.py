@@ -36,23 +36,21 @@ def release(state: Session) -> None:
 
 def numbers(state: Session, ranges: Ranges, by_uid: bool) -> Ranges:
     """The message numbers that `ranges` names."""
-    if ranges is sets.SAVED:
-        return by_uids(state, state.saved)
     view = state.view
     assert view is not None
+    if ranges is sets.SAVED:
+        return by_uids(view, state.saved)
     if by_uid:
         last = view.uids[view.count - 1] if view.count else 0
-        return by_uids(state, sets.resolve(ranges, last))
+        return by_uids(view, sets.resolve(ranges, last))
     found = sets.resolve(ranges, view.count)
     if found and found[-1][1] > view.count:
         raise Bad("There is no message of that number")
     return found
 
 
-def by_uids(state: Session, ranges: Ranges) -> Ranges:
+def by_uids(view: View, ranges: Ranges) -> Ranges:
     """Message numbers of ascending UID ranges."""
-    view = state.view
-    assert view is not None
     found = []
     for low, high in ranges:
         first = bisect_left(view.uids, low, 0, view.count)

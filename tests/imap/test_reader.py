@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap.wire import Bad, items, keys, orders, sets
+from mailkit.imap.wire import Bad, items, keys, orders, scopes, sets
 from mailkit.imap.wire.reader import Reader
 
 
@@ -201,7 +201,7 @@ TOKENS = st.lists(st.sampled_from([
     b"(", b")", b" ", b"BODY", b"[", b"]", b"HEADER.FIELDS", b"1", b".", b"<", b">", b"{2}\r\nab", b'"', b"\\", b"OR ",
     b"NOT ",
     b"FROM", b"1:*", b"$", b"CHARSET", b"RETURN", b"UTF-8", b"&", b"-", b"\\Seen", b"NIL", b"*", b"\xc3",
-    b"1-Feb-1994", b"BINARY",
+    b"1-Feb-1994", b"BINARY", b"IN ", b"SUBTREE ", b"SELECTED",
 ]) | st.binary(max_size=3), max_size=20).map(b"".join)  # fmt: skip
 
 
@@ -209,7 +209,7 @@ TOKENS = st.lists(st.sampled_from([
 def test_rubbish_is_bad_and_nothing_worse(data: bytes) -> None:
     methods = ("astring", "nstring", "flags", "bare_flags", "mailbox", "pattern", "date", "date_time", "words", "text")
     readings: list[Callable[[Reader], object]] = [
-        items.read, items.read_modifiers, keys.read, sets.read, orders.read_sort, orders.read_thread,
+        items.read, items.read_modifiers, keys.read, scopes.read, sets.read, orders.read_sort, orders.read_thread,
     ]  # fmt: skip
     readings += [lambda reader, name=name: getattr(reader, name)() for name in methods]
     for reading in readings:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Search
     from mailkit.imap.wire.reader import Reader
+    from mailkit.maildir.table import Table
 
 
 async def search(state: Session, reader: Reader) -> str | None:
@@ -38,7 +39,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(kept(wanted, uids)))
     numbers = uids if by_uid else in_view(state, uids)
-    highest = highest_modseq(state, wanted, uids)
+    highest = highest_modseq(state, view.folder.table, wanted, uids)
     if wanted.returns is None and not news.rev2(state):
         state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers), *highest))
     else:
@@ -52,13 +53,11 @@ def bad_charset(state: Session) -> No:
     return No("That charset is unknown", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
 
 
-def highest_modseq(state: Session, wanted: Search, uids: list[int]) -> list[bytes]:
+def highest_modseq(state: Session, table: Table, wanted: Search, uids: list[int]) -> list[bytes]:
     """What a search by MODSEQ tells besides: the highest one of what it answers (RFC 7162 section 3.1.5, 3.1.10)."""
     if not keys.mentions(wanted.key, "MODSEQ"):
         return []
     modseq.enable(state)
-    assert state.view is not None
-    table = state.view.folder.table
     rows = [row for row in map(table.row, kept(wanted, uids)) if row is not None]
     return [b"(MODSEQ %d)" % max(table.modseqs[row] for row in rows)] if rows else []
 
@@ -93,15 +92,16 @@ def answer(
     by_uid: bool,
     highest: list[bytes],
     form: Callable[[list[int]], bytes] = sets.form,
+    where: bytes = b"",
 ) -> None:
     """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4).
 
-    form: what makes the value of ALL and PARTIAL of numbers.
+    form: what makes the value of ALL and PARTIAL of numbers; where: which mailbox it is of, beside the tag.
     """
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
     if returns == {"SAVE"}:
         return
-    parts = [b'ESEARCH (TAG "' + state.tag + b'")']
+    parts = [b'ESEARCH (TAG "' + state.tag + b'"' + where + b")"]
     if by_uid:
         parts.append(b"UID")
     if numbers:

@@ -39,7 +39,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(sorted(searches.kept(wanted, uids))))
     numbers = uids if by_uid else [view.seq(uid) or 0 for uid in uids]
-    highest = searches.highest_modseq(state, wanted, uids)
+    highest = searches.highest_modseq(state, matcher.table, wanted, uids)
     if wanted.returns is None:
         state.conn.write(untagged(b"SORT", *(b"%d" % number for number in numbers), *highest))
     else:

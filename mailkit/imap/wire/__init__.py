@@ -3,6 +3,7 @@
 `engine`  cuts the stream into commands, literals and uploads.
 `reader`  reads arguments out of one command: atoms, strings, lists, flags, mailbox names, dates.
 `sets`    sequence sets, `*` and `$` included; `pages` which of many results.
+`scopes`  the mailboxes of an ESEARCH.
 `urls`    URLs of messages.
 `items`   what FETCH is asked for; `keys` what SEARCH is asked for.
 

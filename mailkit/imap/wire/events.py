@@ -95,7 +95,7 @@ def _group(reader: Reader) -> Group:
     reader.space()
     names: list[str] = []
     if kind in NAMING:
-        names = _names(reader)
+        names = reader.mailboxes()
         reader.space()
     group = Group(kind, names)
     if reader.peek() == b"(":
@@ -105,17 +105,6 @@ def _group(reader: Reader) -> Group:
     reader.expect(b")")
     _check(group)
     return group
-
-
-def _names(reader: Reader) -> list[str]:
-    """mailbox / "(" mailbox *(SP mailbox) ")"."""
-    if not reader.took(b"("):
-        return [reader.mailbox()]
-    names = [reader.mailbox()]
-    while not reader.took(b")"):
-        reader.space()
-        names.append(reader.mailbox())
-    return names
 
 
 def _events(reader: Reader, group: Group) -> None:

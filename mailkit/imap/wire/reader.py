@@ -211,6 +211,16 @@ class Reader:
         """A mailbox name. INBOX in any case is "INBOX"."""
         return self._name(self.astring())
 
+    def mailboxes(self) -> list[str]:
+        """mailbox / `(` mailbox *(SP mailbox) `)`."""
+        if not self.took(b"("):
+            return [self.mailbox()]
+        names = [self.mailbox()]
+        while not self.took(b")"):
+            self.space()
+            names.append(self.mailbox())
+        return names
+
     def pattern(self) -> str:
         """list-mailbox: a mailbox name in which `*` and `%` are wild."""
         octets = self.span(LIST_CHARS + _HIGH)

@@ -1,0 +1,109 @@
+"""ESEARCH: one search in many mailboxes (MULTISEARCH, RFC 7377)."""
+
+from __future__ import annotations
+
+from mailkit.imap import matching, selection, tree
+from mailkit.imap.commands import search as searches
+from mailkit.imap.commands.select import opened
+from mailkit.imap.responses import No, mailbox
+from mailkit.imap.wire import Bad, keys, scopes, sets
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Search
+    from mailkit.imap.wire.reader import Reader
+    from mailkit.imap.wire.scopes import Source
+    from mailkit.maildir.view import View
+
+FOLDERS_MOST = 5000
+
+
+async def esearch(state: Session, reader: Reader) -> None:
+    """[IN (sources)] [RETURN options] [CHARSET name] keys; answers with UIDs, mailbox by mailbox."""
+    sources = scopes.read(reader)
+    try:
+        wanted = keys.read(reader)
+        reader.end()
+    except keys.UnknownCharset:
+        raise searches.bad_charset(state)
+    check(state, sources, wanted)
+    names = await tree.attempt(state, chosen, state, sources)
+    if len(names) > FOLDERS_MOST:
+        raise No(f"A search is of at most {FOLDERS_MOST} mailboxes", "LIMIT")
+    for name in names:
+        try:
+            await one(state, name, wanted)
+        except No:
+            continue  # it is gone, or none of this user's business: as if it were not there
+
+
+def check(state: Session, sources: list[Source], wanted: Search) -> None:
+    """What cannot be asked for now. Bad."""
+    kinds = {kind for kind, _ in sources}
+    returns = wanted.returns or frozenset()
+    if scopes.SELECTED in kinds and state.view is None:
+        raise Bad("No mailbox is selected")
+    if "SAVE" in returns and kinds != {scopes.SELECTED}:
+        raise Bad("Only a search of the selected mailbox can be saved")
+
+
+def chosen(state: Session, sources: list[Source]) -> list[str]:
+    """The mailboxes, each once, in the order of the sources. Blocking."""
+    folders = tree.of(state)
+    every = folders.names()
+    found: dict[str, None] = {}
+    for kind, names in sources:
+        if kind == scopes.SELECTED:
+            found.update(dict.fromkeys(name for name in every if selects(state, folders.path(name))))
+        elif kind == "SUBSCRIBED":
+            subscribed = folders.subscriptions()
+            found.update(dict.fromkeys(name for name in every if name in subscribed))
+        elif kind == "MAILBOXES":
+            found.update(dict.fromkeys(names))
+        elif names:
+            found.update(dict.fromkeys(name for name in every if below(name, names, deep=kind == "SUBTREE")))
+        else:
+            # Where mail is delivered to is a matter of the user's own filters: INBOXES are all (RFC 5465 section 6.3).
+            found.update(dict.fromkeys(every))
+    return list(found)
+
+
+def below(name: str, roots: list[str], deep: bool) -> bool:
+    """It is one of these or below it, at any depth or right below."""
+    return any(
+        name == root or (name.startswith(root + "/") and (deep or "/" not in name[len(root) + 1 :])) for root in roots
+    )
+
+
+def selects(state: Session, directory: str) -> bool:
+    """This folder is selected."""
+    return state.view is not None and state.view.folder.directory == directory
+
+
+async def one(state: Session, name: str, wanted: Search) -> None:
+    """Search one mailbox and answer when there is something. No: it cannot be read."""
+    path = await tree.path_of(state, name)
+    if selects(state, path):
+        assert state.view is not None
+        await answered(state, state.view, name, wanted)
+        return
+    view = await tree.attempt(state, opened, path, True)
+    try:
+        await answered(state, view, name, wanted)
+    finally:
+        view.close()
+        view.folder.close()
+
+
+async def answered(state: Session, view: View, name: str, wanted: Search) -> None:
+    """The ESEARCH response of one mailbox; none where nothing was found (section 2.1)."""
+    matcher = matching.Matcher(state, view)
+    rows = await matching.find_rows(matcher, wanted.key)
+    uids = list(selection.column(matcher.table.uids, rows))
+    if wanted.returns is not None and "SAVE" in wanted.returns:
+        state.saved = list(sets.runs(searches.kept(wanted, uids)))
+    if uids:
+        where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name, state.utf8), view.folder.uidvalidity)
+        highest = searches.highest_modseq(state, matcher.table, wanted, uids)
+        searches.answer(state, wanted, uids, True, highest, where=where)
