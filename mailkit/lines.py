@@ -32,6 +32,10 @@ class Lines:
         """Octets held and not yet given out."""
         return len(self._buffer) - self._at
 
+    def held(self) -> bytes:
+        """Those octets, which stay here."""
+        return bytes(self._buffer[self._at :])
+
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append octets as they came."""
         self._buffer += data

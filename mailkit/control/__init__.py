@@ -39,6 +39,7 @@ class Control:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._kept: dict[str, tuple[tuple[int, int, int], object]] = {}
+        self._frozen = False
 
     def text(self, name: str) -> str:
         """A single line, "" when there is none."""
@@ -68,6 +69,16 @@ class Control:
         """Is there a file of this name?"""
         return os.path.exists(os.path.join(self.directory, name))
 
+    def freeze(self) -> None:
+        """Read everything now and nothing later: for a process that gives up its rights on the directory. A value that
+        is bad, and not safe, stays what was last read of it, or its default."""
+        for name, entry in TABLE.items():
+            try:
+                self._value(name)
+            except Perm:
+                self._kept.setdefault(name, ((0, 0, 0), parse(entry.kind, entry.default)))
+        self._frozen = True
+
     def raw(self, name: str) -> str | None:
         """The file's text, None when it is missing. Perm when it cannot be read."""
         path = os.path.join(self.directory, name)
@@ -81,6 +92,8 @@ class Control:
 
     def _value(self, name: str) -> object:
         entry = TABLE[name]
+        if self._frozen:
+            return self._kept[name][1]
         try:
             stat = os.stat(os.path.join(self.directory, name))
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)

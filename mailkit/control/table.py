@@ -38,6 +38,14 @@ ROWS = (
           "smtpd imapd pop3d runq"),
     Value("pollseconds", "seconds", "30", "how often to look at directories that inotify may not see",
           "imapd runq"),
+    # Rights
+    Value("landlock", "flag", "yes", "hold programs to the paths of mailkit-security(7), where the kernel can",
+          "smtpd imapd pop3d runq"),
+    Value("confinepaths", "list", "", "further paths that a program may use: PROGRAM PATH RIGHTS a line",
+          "smtpd imapd pop3d runq", safe=False),
+    Value("separate", "text", "own", "who is served in a process of their own: own (users with a uid), all",
+          "imapd pop3d", safe=False),
+    Value("sessionmemory", "octets", "1G", "memory of a process that serves one user; 0: no limit", "imapd pop3d"),
     # Addresses and the queue
     Value("separators", "text", "+", "characters that may start the extension of a local part",
           "smtpd runq local"),

@@ -13,50 +13,28 @@ from mailkit import log
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.task import Task
 from mailkit.exits import EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE, OK, Temp
-from mailkit.users.passwd import User
+from mailkit.users import identity
+from mailkit.users.identity import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.deliver.pipe import Result
+    from mailkit.users.passwd import User
 
-_UMASK = 0o077
+__all__ = ["become", "deliver", "foreign"]
+
 _LIMIT_S = 3600.0
 _PERMANENT = (EX_DATAERR, EX_NOUSER, EX_UNAVAILABLE)
 _PROGRAM = "import sys; from mailkit.programs.local import main; sys.exit(main())"
 
 
-def foreign(user: User | None) -> bool:
-    """Must another process, with the user's uid, do the work?"""
-    return user is not None and bool(user.uid_text) and os.geteuid() == 0 and user.uid not in (None, 0)
-
-
 def become(user: User) -> None:
-    """Be the user from now on: groups, gid, uid, umask, no way back. Temp when the system does not let us."""
-    import pwd
+    """Be the user from now on (users.identity). Temp when the system does not let us."""
     import subprocess  # noqa: F401  what is imported later must be here already: the user may not read where it is
 
     import mailkit.maildir.tree  # noqa: F401
 
-    uid, gid = user.uid, user.gid
-    assert uid is not None
-    try:
-        account = pwd.getpwuid(uid)
-    except KeyError:
-        account = None
-    if gid is None:
-        if account is None:
-            raise Temp("the mailbox is not available", code="4.3.5", detail=f"{user.address}: uid {uid} has no group")
-        gid = account.pw_gid
-    try:
-        if account is not None:
-            os.initgroups(account.pw_name, gid)
-        else:
-            os.setgroups([gid])
-        os.setresgid(gid, gid, gid)
-        os.setresuid(uid, uid, uid)
-    except OSError as error:
-        raise Temp("the mailbox is not available", code="4.3.0", detail=f"become uid {uid}: {error.strerror}")
-    os.umask(_UMASK)
+    identity.become(user)
 
 
 def deliver(task: Task) -> Outcome:

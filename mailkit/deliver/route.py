@@ -15,10 +15,8 @@ mailkit-addresses(7) tells it to people.
 
 from __future__ import annotations
 
-import os
-
 from mailkit.control import Home
-from mailkit.deliver import dotfile, quota
+from mailkit.deliver import errands, quota
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.users import names
 from mailkit.users.aliases import Aliases
@@ -116,9 +114,8 @@ def _by_dotfile(home: Home, verdict: Verdict) -> bool:
     control = home.control
     if not control.flag("dotfiles"):
         return False
-    directory = os.path.join(home.domains, names.directory(verdict.domain))
     local = verdict.address.rpartition("@")[0]
-    verdict.dotfile = dotfile.find_of_domain(directory, local, control.text("separators"))
+    verdict.dotfile = errands.of_domain(home, verdict.domain, local, control.text("separators"))
     if verdict.dotfile is None:
         return False
     verdict.steps.append(f"{verdict.address} has instructions ({verdict.dotfile.path})")
@@ -168,7 +165,7 @@ def _to_user(verdict: Verdict, user: User) -> Verdict:
         verdict.steps.append(f"{user.address} is disabled")
         verdict.kind = "disabled"
         return _refused(verdict, "5.2.1", "this mailbox is disabled")
-    if quota.limited(user) and not quota.takes(user, 1):
+    if quota.limited(user) and not errands.takes(user, 1):
         verdict.steps.append(f"{user.address} is full")
         verdict.kind = "overquota"
         return _refused(verdict, "5.2.2", "this mailbox is full")

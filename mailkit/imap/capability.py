@@ -40,7 +40,7 @@ def line(state: Session) -> bytes:
     if state.state == NOT_AUTHENTICATED:
         words += before_login(state)
     else:
-        words += LOGGED_IN
+        words += [word for word in LOGGED_IN if not (state.bound and word == "UNAUTHENTICATE")]
         words.append(f"APPENDLIMIT={append_limit(state)}")
     return " ".join(words).encode("ascii")
 

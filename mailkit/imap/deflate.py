@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import zlib
 
+from mailkit.exits import Temp
 from mailkit.net.conn import Gone
 
 TYPE_CHECKING = False
@@ -109,3 +110,12 @@ class Deflated:
     def watch(self, directories: list[str]) -> Watch:
         """See Conn."""
         return self._conn.watch(directories)
+
+    @property
+    def alone(self) -> bool:
+        """See Conn."""
+        return self._conn.alone
+
+    async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
+        """Never: what the client's inflater remembers cannot go along (UNAUTHENTICATE, and another login)."""
+        raise Temp("Log in on a new connection", code="4.3.0", detail="a deflated session was to be handed over")

@@ -1,9 +1,12 @@
-"""Who a session belongs to, and what that allows it to send."""
+"""Who a session belongs to, where they are served, and what that allows it to send."""
 
 from __future__ import annotations
 
-from mailkit.imap import target
-from mailkit.imap.commands import AUTHENTICATED, NOT_AUTHENTICATED
+from mailkit import log
+from mailkit.exits import Temp, Trouble
+from mailkit.imap import capability, commands, target
+from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap.responses import status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,16 +23,43 @@ LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 """RFC 7162 section 4 wants lines of 8192 octets; clients that name 10,000 UIDs in one set need more."""
 
 
-def enter(state: Session, user: User) -> None:
-    """From not authenticated to authenticated."""
+async def enter(state: Session, user: User) -> None:
+    """From not authenticated to authenticated, here or in a process of the user's own. Elsewhere, Temp."""
     from mailkit.maildir.tree import Tree
+    from mailkit.users import identity
 
+    words = {"tag": state.tag.decode("ascii")}
+    ahead = state.engine.ahead()
+    state.bound = await identity.settle(state.conn, state.home, user, words, ahead, commands.preload)
     state.user = user
     state.tree = Tree(user.maildir)
     state.state = AUTHENTICATED
     state.conn.idle_s = IDLE_S
     state.engine.line_octets = LINE_OCTETS
     state.engine.literal_octets = LITERAL_OCTETS
+
+
+def greeting(state: Session) -> str:
+    """The OK text of a login, with the capabilities: it saves the client a round trip."""
+    return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged in"
+
+
+async def take_over(state: Session, words: dict[str, str]) -> None:
+    """Answer a login for which another process has found password and all else right."""
+    from mailkit.users.passwd import Passwd
+
+    state.tag = words["tag"].encode("ascii")
+    try:
+        user = Passwd(state.home).lookup(words["user"])
+        if user is None or not user.may_log_in:
+            raise Temp("The mailbox is not available", detail=f"{words['user']} is a user no more")
+        await enter(state, user)
+        answer = status(state.tag, "OK", greeting(state))
+    except Trouble as trouble:
+        log.event("trouble", c=state.conn.id, command="LOGIN", code=trouble.code, detail=trouble.detail)
+        answer = status(state.tag, "NO", trouble.text, "UNAVAILABLE")
+        state.state, state.why = LOGOUT, "trouble"
+    state.conn.write(answer)
 
 
 def leave(state: Session) -> None:

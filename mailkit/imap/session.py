@@ -25,11 +25,12 @@ from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
 from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
 from mailkit.imap.wire.reader import Reader
-from mailkit.net.conn import Gone, Stopping, Timeout
+from mailkit.net.conn import Elsewhere, Gone, Stopping, Timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
+    from typing import Any
 
     from mailkit.control import Home
     from mailkit.maildir.folder import Folder
@@ -52,8 +53,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "compressed", "conn", "enabled", "engine", "errors", "home", "progress", "saved", "state", "tag",
-        "target", "tree", "turn", "upload", "user", "view", "why",
+        "after", "bound", "compressed", "conn", "enabled", "engine", "errors", "home", "progress", "saved",
+        "state", "tag", "target", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -71,6 +72,7 @@ class Session:
         self.progress = Progress()
         self.upload: Upload | None = None  # offered with the command that runs now
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
+        self.bound = False  # this process can serve nobody else any more
         self.compressed = False
         self.errors = 0
         self.turn = 0
@@ -86,8 +88,20 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
     """Serve one connection to its end. `user`: who is at the other end is known already (PREAUTH)."""
     state = Session(conn, home)
     conn.idle_s = identity.LOGIN_IDLE_S
+    await converse(state, greet(state, user))
+
+
+async def resume(conn: Conn, home: Home, words: dict[str, str]) -> None:
+    """Serve, in a process of their own, who has logged in elsewhere with the command words["tag"]."""
+    state = Session(conn, home)
+    await converse(state, identity.take_over(state, words))
+
+
+async def converse(state: Session, beginning: Coroutine[Any, Any, None]) -> None:
+    """From the first line to the last."""
+    conn = state.conn
     try:
-        greet(state, user)
+        await beginning
         while state.state != LOGOUT:
             await step(state)
         await state.conn.flush()
@@ -97,6 +111,8 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         await bye(state, "The server is going down, come back in a minute", "stopping", "UNAVAILABLE")
     except Gone:
         state.why = "gone"
+    except Elsewhere:
+        state.why = "elsewhere"
     except Exception as error:
         log.trace("broken", error, c=conn.id, user=state.user.address if state.user else None)
         await bye(state, "Internal error; it is in the log", "broken", "SERVERBUG")
@@ -106,10 +122,10 @@ async def session(conn: Conn, home: Home, user: User | None = None) -> None:
         log.event("imap", c=conn.id, user=state.user.address if state.user else None, end=state.why)
 
 
-def greet(state: Session, user: User | None) -> None:
+async def greet(state: Session, user: User | None) -> None:
     """The first line (RFC 9051 section 7.1.4 for PREAUTH)."""
     if user is not None:
-        identity.enter(state, user)
+        await identity.enter(state, user)
     word = "PREAUTH" if user is not None else "OK"
     code = b"[CAPABILITY " + capability.line(state) + b"]"
     name = state.home.control.text("me").encode("ascii", "replace")

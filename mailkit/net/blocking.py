@@ -13,6 +13,7 @@ import os
 import select
 
 from mailkit import clock, log
+from mailkit.exits import Temp
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
 
 TYPE_CHECKING = False
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from mailkit.net.certificates import Certificates
-    from mailkit.net.tls import Facts
+    from mailkit.net.conn import Tls
     from mailkit.net.watch import Watch, Watcher
 
     R = TypeVar("R")
@@ -58,7 +59,7 @@ class BlockingConn:
         self.service = service
         self.peer, self.peer_port = _address(read_fd, "getpeername")
         self.local, self.local_port = _address(read_fd, "getsockname")
-        self.tls: Facts | None = None
+        self.tls: Tls | None = None
         self.idle_s = 300.0
         self._read_fd = read_fd
         self._write_fd = write_fd
@@ -143,6 +144,12 @@ class BlockingConn:
         if self._watcher is None:
             self._watcher = Watcher()
         return self._watcher.add(directories, self._wake)
+
+    alone = True
+
+    async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
+        """Never: this process serves nobody else already."""
+        raise Temp("this is not available now", code="4.3.0", detail="a session alone was to be handed over")
 
     async def finish(self) -> None:
         """The same as `close`: nothing is left to wait for."""

@@ -69,6 +69,15 @@ if TYPE_CHECKING:
         def watch(self, directories: list[str]) -> Watch:
             """Wake `more(wake=True)` whenever a name in one of `directories` changes."""
 
+        @property
+        def alone(self) -> bool:
+            """This process serves no other connection."""
+
+        async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
+            """Let a process that serves nobody else take the session from here (net.steward), and pass octets till
+            its end. words: what it must be told. rest: what was taken by `more` and is for it. Elsewhere when the
+            session is over; Temp when it did not begin, and goes on here."""
+
 
 class Closing(Exception):
     """The session has to end; what to say to the peer, if anything, depends on why."""
@@ -84,3 +93,7 @@ class Stopping(Closing):
 
 class Gone(Closing):
     """The peer is no longer there: there is nobody to say anything to."""
+
+
+class Elsewhere(Closing):
+    """The session went on in another process, and is over there: nothing is left to say."""

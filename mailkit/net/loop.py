@@ -17,10 +17,11 @@ from typing import Any, TypeVar, cast
 
 from mailkit import clock, counters, files, log
 from mailkit.exits import Temp
+from mailkit.net import errand, relay, steward
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.commit import Rounds
-from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
 from mailkit.net.notify import alive, watchdog_s
 from mailkit.net.tls import Facts
 from mailkit.net.watch import Watch, Watcher
@@ -31,6 +32,7 @@ _SWEEP_S = 1.0
 _HANDSHAKE_S = 30.0
 _SHUTDOWN_S = 3.0  # for the peer's close_notify; what we had to say has been sent before
 _LINGER_S = 30.0
+_HAND_OVER_S = 10.0
 _COUNTERS_S = 1.0  # how long the end of a program waits for the file of its counters
 _PULSE_S = 5.0
 _PULSES = 4  # within the time after which the service manager takes us for dead
@@ -301,6 +303,49 @@ class LoopConn(asyncio.Protocol):
 
     def watch(self, directories: list[str]) -> Watch:
         return self._pool.watch(directories, self._wake)
+
+    @property
+    def alone(self) -> bool:
+        return False
+
+    async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
+        if errand.line < 0:
+            raise Temp("this is not available now", code="4.3.0", detail="there is no steward to hand a session to")
+        await self.flush()
+        over = self._pool.loop.create_future()
+        channel = relay.Channel(lambda _: over.set_result(None))
+        channel.other = client = relay.End(self.connection_lost, closes_whole=self.tls is not None)
+        client.transport = self._transport
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                errand.send({"errand": "session", **steward.facts(self), **words}, theirs.fileno())
+        except Temp:
+            ours.close()
+            raise
+        ours.setblocking(False)
+        await self._pool.loop.connect_accepted_socket(lambda: channel, ours)
+        await asyncio.wait((channel.begun,), timeout=_HAND_OVER_S)
+        if not channel.begun.done() or not channel.begun.result():
+            channel.close()
+            raise Temp("too many sessions, please try again later", code="4.3.2", detail="the steward gives no process")
+        self._join(client, channel, rest)
+        await over
+        raise Elsewhere
+
+    def _join(self, client: relay.End, channel: relay.End, rest: bytes) -> None:
+        """From now on what the peer sends goes to the other process, after what has come already."""
+        channel.write(rest + b"".join(self._unread))
+        self._unread = []
+        if self._transport is None:
+            channel.close()
+            return
+        self._transport.set_protocol(client)
+        client.other = channel
+        if self._lost:
+            channel.end()
+        if not self._reading:
+            self._read_on()
 
     def interrupt(self, why: Closing) -> None:
         """End the present wait with `why`."""

@@ -43,10 +43,11 @@ class Service:
 
     session: the coroutine function that serves one connection. implicit_tls: the handshake comes first (RFC 8314).
     total_s: how long a session may last in all, 0 for ever. busy: what to say in the clear to a connection above the
-    limits, before it is closed.
+    limits, before it is closed. resume: takes a session on after its login, in a process of its own, from what it is
+    told (net.steward); None where there is no such thing.
     """
 
-    __slots__ = ("busy", "implicit_tls", "name", "session", "total_s")
+    __slots__ = ("busy", "implicit_tls", "name", "resume", "session", "total_s")
 
     def __init__(
         self,
@@ -55,12 +56,14 @@ class Service:
         implicit_tls: bool = False,
         total_s: float = 0,
         busy: bytes = b"",
+        resume: Callable[[Conn, dict[str, str]], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
         self.name = name
         self.session = session
         self.implicit_tls = implicit_tls
         self.total_s = total_s
         self.busy = busy
+        self.resume = resume
 
 
 def run(
@@ -69,21 +72,26 @@ def run(
     services: dict[str, Service],
     default: str,
     preload: Callable[[], None] | None = None,
+    errands: dict[str, str] | None = None,
 ) -> int:
     """Serve whatever sockets we were started with; the exit status.
 
     preload: imports what sessions will need, called once before the workers are forked, so that they share it.
+    errands: what the steward does for confined processes (net.steward), for a program whose sessions are confined from
+    their beginning. The others are confined when they know whose mail they may see.
     """
+    errands = errands or {}
     counters.start(home.run, program)
     try:
         sockets = inherited(services, default)
         if len(sockets) == 1 and not is_listening(sockets[0][0]):
+            _confine_one(program, home, services, errands)
             return _one(home, sockets[0][0], sockets[0][1])
         from mailkit.net.workers import serve
 
         if preload is not None:
             preload()
-        return serve(program, home, sockets)
+        return serve(program, home, sockets, services, errands)
     except Trouble as trouble:
         log.event("fatal", program=program, error=str(trouble))
         return PERM
@@ -122,6 +130,19 @@ def is_listening(fd: int) -> bool:
         return bool(end.getsockopt(_socket.SOL_SOCKET, _SO_ACCEPTCONN))
     finally:
         end.close()
+
+
+def _confine_one(program: str, home: Home, services: dict[str, Service], errands: dict[str, str]) -> None:
+    from mailkit import confine
+
+    if not errands:
+        confine.process.keep_secrets()
+        confine.process.no_new_privileges()
+    elif confine.possible(home):
+        from mailkit.net import errand
+
+        errand.fork(home, services, errands)
+        confine.program(program, home)
 
 
 def _one(home: Home, fd: int, service: Service) -> int:

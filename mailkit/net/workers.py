@@ -12,15 +12,16 @@ import socket
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from mailkit import clock, counters, log
+from mailkit import clock, confine, counters, log
 from mailkit.control import Home
 from mailkit.exits import OK, Perm
-from mailkit.net import loop, proxy
+from mailkit.net import errand, loop, proxy
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.notify import alive, notify, watchdog_s
 from mailkit.net.serve import Service, attend
+from mailkit.net.steward import Steward
 
 _BACKLOG = 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
@@ -28,7 +29,13 @@ _NUMBER = 4  # octets of a process number
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
-def serve(program: str, home: Home, sockets: list[tuple[int, Service]]) -> int:
+def serve(
+    program: str,
+    home: Home,
+    sockets: list[tuple[int, Service]],
+    services: dict[str, Service],
+    errands: dict[str, str],
+) -> int:
     """Serve listening sockets until SIGTERM or SIGINT. Perm when control/proxyfrom is unfit."""
     bool(proxy.Fronts(home))
     count = home.control.number("workers") or len(os.sched_getaffinity(0))
@@ -36,20 +43,37 @@ def serve(program: str, home: Home, sockets: list[tuple[int, Service]]) -> int:
 
     gc.collect()
     gc.freeze()  # what is here now stays, and is shared: keep the collector off it
-    if count == 1:
+    steward, asking = None, -1
+    if errand.wanted(home, services, errands):
+        asking, answering = errand.pair()
+        steward = Steward(home, services, errands, answering)
+    elif count == 1:
+        confine.program(program, home)
         notify("READY=1")
         return _worker(home, sockets)
-    return _Parent(program, home, sockets, count).run()
+    return _Parent(program, home, sockets, count, steward, asking).run()
 
 
 class _Parent:
-    """Keeps `count` workers alive."""
+    """Keeps `count` workers alive, and their steward."""
 
-    def __init__(self, program: str, home: Home, sockets: list[tuple[int, Service]], count: int) -> None:
+    def __init__(
+        self,
+        program: str,
+        home: Home,
+        sockets: list[tuple[int, Service]],
+        count: int,
+        steward: Steward | None,
+        asking: int,
+    ) -> None:
         self.program = program
         self.home = home
         self.sockets = sockets
         self.count = count
+        self.steward = steward
+        self.asking = asking  # the workers' end of the line to it
+        self.steward_pid = 0
+        self.steward_since = -_AGAIN_S
         self.children: dict[int, float] = {}
         self.stopping = False
         # Every worker writes its number to it from time to time, for as long as its event loop turns.
@@ -62,14 +86,16 @@ class _Parent:
     def run(self) -> int:
         wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
+        self._guard()
         for _ in range(self.count):
             self._start()
         notify("READY=1")
-        while self.children or not self.stopping:
+        while self.children or self.steward_pid or not self.stopping:
             got = signal.sigtimedwait(wanted, _AGAIN_S)
             if got is not None and got.si_signo in (signal.SIGTERM, signal.SIGINT):
                 self._stop()
             self._reap()
+            self._guard()
             self._fill()
             self._listen_for_beats()
             counters.flush()
@@ -85,6 +111,9 @@ class _Parent:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.close(self.alive_w)
             counters.start(self.home.run, self.program)
+            if self.steward is not None:
+                errand.here(self.asking, self.steward.answering)
+            confine.program(self.program, self.home)
             number = os.getpid().to_bytes(_NUMBER, "little")
             status = _worker(self.home, self.sockets, self.alive_r, lambda: self._beat(number))
         except BaseException as error:
@@ -95,14 +124,16 @@ class _Parent:
     def _stop(self) -> None:
         self.stopping = True
         notify("STOPPING=1")
-        for child in self.children:
+        for child in (*self.children, *([self.steward_pid] if self.steward_pid else [])):
             os.kill(child, signal.SIGTERM)
 
     def _reap(self) -> None:
-        while self.children:
+        while self.children or self.steward_pid:
             child, status = os.waitpid(-1, os.WNOHANG)
             if child == 0:
                 return
+            if child == self.steward_pid:
+                self.steward_pid = 0
             self.children.pop(child, None)
             self.beaten.pop(child, None)
             if not self.stopping:
@@ -128,6 +159,16 @@ class _Parent:
             os.kill(child, signal.SIGKILL)
         if not late:
             alive()
+
+    def _guard(self) -> None:
+        """Start the steward where there is to be one and is none, not sooner than a while after the last one."""
+        if self.steward is None or self.steward_pid or self.stopping:
+            return
+        if clock.monotonic() - self.steward_since >= _AGAIN_S:
+            self.steward_since = clock.monotonic()
+            self.steward_pid = os.fork()
+            if not self.steward_pid:
+                self.steward.run(self.alive_r)
 
     def _fill(self) -> None:
         """Start the missing workers, none sooner than a while after the last one that was started."""

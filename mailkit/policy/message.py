@@ -20,7 +20,7 @@ _PIECE_OCTETS = 64 << 10
 class Held:
     """Octets written once and read several times.
 
-    The file lies in queue/tmp and is unlinked as soon as it is open: a crash leaves nothing. Temp when the disk
+    The file lies in run/ and is unlinked as soon as it is open: a crash leaves nothing. Temp when the disk
     refuses it. A check may put another header in the place of the one that came.
     """
 
@@ -44,11 +44,11 @@ class Held:
                 self._fd = self._anonymous()
             files.write(self._fd, b"".join(self._parts))
         except OSError as error:
-            raise Temp("no room for the message", code="4.3.1", detail=f"queue/tmp: {error.strerror}")
+            raise Temp("no room for the message", code="4.3.1", detail=f"run: {error.strerror}")
         self._parts.clear()
 
     def _anonymous(self) -> int:
-        path = os.path.join(self._home.queue, "tmp", f"held-{clock.token(8)}")
+        path = os.path.join(self._home.run, f"held-{clock.token(8)}")
         os.close(files.create(path))
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         files.unlink(path)

@@ -12,11 +12,14 @@ from __future__ import annotations
 
 from mailkit import clock, log
 from mailkit.exits import Temp, Trouble
-from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
 from mailkit.pop3 import verbs, wire
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
     from mailkit.control import Home
     from mailkit.net.conn import Conn
     from mailkit.pop3.maildrop import Maildrop
@@ -41,8 +44,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "removed", "stamp",
-        "state", "wire",
+        "bound", "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "removed",
+        "stamp", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -51,6 +54,7 @@ class Session:
         self.wire = wire.Wire()
         self.state = verbs.AUTHORIZATION
         self.over = False
+        self.bound = False  # this process can serve nobody else any more
         self.name: str | None = None  # what USER said
         self.stamp = ""  # what APOP hashes; empty: no APOP
         self.drop: Maildrop | None = None
@@ -100,9 +104,19 @@ async def session(conn: Conn, home: Home) -> None:
     """Serve one connection on which any implicit TLS is already there."""
     state = Session(conn, home)
     conn.idle_s = LOGIN_IDLE_S
+    await _converse(state, lambda: _greet(state))
+
+
+async def resume(conn: Conn, home: Home, words: dict[str, str]) -> None:
+    """Serve, in a process of their own, who has logged in elsewhere."""
+    state = Session(conn, home)
+    await _converse(state, lambda: _take_over(state, words))
+
+
+async def _converse(state: Session, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
     why = "error"
     try:
-        _greet(state)
+        await begin()
         why = await _commands(state)
     except Closing as closing:
         why = await _closed(state, closing)
@@ -129,7 +143,18 @@ def _leave(state: Session, why: str) -> None:
     )
 
 
-def _greet(state: Session) -> None:
+async def _take_over(state: Session, words: dict[str, str]) -> None:
+    from mailkit.pop3.verbs import login
+
+    try:
+        await login.take_over(state, words)
+    except Trouble as trouble:
+        state.err(f"[SYS/TEMP] {trouble.text}")
+        log.event("trouble", c=state.conn.id, verb="PASS", error=trouble)
+        state.over = True
+
+
+async def _greet(state: Session) -> None:
     me = state.home.control.text("me")
     if state.home.control.flag("apop"):
         # RFC 1939 7: different each time, in the syntax of a Message-ID.
@@ -189,6 +214,8 @@ async def _closed(state: Session, closing: Closing) -> str:
     """Say goodbye where somebody may still listen; returns the word for the log."""
     if isinstance(closing, Gone):
         return "gone"
+    if isinstance(closing, Elsewhere):
+        return "elsewhere"
     if isinstance(closing, Timeout):
         return "timeout"
     if isinstance(closing, Stopping):

@@ -42,6 +42,10 @@ class Wire:
         """Take octets as they came."""
         self._lines.feed(data)
 
+    def ahead(self) -> bytes:
+        """Octets that no command was made of yet; they stay here."""
+        return self._lines.held()
+
     def clear(self) -> None:
         """Forget what has not been asked for: octets sent in the clear before TLS (RFC 2595 4)."""
         self._lines.clear()

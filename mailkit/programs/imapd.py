@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from mailkit.exits import PERM
-from mailkit.imap.session import session
+from mailkit.imap.session import resume, session
 from mailkit.net.serve import Service, run
 from mailkit.programs import lean
 
@@ -47,7 +47,12 @@ def main(argv: list[str] | None = None) -> int:
         else:
             await session(conn, home, user)
 
-    services = {name: Service(name, serve, implicit_tls=name == "imaps", busy=_BUSY) for name in SERVICES}
+    async def go_on(conn: Conn, words: dict[str, str]) -> None:
+        await resume(conn, home, words)
+
+    services = {
+        name: Service(name, serve, implicit_tls=name == "imaps", busy=_BUSY, resume=go_on) for name in SERVICES
+    }
     return run("imapd", home, services, options.one("service", SERVICES[0]), preload)
 
 

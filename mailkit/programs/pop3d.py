@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mailkit.net.serve import Service, run
-from mailkit.pop3.session import session
+from mailkit.pop3 import verbs
+from mailkit.pop3.session import resume, session
 from mailkit.programs import lean
 
 TYPE_CHECKING = False
@@ -29,13 +30,10 @@ def main(argv: list[str] | None = None) -> int:
     async def serve(conn: Conn) -> None:
         await session(conn, home)
 
-    services = {name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY) for name in SERVICES}
-    return run("pop3d", home, services, options.one("service", SERVICES[0]), preload)
+    async def go_on(conn: Conn, words: dict[str, str]) -> None:
+        await resume(conn, home, words)
 
-
-def preload() -> None:
-    """Load what sessions will need, once, before the workers are forked."""
-    from mailkit.pop3 import verbs
-
-    for verb in verbs.TABLE.values():
-        verb.function()
+    services = {
+        name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY, resume=go_on) for name in SERVICES
+    }
+    return run("pop3d", home, services, options.one("service", SERVICES[0]), verbs.preload)

@@ -8,7 +8,7 @@ import signal
 
 import click
 
-from mailkit import counters, log
+from mailkit import confine, counters, log
 from mailkit.control import Home
 from mailkit.deliver import work
 from mailkit.deliver.runner import Runner
@@ -33,6 +33,7 @@ def command(home: Home, once: bool) -> None:
     Runs until it gets SIGTERM; deliveries in flight are then finished. Several may run at once.
     """
     inject.prepare(home)
+    confine.program("runq", home)
     counters.start(home.run, "runq")
     loop.run(lambda: _run(Runner(home, once)))
 

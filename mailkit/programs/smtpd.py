@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailkit.deliver import errands
 from mailkit.net.serve import Service, run
 from mailkit.programs import lean
 from mailkit.smtp.session import preload, session
@@ -47,4 +48,4 @@ def main(argv: list[str] | None = None) -> int:
         name: Service(name, serve, implicit_tls=name == "submissions", total_s=_TOTAL_S, busy=_BUSY)
         for name in SERVICES
     }
-    return run("smtpd", home, services, default, preload)
+    return run("smtpd", home, services, default, preload, errands.ERRANDS)

@@ -24,7 +24,7 @@ import re
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
-from mailkit.net.conn import Closing, Gone
+from mailkit.net.conn import Closing, Elsewhere, Gone
 
 
 class FakeTls:
@@ -84,6 +84,7 @@ class FakeConn:
         self.events: list[str] = []
         self.paused_s = 0.0
         self.watches: list[FakeWatch] = []
+        self.handed_over: list[tuple[dict[str, str], bytes]] = []
         self.on_starttls: Callable[[], None] | None = None
         self._queued: list[bytes] = []
 
@@ -126,6 +127,13 @@ class FakeConn:
 
     def watch(self, directories: list[str]) -> FakeWatch:
         return FakeWatch(self, directories)
+
+    alone = False
+
+    async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
+        self._push()
+        self.handed_over.append((words, rest))
+        raise Elsewhere
 
 
 def run(coroutine: Coroutine[Any, Any, Any]) -> Any:

@@ -64,6 +64,6 @@ def test_file_has_no_name(home: Home) -> None:
 
 
 def test_no_room_is_temporary(home: Home) -> None:
-    os.rmdir(os.path.join(home.queue, "tmp"))
+    os.rmdir(home.run)
     with pytest.raises(Temp):
         held(home, BIG)

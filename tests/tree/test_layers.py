@@ -23,6 +23,7 @@ LAYERS = {
     "mailkit.imap.wire": 2,
     "mailkit.imap.responses": 2,
     "mailkit.pop3.wire": 2,
+    "mailkit.confine": 2,
     "mailkit.net": 3,
     "mailkit.dns": 3,
     "mailkit.users": 3,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake
-from mailkit.imap.commands.login import entered
+from mailkit.imap import identity, intake
 from mailkit.imap.responses import No
 from mailkit.users import login
 
@@ -27,4 +26,5 @@ async def authenticate(state: Session, reader: Reader) -> str:
         user = await login.authenticate(state.conn, state.home, mechanism, initial, exchange)
     except login.Refused as refused:
         raise No(refused.text, refused.imap)
-    return entered(state, user)
+    await identity.enter(state, user)
+    return identity.greeting(state)

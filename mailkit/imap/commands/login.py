@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import capability, identity
+from mailkit.imap import identity
 from mailkit.imap.responses import No
 from mailkit.users import login as logins
 
@@ -10,7 +10,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
-    from mailkit.users.passwd import User
 
 
 async def login(state: Session, reader: Reader) -> str:
@@ -25,10 +24,5 @@ async def login(state: Session, reader: Reader) -> str:
         user = await logins.login(state.conn, state.home, address, password)
     except logins.Refused as refused:
         raise No(refused.text, refused.imap)
-    return entered(state, user)
-
-
-def entered(state: Session, user: User) -> str:
-    """The OK text of a login, with the capabilities: it saves the client a round trip."""
-    identity.enter(state, user)
-    return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged in"
+    await identity.enter(state, user)
+    return identity.greeting(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailkit.imap import capability, identity, selection
+from mailkit.imap.responses import No
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 async def unauthenticate(state: Session, reader: Reader) -> str:
     """No arguments. Folder, saved search and what was enabled are forgotten; TLS and COMPRESS stay."""
     reader.end()
+    if state.bound:
+        raise No("This process can serve nobody else; make a new connection", "CANNOT")
     selection.release(state)
     identity.leave(state)
     return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged out"

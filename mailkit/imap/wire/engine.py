@@ -141,6 +141,10 @@ class Engine:
         """Octets received and not yet part of an event."""
         return len(self._lines)
 
+    def ahead(self) -> bytes:
+        """Those octets, which stay here."""
+        return self._lines.held()
+
     def event(self) -> Event | None:
         """The next event, or None when more octets are needed (or, after an `Upload`, an answer to it)."""
         while True:

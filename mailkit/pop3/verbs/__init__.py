@@ -46,6 +46,12 @@ class Verb:
         return self._function
 
 
+def preload() -> None:
+    """Import every verb."""
+    for verb in TABLE.values():
+        verb.function()
+
+
 TABLE = {
     b"APOP": Verb("login:apop", AUTHORIZATION),
     b"AUTH": Verb("login:auth", AUTHORIZATION),

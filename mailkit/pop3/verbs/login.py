@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from mailkit.exits import Temp
 from mailkit.net.conn import Gone
-from mailkit.pop3 import maildrop, wire
-from mailkit.users import login
+from mailkit.pop3 import maildrop, verbs, wire
+from mailkit.users import identity, login
+from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,7 +95,9 @@ async def _exchange(session: Session, challenge: bytes) -> bytes:
 
 
 async def _enter(session: Session, found: User) -> None:
-    """Open the maildrop of whoever it is."""
+    """Open the maildrop of whoever it is, here or in a process of their own. Elsewhere, Temp."""
+    session.bound = await identity.settle(session.conn, session.home, found, {}, session.wire.ahead(), verbs.preload)
+    session.over = session.bound  # where it can be nobody else's any more, what fails now is the end
     delay_s = session.home.control.seconds("pop3delay")
     try:
         drop = await session.conn.offload(maildrop.Maildrop, found, delay_s)
@@ -104,8 +107,17 @@ async def _enter(session: Session, found: User) -> None:
         return session.err(f"[LOGIN-DELAY] wait {soon.seconds} seconds")
     except OSError as error:
         raise Temp("mailbox cannot be opened", detail=f"open {found.maildir}: {error.strerror}")
+    session.over = False
     session.enter(drop)
     return session.ok(f"{drop.count} messages ({drop.octets} octets)")
+
+
+async def take_over(session: Session, words: dict[str, str]) -> None:
+    """Go on where another process has found password and all else right."""
+    found = Passwd(session.home).lookup(words["user"])
+    if found is None or not found.may_log_in:
+        raise Temp("mailbox is not available", detail=f"{words['user']} is a user no more")
+    await _enter(session, found)
 
 
 def _text(octets: bytes) -> str | None:

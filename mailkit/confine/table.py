@@ -1,0 +1,150 @@
+"""Which program may do what: one row is a path, letters of `landlock.RIGHTS`, and why.
+
+A path without a slash in front is in the home; "@..." stands for paths that are found when the process begins:
+
+    @system         the interpreter, its libraries, time zones, what /etc says of names and hosts
+    @certificates   tls/ and the directories its links lead to
+    @maildir        the Maildir of the one user who is served
+    @network        no path: TCP connections of its own
+    @become         no path: as root, the capability to become a user with a uid of their own
+    /               everything: such a program is not held by paths at all
+
+A row with `when` counts while that control value is set (a flag that is on, a list with lines). What no row allows is
+refused by the kernel. `mailkit-security(7)` has the same rows; tests hold the two together and try each row, and what
+is beside it, in a process.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from mailkit.control.table import TABLE
+from mailkit.exits import Perm
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+
+NETWORK = "@network"
+BECOME = "@become"
+
+
+class Row:
+    """One row."""
+
+    __slots__ = ("path", "rights", "when", "why")
+
+    def __init__(self, path: str, rights: str, why: str, when: str = "") -> None:
+        self.path = path
+        self.rights = rights
+        self.why = why
+        self.when = when
+
+
+_SYSTEM = Row("@system", "r", "the interpreter and its libraries")
+_CERTIFICATES = Row("@certificates", "r", "handshakes, with renewed certificates too")
+_CONTROL = Row("control", "r", "settings")
+_USERS = Row("users", "r", "who there is, and password hashes")
+_UPGRADE = Row("users", "rw", "storing weak passwords anew", "authupgrade")
+_RUN = Row("run", "rw", "failed logins, counters, limits")
+_MAIL = Row("domains", "rw", "the mail of every user served in this process")
+
+_READER = (_SYSTEM, _CERTIFICATES, _CONTROL, _USERS, _UPGRADE, _RUN, _MAIL)
+
+PROGRAMS = {
+    "smtpd": (
+        _SYSTEM,
+        _CERTIFICATES,
+        _CONTROL,
+        _USERS,
+        _UPGRADE,
+        _RUN,
+        Row("queue/tmp", "w", "writing new mail"),
+        Row("queue/new", "lm", "putting it in the queue"),
+        Row("queue/free", "lw", "files that are written again"),
+        Row(NETWORK, "", "name servers, milters"),
+        Row("/usr", "rx", "programs of control/policycommand", "policycommand"),
+        Row("/etc", "r", "programs of control/policycommand", "policycommand"),
+        Row("/proc", "r", "programs of control/policycommand", "policycommand"),
+        Row("/dev", "rw", "programs of control/policycommand", "policycommand"),
+        Row("/tmp", "rw", "programs of control/policycommand", "policycommand"),
+    ),
+    "imapd": _READER,
+    "pop3d": _READER,
+    "session": (
+        _SYSTEM,
+        Row("@maildir", "rw", "the mail of the one user"),
+    ),
+    "runq": (
+        Row("/", "rwx", "programs of dot files may do what their users may", "dotprograms"),
+        _SYSTEM,
+        _CONTROL,
+        _USERS,
+        _RUN,
+        Row("domains", "rw", "delivering"),
+        Row("queue", "rw", "the queue is its own"),
+        Row("/usr", "rx", "mailkit-local, for users with a uid of their own"),
+        Row(BECOME, "", "deliveries to these users"),
+        Row(NETWORK, "", "name servers, other mail servers"),
+    ),
+}
+
+_SYSTEM_PATHS = (
+    "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/lib", "/lib64", "/etc/ssl", "/etc/passwd",
+    "/etc/group", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf",
+    "/etc/services", "/etc/protocols", "/etc/localtime", "/etc/ld.so.cache", "/proc/meminfo", "/dev/urandom",
+)  # fmt: skip
+_LETTERS = frozenset("rwx")
+
+
+def rows(name: str, home: Home) -> list[Row]:
+    """The rows that count for a program now, with those that control/confinepaths adds. Perm when it is unfit."""
+    found = [row for row in PROGRAMS[name] if not row.when or _is_set(home, row.when)]
+    for line in home.control.lines("confinepaths"):
+        program, path, letters = ([*line.split(), "", "", ""])[:3]
+        if program not in PROGRAMS or path[:1] != "/" or not letters or not set(letters) <= _LETTERS:
+            raise Perm(f"control/confinepaths: {line!r} is not PROGRAM /PATH rwx", code="5.3.5")
+        if program == name:
+            found.append(Row(path, letters, "control/confinepaths"))
+    return found
+
+
+def paths(row: Row, home: Home, maildir: str = "") -> list[str]:
+    """The paths a row stands for."""
+    if row.path == "@system":
+        return [*_SYSTEM_PATHS, *_python(home.path)]
+    if row.path == "@certificates":
+        return _certificates(home.tls)
+    if row.path == "@maildir":
+        return [maildir]
+    if row.path in (NETWORK, BECOME):
+        return []
+    return [row.path if row.path[0] == "/" else home.join(row.path)]
+
+
+def _is_set(home: Home, name: str) -> bool:
+    return bool(home.control.flag(name) if TABLE[name].kind == "flag" else home.control.lines(name))
+
+
+def _python(home: str) -> list[str]:
+    """Where modules are imported from. Where the home is inside such a place, only the package itself."""
+    places = [os.path.abspath(path) for path in (*sys.path, os.path.join(sys.base_prefix, "lib")) if path]
+    return [os.path.join(place, "mailkit") if f"{home}/".startswith(f"{place}/") else place for place in places]
+
+
+def _certificates(tls: str) -> list[str]:
+    """tls/, and where its links lead: certbot renews a certificate by a new file beside the old one."""
+    found = {tls}
+    for name in _names(tls):
+        directory = os.path.join(tls, name)
+        found.add(os.path.realpath(directory))
+        found.update(os.path.dirname(os.path.realpath(os.path.join(directory, file))) for file in _names(directory))
+    return sorted(path for path in found if os.path.isdir(path))
+
+
+def _names(directory: str) -> list[str]:
+    try:
+        return os.listdir(directory)
+    except OSError:
+        return []

@@ -1,0 +1,106 @@
+"""Whose rights a process has: users with a uid of their own in the passwd line get deliveries and sessions under it.
+
+    foreign(user)            another uid than ours is wanted, and we may change to it
+    separate(home, user)     a process of their own is wanted for a session
+    become(user)             be the user from now on; no way back
+    await settle(...)        after the login: be where the user is served
+
+Only root can become somebody else. A server that does not run as root serves such users as it is: then their files
+are its own, as those of everybody.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import confine, counters, files
+from mailkit.exits import Perm, Temp
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailkit.control import Home
+    from mailkit.net.conn import Conn
+    from mailkit.users.passwd import User
+
+_UMASK = 0o077
+_COUNTERS_S = 1.0
+_SEPARATE = ("own", "all")
+
+
+def foreign(user: User | None) -> bool:
+    """Must a process with the user's uid do the work?"""
+    if user is None or not user.uid_text or os.geteuid() != 0:
+        return False
+    try:
+        return user.uid != 0
+    except ValueError:
+        return True  # there is no such account: `become` says so
+
+
+def separate(home: Home, user: User) -> bool:
+    """Is the user served in a process of their own? Those with a uid; those whose mail is outside the places that
+    a confined process may use; with control/separate `all`, everybody. Perm when the value is neither."""
+    wanted = home.control.text("separate")
+    if wanted not in _SEPARATE:
+        raise Perm(f"control/separate is one of {', '.join(_SEPARATE)}", code="5.3.5")
+    outside = not f"{os.path.normpath(user.directory)}/".startswith(home.domains + "/")
+    return wanted == "all" or foreign(user) or (outside and confine.possible(home))
+
+
+def become(user: User) -> None:
+    """Be the user from now on: groups, gid, uid, umask, no way back. Temp when the system does not let us."""
+    import pwd
+
+    try:
+        uid, gid = user.uid, user.gid
+    except ValueError as error:
+        raise Temp("the mailbox is not available", code="4.3.5", detail=f"{user.address}: {error}")
+    assert uid is not None
+    try:
+        account = pwd.getpwuid(uid)
+    except KeyError:
+        account = None
+    if gid is None:
+        if account is None:
+            raise Temp("the mailbox is not available", code="4.3.5", detail=f"{user.address}: uid {uid} has no group")
+        gid = account.pw_gid
+    try:
+        if account is not None:
+            os.initgroups(account.pw_name, gid)
+        else:
+            os.setgroups([gid])
+        os.setresgid(gid, gid, gid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        raise Temp("the mailbox is not available", code="4.3.0", detail=f"become uid {uid}: {error.strerror}")
+    os.umask(_UMASK)
+
+
+async def settle(
+    conn: Conn, home: Home, user: User, words: dict[str, str], rest: bytes, load: Callable[[], None]
+) -> bool:
+    """After the login: be where the user is served from now on.
+
+    True: this process serves only them now, and can do nothing else any more. False: it goes on as it is.
+    net.conn.Elsewhere: the session went on in another process, and is over. Temp: neither could be had.
+
+    words: what that process must be told to go on (see `net.steward`). rest: octets that the client sent ahead.
+    load: imports what the session may need; the user may not be allowed to read it.
+    """
+    if not conn.alone:
+        if separate(home, user):
+            await conn.hand_over({**words, "user": user.address}, rest)
+        return False
+    counters.flush(_COUNTERS_S)  # their file is out of reach afterwards
+    if foreign(user):
+        load()
+        home.control.freeze()
+        become(user)
+    try:
+        files.mkdir(user.maildir)
+    except OSError as error:
+        raise Temp("the mailbox is not available", code="4.2.0", detail=f"make {user.maildir}: {error.strerror}")
+    confine.session(conn.service, home, user.maildir)
+    return True
