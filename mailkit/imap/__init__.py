@@ -9,6 +9,7 @@
 `selection`  the selected folder; sequence and UID sets against it.
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
 `matching`   SEARCH keys against messages; `savedate` when they came into the folder.
+`contexts`   searches that go on.
 `sections`   message files as FETCH sends them.
 `target`     the folder that is written to, kept open; `incoming` the messages that come with a command.
 `catenate`   messages put together of others; `sources` the folders they are in; `authorized` URLs for others.

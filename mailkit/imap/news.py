@@ -34,6 +34,8 @@ async def tell(state: Session, expunges: bool = True) -> None:
         state.conn.write(b"* BYE The selected mailbox is gone\r\n")
         return
     changes = view.changes(expunges)
+    for context in state.contexts.values():
+        context.tell_gone(state, changes)
     if changes.sequence and modseq.vanishes(state):
         state.conn.write(untagged(b"VANISHED", sets.form(changes.expunged)))
     elif changes.sequence:
@@ -43,6 +45,8 @@ async def tell(state: Session, expunges: bool = True) -> None:
         if not rev2(state):
             state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
     await tell_flags(state, changes.changed)
+    for context in list(state.contexts.values()):
+        await context.tell_changed(state, view)
 
 
 async def looked(state: Session, view: View) -> bool:

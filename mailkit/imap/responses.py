@@ -37,6 +37,11 @@ def untagged(*parts: bytes) -> bytes:
     return b"* " + b" ".join(parts) + b"\r\n"
 
 
+def correlator(tag: bytes, by_uid: bool, where: bytes = b"") -> bytes:
+    """`ESEARCH (TAG "x") UID`: how the responses of a search begin. where: ` MAILBOX x UIDVALIDITY n` (RFC 7377)."""
+    return b'ESEARCH (TAG "' + tag + b'"' + where + b")" + (b" UID" if by_uid else b"")
+
+
 def string(octets: bytes) -> bytes:
     """quoted where that may be, else a literal."""
     if len(octets) > QUOTED_MOST_OCTETS or octets.translate(None, _LITERAL_ONLY) != octets:

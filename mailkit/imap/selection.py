@@ -30,6 +30,7 @@ def release(state: Session) -> None:
     state.view.folder.close()
     state.view = None
     state.saved = []
+    state.contexts = {}
     if state.state == SELECTED:
         state.state = AUTHENTICATED
 

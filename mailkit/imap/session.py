@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailkit.control import Home
+    from mailkit.imap.contexts import Context
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.tree import Tree
     from mailkit.maildir.view import View
@@ -53,7 +54,7 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "bound", "compressed", "conn", "enabled", "engine", "errors", "home", "progress", "saved",
+        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "home", "progress", "saved",
         "state", "tag", "target", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
@@ -67,6 +68,7 @@ class Session:
         self.view: View | None = None
         self.target: Folder | None = None  # see `target`
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
+        self.contexts: dict[bytes, Context] = {}  # searches of the selected folder that go on, by tag (RFC 5267)
         self.enabled: frozenset[str] = frozenset()
         self.tag = b""
         self.progress = Progress()

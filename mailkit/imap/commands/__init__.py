@@ -76,6 +76,7 @@ TABLE = {
     "GETMETADATA": Row(LOGGED_IN, ALL, "metadata:getmetadata"),
     "SETMETADATA": Row(LOGGED_IN, ALL, "metadata:setmetadata"),
     "APPEND": Row(LOGGED_IN, ALL, "append:append"),
+    "CANCELUPDATE": Row(SELECTED, ALL, "cancelupdate:cancelupdate"),
     "ESEARCH": Row(LOGGED_IN, ALL, "esearch:esearch"),
     "GENURLAUTH": Row(LOGGED_IN, ALL, "genurlauth:genurlauth"),
     "RESETKEY": Row(LOGGED_IN, ALL, "resetkey:resetkey"),

@@ -44,6 +44,8 @@ def check(state: Session, sources: list[Source], wanted: Search) -> None:
     returns = wanted.returns or frozenset()
     if scopes.SELECTED in kinds and state.view is None:
         raise Bad("No mailbox is selected")
+    if "UPDATE" in returns and state.view is None:
+        raise Bad("Only of the selected mailbox updates are told")
     if "SAVE" in returns and kinds != {scopes.SELECTED}:
         raise Bad("Only a search of the selected mailbox can be saved")
 
@@ -98,12 +100,15 @@ async def one(state: Session, name: str, wanted: Search) -> None:
 
 async def answered(state: Session, view: View, name: str, wanted: Search) -> None:
     """The ESEARCH response of one mailbox; none where nothing was found (section 2.1)."""
+    where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name, state.utf8), view.folder.uidvalidity)
+    context = searches.updated(state, wanted, [], True, where) if view is state.view else None
     matcher = matching.Matcher(state, view)
     rows = await matching.find_rows(matcher, wanted.key)
     uids = list(selection.column(matcher.table.uids, rows))
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(searches.kept(wanted, uids)))
     if uids:
-        where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name, state.utf8), view.folder.uidvalidity)
         highest = searches.highest_modseq(state, matcher.table, wanted, uids)
         searches.answer(state, wanted, uids, True, highest, where=where)
+    if context is not None:
+        context.keep(state, uids)

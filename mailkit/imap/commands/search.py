@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from mailkit.imap import matching, modseq, news
-from mailkit.imap.responses import No, untagged
+from mailkit.imap.responses import No, correlator, untagged
 from mailkit.imap.wire import keys, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from mailkit.imap.contexts import Context
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Search
+    from mailkit.imap.wire.orders import Criterion
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.table import Table
 
@@ -35,6 +37,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         raise bad_charset(state)
     view = state.view
     assert view is not None
+    context = updated(state, wanted, [], by_uid)
     uids = await matching.find(state, view, wanted.key)
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(kept(wanted, uids)))
@@ -44,7 +47,20 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers), *highest))
     else:
         answer(state, wanted, numbers, by_uid, highest)
+    if context is not None:
+        context.keep(state, uids)
     return None
+
+
+def updated(
+    state: Session, wanted: Search, criteria: list[Criterion], by_uid: bool, where: bytes = b""
+) -> Context | None:
+    """What follows the search from now on, when UPDATE asks for it. Bad: the tag has been used for that."""
+    if wanted.returns is None or "UPDATE" not in wanted.returns:
+        return None
+    from mailkit.imap import contexts  # few clients ask for it
+
+    return contexts.begun(state, wanted.key, criteria, by_uid, where)
 
 
 def bad_charset(state: Session) -> No:
@@ -94,16 +110,14 @@ def answer(
     form: Callable[[list[int]], bytes] = sets.form,
     where: bytes = b"",
 ) -> None:
-    """The ESEARCH response (RFC 9051 section 7.3.4); none when only SAVE was asked for (RFC 5182 section 2.4).
+    """The ESEARCH response (RFC 9051 section 7.3.4); none when no more than SAVE was asked for (RFC 5182 section 2.4).
 
     form: what makes the value of ALL and PARTIAL of numbers; where: which mailbox it is of, beside the tag.
     """
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
-    if returns == {"SAVE"}:
+    if returns <= {"SAVE", "UPDATE"}:
         return
-    parts = [b'ESEARCH (TAG "' + state.tag + b'"' + where + b")"]
-    if by_uid:
-        parts.append(b"UID")
+    parts = [correlator(state.tag, by_uid, where)]
     if numbers:
         parts += [b"MIN %d" % numbers[0]] if "MIN" in returns else []
         parts += [b"MAX %d" % numbers[-1]] if "MAX" in returns else []

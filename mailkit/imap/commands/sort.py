@@ -32,6 +32,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     reader.end()
     view = state.view
     assert view is not None
+    context = searches.updated(state, wanted, criteria, by_uid)
     matcher = matching.Matcher(state, view)
     found = await matching.find_rows(matcher, wanted.key)
     rows = await ordering.ordered(state, matcher, found, criteria)
@@ -44,6 +45,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         state.conn.write(untagged(b"SORT", *(b"%d" % number for number in numbers), *highest))
     else:
         searches.answer(state, wanted, numbers, by_uid, highest, in_order)
+    if context is not None:
+        context.keep(state, uids)
     return None
 
 

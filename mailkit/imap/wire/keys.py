@@ -32,7 +32,8 @@ DAYS = frozenset({
     "BEFORE", "ON", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SINCE",
 })  # fmt: skip
 NUMBERS = frozenset({"LARGER", "SMALLER", "OLDER", "YOUNGER"})
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "CONTEXT", "UPDATE"})
+"""CONTEXT is a hint that the same search will come again (RFC 5267 section 4.2), of which nothing is made."""
 CHARSETS = ("UTF-8", "US-ASCII")
 """What the NO [BADCHARSET ...] offers."""
 FAMILIES = (*CHARSETS, "ISO-8859-", "ISO-2022-", "WINDOWS-125", "KOI8-", "SHIFT_JIS", "EUC-", "GB", "BIG5")
@@ -101,6 +102,7 @@ def read_returns(reader: Reader) -> Options:
             reader.space()
             page = pages.read(reader)
         words.add(word)
+    words.discard("CONTEXT")
     if words >= {"ALL", "PARTIAL"}:
         raise Bad("SEARCH returns ALL or PARTIAL")
     reader.space()
