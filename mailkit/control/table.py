@@ -90,6 +90,7 @@ ROWS = (
           "runq"),
     # IMAP
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
+    Value("fulltext", "flag", "yes", "use and fill the full-text index of folders, for SEARCH BODY and TEXT", "imapd"),
     Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
     # Logging in
     Value("clearauth", "flag", "no", "allow logging in without TLS on connections from this machine",

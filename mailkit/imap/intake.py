@@ -19,11 +19,16 @@ if TYPE_CHECKING:
 async def more(state: Session) -> bool:
     """Feed what the client sends next; False at the end of the stream."""
     await state.conn.flush()
-    data = await state.conn.more()
+    data = await heard(state)
     if not data:
         return False
     state.engine.feed(data)
     return True
+
+
+async def heard(state: Session, wake: bool = False) -> bytes | None:
+    """What `conn.more` gives; the waiting is spent on the full-text index when there is something to do for it."""
+    return await (state.conn.more(wake) if state.filling is None else state.filling.more(state, wake))
 
 
 async def event(state: Session) -> Event:

@@ -9,14 +9,15 @@ turn.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, pieces, savedate, sections, selection, uidonly
+from mailkit.imap import intake, narrowing, pieces, savedate, sections, selection, texts, uidonly
 from mailkit.imap.wire import sets
-from mailkit.mail import content, header
+from mailkit.mail import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
+    from mailkit.imap.narrowing import Known
     from mailkit.imap.sections import Message
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
@@ -33,13 +34,14 @@ BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 40}
 class Matcher:
     """The folder as the client knows it when the search begins: `rows[n - 1]` is the row of message n, or -1."""
 
-    __slots__ = ("now_s", "rows", "state", "table", "view")
+    __slots__ = ("known", "now_s", "rows", "state", "table", "view")
 
     def __init__(self, state: Session, view: View) -> None:
         self.state = state
         self.view = view
         self.table, self.rows = view.rows(1, view.count)
         self.now_s = int(clock.now())
+        self.known: Known = {}  # see `narrowing`
 
 
 async def find(state: Session, view: View, key: Key) -> list[int]:
@@ -54,17 +56,28 @@ async def find_rows(matcher: Matcher, key: Key) -> list[int]:
     uidonly.refuse_key(state, key)
     rows: Sequence[int] = matcher.rows if isinstance(matcher.rows, range) else [row for row in matcher.rows if row >= 0]
     for each in sorted(conjuncts(key), key=cost):
-        size = BLOCK[cost(each)]
-        found: list[int] = []
-        for start in range(0, len(rows), size):
-            block = rows[start : start + size]
-            if cost(each) == COLUMNS:
-                found += match(matcher, block, each)
-            else:
-                found += await state.conn.offload(match, matcher, block, each)
-                await intake.breathe(state, start + len(block), len(rows))
-        rows = found
+        if cost(each) == FILES:
+            await narrowing.ask(matcher, rows, each)
+            decided, unread = narrowing.portions(matcher, rows, each)
+            found = await match_all(matcher, decided, each, PIECES if each[0] in ("OR", "NOT") else COLUMNS)
+            rows = sorted(found + await match_all(matcher, unread, each, FILES))
+        else:
+            rows = await match_all(matcher, rows, each, cost(each))
     return list(rows)
+
+
+async def match_all(matcher: Matcher, rows: Sequence[int], key: Key, looks: int) -> list[int]:
+    """Those of `rows` that match, in turns with others. looks: COLUMNS, PIECES or FILES."""
+    state = matcher.state
+    found: list[int] = []
+    for start in range(0, len(rows), BLOCK[looks]):
+        block = rows[start : start + BLOCK[looks]]
+        if looks == COLUMNS:
+            found += match(matcher, block, key)
+        else:
+            found += await state.conn.offload(match, matcher, block, key)
+            await intake.breathe(state, start + len(block), len(rows))
+    return found
 
 
 def conjuncts(key: Key) -> list[Key]:
@@ -241,7 +254,7 @@ def in_header(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     octets = field.encode("latin-1")
     if octets.lower() in pieces.KEPT:
         return in_fields(matcher, rows, octets, needle)
-    return [row for row in rows if file_matches(matcher, row, header_has, octets, needle)]
+    return in_files(matcher, rows, key, header_has, octets, needle)
 
 
 def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
@@ -279,14 +292,21 @@ def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> Iterable[bytes | 
 
 def in_body(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """BODY."""
-    needle = pieces.fold(str(key[1]))
-    return [row for row in rows if file_matches(matcher, row, body_has, needle)]
+    return in_files(matcher, rows, key, body_has, pieces.fold(str(key[1])))
 
 
 def in_text(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """TEXT."""
-    needle = pieces.fold(str(key[1]))
-    return [row for row in rows if file_matches(matcher, row, text_has, needle)]
+    return in_files(matcher, rows, key, text_has, pieces.fold(str(key[1])))
+
+
+def in_files(matcher: Matcher, rows: Sequence[int], key: Key, test: Callable[..., bool], *args: bytes) -> list[int]:
+    """Rows whose message passes test(message, *args); those of which the index knows it are not read."""
+    answer = matcher.known.get(key)
+    if answer is None:
+        return [row for row in rows if file_matches(matcher, row, test, *args)]
+    sure, unread = answer
+    return [row for row in rows if row in sure or (row in unread and file_matches(matcher, row, test, *args))]
 
 
 def file_matches(matcher: Matcher, row: int, test: Callable[..., bool], *args: bytes) -> bool:
@@ -315,7 +335,7 @@ def body_has(message: Message, needle: bytes) -> bool:
     """A text part contains the text, its encodings undone."""
     if cannot_have(message.data, needle):
         return False
-    return any(needle in pieces.fold(text) for text in content.texts(message.data, message.root))
+    return any(needle in text for text in texts.parts(message.data, message.root))
 
 
 def text_has(message: Message, needle: bytes) -> bool:
@@ -323,10 +343,7 @@ def text_has(message: Message, needle: bytes) -> bool:
     block, _ = header.split(message.data)
     if b"=?" not in block and cannot_have(message.data, needle):
         return False
-    for name, value in header.fields(block):
-        if needle in pieces.fold(f"{name.decode('latin-1')}: {header.text(value)}"):
-            return True
-    return body_has(message, needle)
+    return any(needle in field for field in texts.fields(block)) or body_has(message, needle)
 
 
 def cannot_have(data: bytes, needle: bytes) -> bool:

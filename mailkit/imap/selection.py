@@ -26,6 +26,9 @@ def release(state: Session) -> None:
     """No folder is selected any more."""
     if state.view is None:
         return
+    if state.filling is not None:
+        state.filling.close()
+        state.filling = None
     state.view.close()
     state.view.folder.close()
     state.view = None

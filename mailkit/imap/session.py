@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailkit.control import Home
+    from mailkit.imap.filling import Filling
     from mailkit.imap.contexts import Context
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.tree import Tree
@@ -54,7 +55,7 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "home", "progress", "saved",
+        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "home", "progress", "saved",
         "state", "tag", "target", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
@@ -70,6 +71,7 @@ class Session:
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
         self.contexts: dict[bytes, Context] = {}  # searches of the selected folder that go on, by tag (RFC 5267)
         self.enabled: frozenset[str] = frozenset()
+        self.filling: Filling | None = None  # of the full-text index of `view`
         self.tag = b""
         self.progress = Progress()
         self.upload: Upload | None = None  # offered with the command that runs now

@@ -26,6 +26,7 @@ LAYERS = {
     "mailkit.confine": 2,
     "mailkit.net": 3,
     "mailkit.dns": 3,
+    "mailkit.fulltext": 3,
     "mailkit.users": 3,
     "mailkit.maildir": 3,
     "mailkit.queue": 3,

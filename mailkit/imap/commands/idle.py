@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import news, target
+from mailkit.imap import intake, news, target
 from mailkit.imap.commands import LOGOUT
 from mailkit.imap.wire import Bad
 from mailkit.lines import TooLong
@@ -47,7 +47,7 @@ async def until_line(state: Session) -> bytes:
         if line is not None:
             return line
         await state.conn.flush()
-        data = await state.conn.more(wake=state.view is not None)
+        data = await intake.heard(state, state.view is not None)
         if data is not None:
             if not data:
                 raise Gone
