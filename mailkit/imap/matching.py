@@ -15,7 +15,7 @@ from mailkit.mail import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
 
     from mailkit.imap.narrowing import Known
     from mailkit.imap.sections import Message
@@ -261,7 +261,10 @@ def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes)
     """Search the WORDS pieces: first whether the text is anywhere, which it seldom is."""
     start = b"\0" + field + b"\0"
     found = []
-    for row, piece in zip(rows, parts(matcher, rows, pieces.WORDS), strict=True):
+    kept = parts(matcher, rows, pieces.WORDS)
+    if needle not in b"".join(filter(None, kept)):
+        return []
+    for row, piece in zip(rows, kept, strict=True):
         if piece is not None and needle in piece:
             at = piece.find(start)
             if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
@@ -272,17 +275,19 @@ def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes)
 def in_fields(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
     """Search the FIELDS pieces, and the files of messages whose fields are not kept."""
     found = []
+    choice = pieces.Choice((field,))
     for row, piece in zip(rows, parts(matcher, rows, pieces.FIELDS), strict=True):
-        if piece == pieces.NOT_KEPT:
+        fields = b"" if piece is None else choice.of(piece)
+        if fields is None:
             matches = file_matches(matcher, row, header_has, field, needle)
         else:
-            matches = piece is not None and values_have(header.values(piece, field), needle)
+            matches = fields != b"" and values_have(header.values(fields, field), needle)
         if matches:
             found.append(row)
     return found
 
 
-def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> Iterable[bytes | None]:
+def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> list[bytes | None]:
     """One kind of piece of each row."""
     return matcher.view.folder.parts(matcher.table, rows, (kind,), pieces.build)
 

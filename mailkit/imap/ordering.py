@@ -106,7 +106,7 @@ def display(name: bytes) -> Callable[[bytes], str]:
 
 def first(piece: bytes, name: bytes) -> tuple[bytes | None, bytes | None, bytes, bytes | None] | None:
     """The first address of a field: (name, route, local, domain)."""
-    found = header.value(piece, name)
+    found = header.value(pieces.kept_fields(piece), name)
     for entry in addresslist.entries(found) if found else ():
         if entry[2] is not None:
             return entry[0], entry[1], entry[2], entry[3]

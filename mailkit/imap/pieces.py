@@ -1,4 +1,4 @@
-"""What the folder's index keeps of each message for FETCH and SEARCH (`maildir` caches it, and may forget it).
+"""What the folder's index keeps of a message for FETCH and SEARCH (`maildir` caches it, and may forget it).
 
     kind       octets
     RECEIVED   ` INTERNALDATE "17-Jul-1996 02:44:25 +0000"`
@@ -7,18 +7,28 @@
     STRUCTURE  ` BODYSTRUCTURE (...)`
     WORDS      for SEARCH and SORT: `837571465 9694 837590665\\0SUBJECT\\0text\\0FROM\\0text...\\0`: seconds received,
                day and seconds of the Date field ("-" for unknown), then decoded fields, case folded, UTF-8
-    FIELDS     the header fields of KEPT as they are written, CRLF
+    FIELDS     the header fields of KEPT as they are written, CRLF, behind their names: `:from:to\0From: ...\0To: ...`
     EMAIL_ID   ` EMAILID (M0123...)`: RFC 8474; made of the octets, so copies have the same
     THREAD_ID  ` THREADID (T0123...)`: made of the first message that this one refers to
 
 The first four and the last two are FETCH responses already: what is fetched together lies together, and is one slice of
-a file. When the meaning of a kind changes, `maildir.pieces.EDITION` must be raised.
+a file. Each is made when somebody asks for it, and no more of the message is read than it needs. When the meaning of a
+kind changes, `maildir.pieces.EDITION` must be raised.
 """
 
 from __future__ import annotations
 
+from _blake2 import blake2b  # hashlib's own, without all the others
+from operator import itemgetter
+
 from mailkit.imap import references
 from mailkit.mail import date, header, mime, structure
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from mailkit.maildir.pieces import Reading
 
 RECEIVED, SIZE, ENVELOPE, STRUCTURE, WORDS, FIELDS, EMAIL_ID, THREAD_ID = range(8)
 
@@ -41,26 +51,56 @@ KEPT = frozenset({
 """Fields that clients ask for when they list a folder."""
 
 SEARCHED = ("SUBJECT", "FROM", "TO", "CC", "BCC")
+_SEARCHED = [(name.encode("ascii"), name.lower().encode("ascii")) for name in SEARCHED]
+_FOLDED = bytes(32 if octet in b"\0\r\n" else octet for octet in bytes(range(256)).lower())
 KEPT_MOST_OCTETS = 16384
 """A longer selection of fields is not kept: such a message is read when somebody asks."""
 NOT_KEPT = b"-"
-"""Stands for fields that are not kept; no field is written like that."""
+"""Stands for fields that are not kept; no piece that is kept is like that."""
+_CHOICES_MOST = 2000
+_OF_FIELDS = frozenset((ENVELOPE, WORDS, EMAIL_ID, THREAD_ID))
+_OF_HEADER = _OF_FIELDS | {FIELDS}
 
 
-def build(data: bytes, received: int) -> list[bytes]:
-    """The eight pieces of a message. `received`: seconds since 1970."""
-    root = mime.scan(data)
-    block = data[root.start : root.body]
-    return [
-        b' INTERNALDATE "%s"' % date.internal(received).encode("ascii"),
-        b" RFC822.SIZE %d" % root.size,
-        b" ENVELOPE " + structure.envelope(root),
-        b" BODYSTRUCTURE " + structure.bodystructure(root),
-        dates(received, root.fields.get(b"date")) + words(root.fields),
-        fields(block, ended=len(block) < len(data) or data.endswith((b"\n\n", b"\n\r\n"))),
-        b" EMAILID (%b)" % email_id(data),
-        b" THREADID (%b)" % thread_id(root.fields, data),
-    ]
+def build(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
+    """Fill in those of `kinds` that are missing in `made`, and what costs nothing."""
+    wanted = {kind for kind in kinds if not made[kind]}
+    made[RECEIVED] = b' INTERNALDATE "%b"' % date.internal(message.received).encode("ascii")
+    found: dict[bytes, bytes] | None = None
+    if STRUCTURE in wanted:
+        root = mime.scan(message.data)
+        message.size, found = root.size, root.fields
+        made[STRUCTURE] = b" BODYSTRUCTURE " + structure.bodystructure(root)
+    if SIZE in wanted and not message.size:
+        message.size = mime.size(message.data)
+    if message.size:
+        made[SIZE] = b" RFC822.SIZE %d" % message.size
+    if not wanted.isdisjoint(_OF_HEADER):
+        _of_header(message, made, wanted, found)
+
+
+def build_with_fields(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
+    """The same where FIELDS will be asked for next."""
+    build(message, made, (*kinds, FIELDS))
+
+
+def _of_header(message: Reading, made: list[bytes], wanted: set[int], found: dict[bytes, bytes] | None) -> None:
+    """Pieces that need little but the header. found: its fields, if they were read already."""
+    start = message.head
+    block = start[: header.body_start(start)]
+    if FIELDS in wanted:
+        made[FIELDS] = fields(block, ended=len(block) < len(start) or block.endswith((b"\n\n", b"\n\r\n")))
+    if wanted.isdisjoint(_OF_FIELDS):
+        return
+    if found is None:
+        found = mime.fields(block)
+    if ENVELOPE in wanted:
+        made[ENVELOPE] = b" ENVELOPE " + structure.envelope_of(found)
+    if WORDS in wanted:
+        made[WORDS] = dates(message.received, found.get(b"date")) + words(found)
+    if EMAIL_ID in wanted or THREAD_ID in wanted:
+        made[EMAIL_ID] = b" EMAILID (%b)" % email_id(message.data)
+        made[THREAD_ID] = b" THREADID (%b)" % thread_id(found, message.data)
 
 
 def email_id(data: bytes) -> bytes:
@@ -76,8 +116,6 @@ def thread_id(found: dict[bytes, bytes], data: bytes) -> bytes:
 
 def digest(octets: bytes) -> bytes:
     """96 bits in hexadecimal."""
-    from hashlib import blake2b
-
     return blake2b(octets, digest_size=12).hexdigest().encode("ascii")
 
 
@@ -93,12 +131,17 @@ def dates(received: int, sent: bytes | None) -> bytes:
 def words(found: dict[bytes, bytes]) -> bytes:
     """The rest of the WORDS piece, from unfolded fields."""
     parts = [b""]
-    for name in SEARCHED:
-        value = found.get(name.lower().encode("ascii"))
+    for name, key in _SEARCHED:
+        value = found.get(key)
         if value is not None:
-            parts += [name.encode("ascii"), fold(header.text(value))]
+            parts += (name, folded(value))
     parts.append(b"")
     return b"\0".join(parts)
+
+
+def folded(value: bytes) -> bytes:
+    """`fold(header.text(value))` of an unfolded value, which mostly is plain ASCII."""
+    return value.translate(_FOLDED) if value.isascii() and b"=?" not in value else fold(header.text(value))
 
 
 def fold(text: str) -> bytes:
@@ -108,5 +151,41 @@ def fold(text: str) -> bytes:
 
 def fields(block: bytes, ended: bool) -> bytes:
     """The FIELDS piece. `ended`: an empty line follows the header, which the section then has too."""
-    kept = mime.crlf(header.only(block, KEPT))
-    return kept if ended and len(kept) <= KEPT_MOST_OCTETS else NOT_KEPT
+    if not ended or b"\0" in block:
+        return NOT_KEPT
+    names, kept = header.picked(block, KEPT)
+    piece = b"\0".join((b":" + b":".join(names), *kept))
+    return piece if len(piece) <= KEPT_MOST_OCTETS else NOT_KEPT
+
+
+def kept_fields(piece: bytes) -> bytes:
+    """The header fields out of a FIELDS piece."""
+    return piece.partition(b"\0")[2].replace(b"\0", b"")
+
+
+class Choice(dict[bytes, "Callable[[list[bytes]], Iterable[bytes]]"]):
+    """Takes some header fields out of FIELDS pieces. Most messages have one of a few rows of names: which of them are
+    wanted is found out once for each row."""
+
+    __slots__ = ("_wanted",)
+
+    def __init__(self, wanted: Iterable[bytes]) -> None:
+        """wanted: names in any case."""
+        self._wanted = frozenset(map(bytes.lower, wanted))
+
+    def __missing__(self, names: bytes) -> Callable[[list[bytes]], Iterable[bytes]]:
+        if len(self) > _CHOICES_MOST:
+            self.clear()
+        places = [place for place, name in enumerate(names.split(b":")) if name in self._wanted]
+        found: Callable[[list[bytes]], Iterable[bytes]] = itemgetter(slice(0))
+        if len(places) == 1:  # a slice: of one place itemgetter makes no tuple
+            found = itemgetter(slice(places[0], places[0] + 1))
+        elif places:
+            found = itemgetter(*places)
+        self[names] = found
+        return found
+
+    def of(self, piece: bytes) -> bytes | None:
+        """The fields as they are written; None when they are not kept."""
+        parts = piece.split(b"\0")
+        return b"".join(self[parts[0]](parts)) if piece != NOT_KEPT else None

@@ -9,6 +9,8 @@ memoryview is turned into bytes by its owner. Line ends are LF (on disk) or CRLF
 header       split(data) -> (block, body)        block: the fields with their line ends, without the empty line
              body_start(data, start=0, end=None) -> int      just past the empty line; `end` where there is none
              fields(block, names=None) -> [(name, value)]    name as written, value unfolded and stripped, bytes
+             keyed(block, names) -> [(name, value)]          the same with lower-case names
+             picked(block, names) -> (names, fields)         the fields as they are written, each with CRLF
              raw_fields(block) -> [bytes]        whole fields with folds and line ends; joined they are the block
              values(block, name) -> [bytes]      unfolded; name is bytes in any case: b"Subject"
              value(block, name) -> bytes | None  the first
@@ -50,10 +52,13 @@ date         parse(value) -> (seconds, zone minutes) | None          RFC 5322 an
 mutf7        encode(name) -> bytes, decode(octets) -> str    RFC 3501 5.1.3; loses nothing for any octets
              broken(name) -> bool                holds octets that are not modified UTF-7: refuse to create it
 mime         scan(data) -> Part                  tree of parts, see the class: offsets, sizes as if CRLF, types
+             fields(block) -> {name: value}      what `Part.fields` is with this header
              size(data) -> int                   octets as if CRLF: RFC822.SIZE
              crlf(data) -> bytes                 every line end as CRLF
              partial(data, start, end, origin, octets) -> bytes      a cut of crlf(data[start:end])
+memo         Memo(make)                          a bounded dict that makes what it lacks: mail repeats itself
 structure    envelope(part), bodystructure(part), body(part) -> bytes      IMAP wire form
+             envelope_of(fields) -> bytes        the same from `Part.fields`
              string(value), nstring(value) -> bytes      quoted, or a literal where it must be
 section      fetch(data, root, path, what, names=()) -> bytes | None      path [1, 2]; what "", "MIME", "HEADER",
                                                  "TEXT", "HEADER.FIELDS", "HEADER.FIELDS.NOT"; CRLF

@@ -7,6 +7,7 @@ A moment is (seconds since 1970 UTC, minutes that its zone is east of UTC). A da
 from __future__ import annotations
 
 from mailkit.mail import comment
+from mailkit.mail.memo import Memo
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTH_NUMBERS = {name.encode(): number for number, name in enumerate(_MONTHS, 1)}
@@ -28,6 +29,8 @@ def parse(value: bytes) -> tuple[int, int] | None:
     Wrong week days, missing seconds, two-digit years, dashes, comments, ISO 8601, ctime order and zone
     names are accepted.
     """
+    if (usual := _usual(value)) is not None:
+        return usual
     words = _words(value)
     if words is None:
         return None
@@ -37,6 +40,28 @@ def parse(value: bytes) -> tuple[int, int] | None:
         return None
     east = _zone(zone)
     return day_number * 86400 + moment - east * 60, east
+
+
+def _usual(value: bytes) -> tuple[int, int] | None:
+    """A date as the RFC has it: `Fri, 21 Nov 1997 09:55:06 -0600`; None for any other."""
+    time, zone = value[-14:-6], value[-5:]
+    number = _DAY_OF[value[:-15]]
+    digits = time[:2] + time[3:5] + time[6:]
+    if number is None or not digits.isdigit() or value[-15:-14] + time[2:3] + time[5:6] + value[-6:-5] != b" :: ":
+        return None
+    hour, minute, second = int(digits[:2]), int(digits[2:4]), int(digits[4:])
+    if hour > 23 or minute > 59 or second > 59 or zone[:1] not in (b"+", b"-"):
+        return None
+    east = _ZONE_OF[zone]
+    return number * 86400 + hour * 3600 + minute * 60 + second - east * 60, east
+
+
+def _plain_day(value: bytes) -> int | None:
+    """The day of `Fri, 21 Nov 1997` or `21 Nov 1997`; None for what is written in any other way."""
+    if value[3:5] == b", " and value[:3].isalpha() and value[:3].lower() not in _MONTH_NUMBERS:
+        value = value[5:]
+    words = value.split(b" ")
+    return _day(words[2], words[1], words[0]) if len(words) == 3 else None
 
 
 def sent_day(value: bytes) -> int | None:
@@ -146,6 +171,10 @@ def _zone(zone: bytes) -> int:
     return _ZONES.get(zone.upper(), 0)
 
 
+_DAY_OF = Memo(_plain_day)
+_ZONE_OF = Memo(_zone)
+
+
 def day(seconds: int, zone: int = 0) -> int:
     """The day of a moment, where the clock is `zone` minutes east of UTC."""
     return (seconds + zone * 60) // 86400
@@ -160,8 +189,24 @@ def text(seconds: int, zone: int = 0) -> str:
 
 def internal(seconds: int, zone: int = 0) -> str:
     """`21-Nov-1997 09:55:06 -0600`, the day padded with a blank (RFC 9051 date-time, without quotes)."""
-    _, (year, month, of_month), time = _split(seconds, zone)
-    return f"{of_month:2}-{_MONTH_NAMES[month - 1]}-{year:04} {time} {_zone_text(zone)}"
+    number, left = divmod(seconds + zone * 60, 86400)
+    day_text = _DAY_TEXTS.get(number) or _day_text(number)
+    time = f"{_TWO[left // 3600]}:{_TWO[left // 60 % 60]}:{_TWO[left % 60]}"
+    return f"{day_text} {time} {_zone_text(zone) if zone else '+0000'}"
+
+
+_TWO = [f"{number:02}" for number in range(60)]
+_DAY_TEXTS: dict[int, str] = {}
+_DAY_TEXTS_MOST = 20_000
+
+
+def _day_text(number: int) -> str:
+    """`21-Nov-1997`, remembered: the messages of a folder share days."""
+    if len(_DAY_TEXTS) > _DAY_TEXTS_MOST:
+        _DAY_TEXTS.clear()
+    year, month, of_month = _date_of(number)
+    found = _DAY_TEXTS[number] = f"{of_month:2}-{_MONTH_NAMES[month - 1]}-{year:04}"
+    return found
 
 
 def _split(seconds: int, zone: int) -> tuple[int, tuple[int, int, int], str]:

@@ -8,6 +8,7 @@ copies and not seen by what reads. Fields come back in the order they stand.
 from __future__ import annotations
 
 from mailkit.mail import word
+from mailkit.mail.memo import Memo
 
 TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 10 ms
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _FOLD_AT = 78  # octets of a line before its end, RFC 5322 2.1.1
 _LINE_LONGEST = 998
+_LOWERED: Memo[bytes] = Memo(lambda name: name.strip().lower())
 
 
 def body_start(data: bytes, start: int = 0, end: int | None = None) -> int:
@@ -52,21 +54,47 @@ def fields(block: bytes, names: Container[bytes] | None = None) -> list[tuple[by
 
     names: only fields whose lower-case name is in it.
     """
-    # Lines are cut first and joined where a field goes on: three times as fast as unfolding the block.
-    found: list[tuple[bytes, list[bytes]]] = []
-    pieces: list[bytes] | None = None
-    for line in block.split(b"\n"):
-        if line and line[0] in b" \t":
-            if pieces is not None:
-                pieces.append(line.removesuffix(b"\r"))
-            continue
-        name, colon, content = line.partition(b":")
-        if colon and (names is None or name.strip().lower() in names):
-            pieces = [content.removesuffix(b"\r")]
-            found.append((name, pieces))
-        else:
-            pieces = None
-    return [(name.strip(), b"".join(pieces).strip()) for name, pieces in found]
+    found = []
+    for raw in _hidden(block):
+        name, colon, content = raw.partition(b":")
+        if colon and (names is None or _LOWERED[name] in names):
+            found.append((name.strip(), content.replace(b"\0", b"").strip()))
+    return found
+
+
+def keyed(block: bytes, names: Container[bytes]) -> list[tuple[bytes, bytes]]:
+    """(lower-case name, unfolded value without blanks around it) of each field whose lower-case name is in `names`."""
+    found = []
+    for raw in _hidden(block):
+        name, colon, content = raw.partition(b":")
+        if colon and (key := _LOWERED[name]) in names:
+            found.append((key, content.replace(b"\0", b"").strip()))
+    return found
+
+
+def picked(block: bytes, names: Container[bytes]) -> tuple[list[bytes], list[bytes]]:
+    """(lower-case names, fields as they are written, with CRLF) of the fields whose lower-case name is in `names`."""
+    found, kept = [], []
+    for raw in _hidden(block):
+        name, colon, _ = raw.partition(b":")
+        if colon and (key := _LOWERED[name]) in names:
+            found.append(key)
+            kept.append(raw.replace(b"\0", b"\r\n") + b"\r\n")
+    return found, kept
+
+
+def _hidden(block: bytes) -> list[bytes]:
+    """Fields as they stand, with NUL for each line end inside and none behind; for other NULs stands 0x80.
+
+    What stands before the first field is left out. Replacing in the whole block a few times is faster than looking at
+    each line.
+    """
+    if b"\0" in block:
+        block = block.replace(b"\0", b"\x80")
+    if b"\r" in block:
+        block = block.replace(b"\r\n", b"\n")
+    found = block.replace(b"\n ", b"\0 ").replace(b"\n\t", b"\0\t").split(b"\n")
+    return found[1:] if block[:1] in (b" ", b"\t") else found
 
 
 def _unfolded(value: bytes) -> bytes:
@@ -152,7 +180,7 @@ def _picked(block: bytes, names: Collection[bytes], wanted: bool) -> bytes:
     for line in (*lines, last) if last else lines:
         if not (line and line[0] in b" \t"):
             name, colon, _ = line.partition(b":")
-            keep = (colon == b":" and name.strip().lower() in lowered) == wanted
+            keep = (colon == b":" and _LOWERED[name] in lowered) == wanted
         if keep:
             kept.append(line)
     ended = kept and not (last and keep)

@@ -15,6 +15,7 @@ messages. Lines are counted once, between all offsets found, and added up.
 from __future__ import annotations
 
 from mailkit.mail import comment, header, parameter
+from mailkit.mail.memo import Memo
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,9 +45,9 @@ class Part:
     start, body, end      offsets: header, body (past the empty line), past the body
     header_octets         size of the header with its empty line, as if CRLF
     octets, lines         size of the body as if CRLF; LFs in it
-    fields                {lower-case name: unfolded value} of the fields in `_FIELDS`
+    fields                {lower-case name: unfolded value} of the fields in `_FIELDS`; may be shared: not to be changed
     type, subtype         lower case: b"text", b"plain"
-    params                [(lower-case name, value)] of the content type, continuations joined
+    params                [(lower-case name, value)] of the content type, continuations joined; shared like fields
     encoding              lower case: b"base64"; b"7bit" where none is given
     parts                 of a multipart, never empty there; else empty
     message               the message inside a message/rfc822 or message/global; else None
@@ -61,8 +62,9 @@ class Part:
         self.end = end
         self.header_octets = self.octets = self.lines = 0
         self.fields = fields
-        self.type, self.subtype, self.params = _type(fields.get(b"content-type"), in_digest)
-        self.encoding = _encoding(fields.get(b"content-transfer-encoding"))
+        given, encoding = fields.get(b"content-type"), fields.get(b"content-transfer-encoding")
+        self.type, self.subtype, self.params = _untyped(in_digest) if given is None else _TYPE_OF[given]
+        self.encoding = b"7bit" if encoding is None else _ENCODING_OF[encoding]
         self.parts: list[Part] = []
         self.message: Part | None = None
 
@@ -85,7 +87,8 @@ class Part:
 
 def scan(data: bytes) -> Part:
     """The tree of the message in `data`."""
-    root = _part(data, 0, len(data), False)
+    body = header.body_start(data)
+    root = Part(0, body, len(data), fields(data[: min(body, _HEADER_READ_OCTETS)]), False)
     found = [root]
     if root.type == b"multipart" or root.type == b"message":
         _descend(data, root, found)
@@ -95,14 +98,14 @@ def scan(data: bytes) -> Part:
 
 def _part(data: bytes, start: int, end: int, in_digest: bool) -> Part:
     body = header.body_start(data, start, end)
-    return Part(start, body, end, _fields(data[start : min(body, start + _HEADER_READ_OCTETS)]), in_digest)
+    return Part(start, body, end, _FIELDS_OF[data[start : min(body, start + _HEADER_READ_OCTETS)]], in_digest)
 
 
-def _fields(block: bytes) -> dict[bytes, bytes]:
+def fields(block: bytes) -> dict[bytes, bytes]:
+    """What `Part.fields` is of a part with this header."""
     found: dict[bytes, bytes] = {}
     lists: dict[bytes, list[bytes]] = {}
-    for name, value in header.fields(block, _FIELDS):
-        key = name.lower()
+    for key, value in header.keyed(block[:_HEADER_READ_OCTETS], _FIELDS):
         if key not in found:
             found[key] = value
         elif key in _ADDRESS_FIELDS:
@@ -112,13 +115,12 @@ def _fields(block: bytes) -> dict[bytes, bytes]:
     return found
 
 
+_FIELDS_OF = Memo(fields)  # the headers of inner parts are few and short
 _ASCII = (b"charset", b"us-ascii")
 
 
-def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
-    """What stands for a missing type, one that is none, and a missing charset: RFC 2045 5.2, RFC 2046 4.1.2, 5.1.5."""
-    if value is None:
-        return (b"message", b"rfc822", []) if in_digest else (b"text", b"plain", [_ASCII])
+def _type(value: bytes) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+    """What stands for a type that is none, and for a missing charset: RFC 2045 5.2, RFC 2046 4.1.2."""
     main, params = parameter.parse(value)
     kind, slash, subtype = main.lower().partition(b"/")
     kind, subtype = kind.strip(), subtype.strip()
@@ -130,9 +132,20 @@ def _type(value: bytes | None, in_digest: bool) -> tuple[bytes, bytes, list[tupl
     return kind, subtype, parameter.joined(params)
 
 
-def _encoding(value: bytes | None) -> bytes:
-    words = comment.removed(value).replace(b";", b" ").split() if value else []
+_TYPE_OF = Memo(_type)
+
+
+def _untyped(in_digest: bool) -> tuple[bytes, bytes, list[tuple[bytes, bytes]]]:
+    """A part without a Content-Type: RFC 2045 5.2, in a digest RFC 2046 5.1.5."""
+    return (b"message", b"rfc822", []) if in_digest else (b"text", b"plain", [_ASCII])
+
+
+def _encoding(value: bytes) -> bytes:
+    words = comment.removed(value).replace(b";", b" ").split()
     return words[0].strip(b'"').lower() if words else b"7bit"
+
+
+_ENCODING_OF = Memo(_encoding)
 
 
 def _descend(data: bytes, root: Part, found: list[Part]) -> None:
@@ -220,8 +233,11 @@ def _before_line_end(data: bytes, start: int, at: int) -> int:
 
 def _count(data: bytes, found: list[Part]) -> None:
     """Fill in sizes and lines: count once between neighbouring offsets, then add up."""
-    offsets = sorted({offset for part in found for offset in (part.start, part.body, part.end)})
     bare_only = b"\r" not in data
+    if bare_only and len(found) == 1:
+        _count_one(data, found[0])
+        return
+    offsets = sorted({offset for part in found for offset in (part.start, part.body, part.end)})
     line_ends, crlfs = {}, {}
     lines = crlf = previous = 0
     for offset in offsets:
@@ -235,6 +251,13 @@ def _count(data: bytes, found: list[Part]) -> None:
         part.lines = line_ends[end] - line_ends[body]
         part.octets = end - body + part.lines - (crlfs[end] - crlfs[body])
         part.header_octets = body - start + line_ends[body] - line_ends[start] - (crlfs[body] - crlfs[start])
+
+
+def _count_one(data: bytes, part: Part) -> None:
+    """The same for a message of one part without CR."""
+    part.lines = data.count(b"\n", part.body, part.end)
+    part.octets = part.end - part.body + part.lines
+    part.header_octets = part.body - part.start + data.count(b"\n", part.start, part.body)
 
 
 def size(data: bytes) -> int:

@@ -7,6 +7,7 @@ client, whatever it has enabled, so they can be kept. Header values stand as the
 from __future__ import annotations
 
 from mailkit.mail import addresslist, comment, parameter
+from mailkit.mail.memo import Memo
 
 TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 10 ms
 if TYPE_CHECKING:
@@ -36,37 +37,52 @@ def nstring(value: bytes | None) -> bytes:
 
 def _line(value: bytes | None) -> bytes:
     """An nstring of a value that may have been folded with tabs, which are blanks to people."""
-    return nstring(value and value.replace(b"\t", b" "))
+    return b"NIL" if value is None else string(value.replace(b"\t", b" "))
 
 
 def envelope(part: Part) -> bytes:
     """ENVELOPE of a message: the root, or `part.message`."""
-    fields = part.fields
-    sent_from = _addresses(fields.get(b"from"))
+    return envelope_of(part.fields)
+
+
+def envelope_of(fields: dict[bytes, bytes]) -> bytes:
+    """The same from `Part.fields`."""
+    get = fields.get
+    sent_from = _addresses(get(b"from"))
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        _line(fields.get(b"date")),
-        _line(fields.get(b"subject")),
+        _line(get(b"date")),
+        _line(get(b"subject")),
         sent_from,
-        _addresses(fields.get(b"sender"), sent_from),  # RFC 9051 7.5.2: these two default to From
-        _addresses(fields.get(b"reply-to"), sent_from),
-        _addresses(fields.get(b"to")),
-        _addresses(fields.get(b"cc")),
-        _addresses(fields.get(b"bcc")),
-        _line(fields.get(b"in-reply-to")),
-        _line(fields.get(b"message-id")),
+        _addresses(get(b"sender"), sent_from),  # RFC 9051 7.5.2: these two default to From
+        _addresses(get(b"reply-to"), sent_from),
+        _addresses(get(b"to")),
+        _addresses(get(b"cc")),
+        _addresses(get(b"bcc")),
+        _line(get(b"in-reply-to")),
+        _line(get(b"message-id")),
     )
 
 
 def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
-    found = addresslist.entries(value) if value else None
-    if not found:
-        return default
-    return b"(%b)" % b"".join(
-        [
-            b"(%b %b %b %b)" % (nstring(name), nstring(route), nstring(local), nstring(domain))
-            for name, route, local, domain in found
-        ]
-    )
+    return _LIST_OF[value] or default if value else default
+
+
+def _list(value: bytes) -> bytes:
+    """The addresses of a field in wire form; b"" where there is none."""
+    quoted = nstring if value.translate(None, _PLAIN) or len(value) > _QUOTED_LONGEST else _quoted
+    entries = [
+        b"(%b %b %b %b)" % (quoted(name), quoted(route), quoted(local), quoted(domain))
+        for name, route, local, domain in addresslist.entries(value)
+    ]
+    return b"(%b)" % b"".join(entries) if entries else b""
+
+
+def _quoted(value: bytes | None) -> bytes:
+    """`nstring` of what is known to need no escapes."""
+    return b"NIL" if value is None else b'"%b"' % value
+
+
+_LIST_OF = Memo(_list)
 
 
 def bodystructure(part: Part) -> bytes:
@@ -84,12 +100,15 @@ def _structure(part: Part, extended: bool) -> bytes:
         inner = b"".join([_structure(child, extended) for child in part.parts])
         extension = b" %b %b" % (_params(part.params), _extension(part)) if extended else b""
         return b"(%b %b%b)" % (inner, string(part.subtype), extension)
+    fields = part.fields
+    if part.message is None and fields.keys().isdisjoint(_SELDOM):
+        return _usual(part, extended)
     own = b"%b %b %b %b %b %b %d" % (
         string(part.type),
         string(part.subtype),
         _params(part.params),
-        nstring(part.fields.get(b"content-id")),
-        _line(part.fields.get(b"content-description")),
+        nstring(fields.get(b"content-id")),
+        _line(fields.get(b"content-description")),
         string(part.encoding),
         part.octets,
     )
@@ -98,8 +117,32 @@ def _structure(part: Part, extended: bool) -> bytes:
     elif part.type == b"text":
         own += b" %d" % part.lines
     if extended:
-        own += b" %b %b" % (nstring(part.fields.get(b"content-md5")), _extension(part))
+        own += b" %b %b" % (nstring(fields.get(b"content-md5")), _extension(part))
     return b"(%b)" % own
+
+
+def _usual(part: Part, extended: bool) -> bytes:
+    """`_structure` of a part with a type and an encoding at most: what is constant for many is remembered."""
+    key = (part.fields.get(b"content-type"), part.fields.get(b"content-transfer-encoding"))
+    start = _STARTS.get(key)
+    if start is None:
+        start = b"(%b %b %b NIL NIL %b" % (
+            string(part.type), string(part.subtype), _params(part.params), string(part.encoding)
+        )  # fmt: skip
+        if len(start) < _START_LONGEST:
+            if len(_STARTS) > _STARTS_MOST:
+                _STARTS.clear()
+            _STARTS[key] = start
+    lines = b" %d" % part.lines if part.type == b"text" else b""
+    return b"%b %d%b%b)" % (start, part.octets, lines, b" NIL NIL NIL NIL" if extended else b"")
+
+
+_SELDOM = frozenset({
+    b"content-id", b"content-description", b"content-md5", b"content-disposition", b"content-language",
+    b"content-location",
+})  # fmt: skip
+_STARTS: dict[tuple[bytes | None, bytes | None], bytes] = {}
+_STARTS_MOST, _START_LONGEST = 2000, 400
 
 
 def _params(params: list[tuple[bytes, bytes]]) -> bytes:

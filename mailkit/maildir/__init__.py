@@ -46,7 +46,7 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
                                                     26 keywords are taken; unknown ones count 0 without create
          .commit_if_idle(entries) -> bool           journal entries, when that makes nobody wait
          .keywords -> list[bytes]                   defined keywords, for FLAGS / PERMANENTFLAGS
-         .parts(table, rows, kinds, build) -> iterator      cached pieces, see below
+         .parts(table, rows, kinds, build) -> list          cached pieces, see below
          .open_file(uid) -> int                     descriptor of the message; FileNotFoundError: it is gone
          .path(uid) -> str, .received(uid) -> int, .size(uid) -> int (octets as CRLF; reads the file if it must)
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;
@@ -68,9 +68,10 @@ View     .uids, .count                              message n has uids[n-1]; onl
            .exists                                  new count or None
            .changed                                 [(seq, uid)] whose flags changed, others' doing
          .mute(uids)                                forget own changes: STORE.SILENT, or told already
-Pieces   kinds are numbers 0..7 of your choice; build(data: bytes, received: int) -> list of 8 bytes, stored one behind
-         the other and cached as they are. Give each wire piece a leading space and put what is fetched
-         together next to each other: parts(table, rows, (0, 1, 2), build) is then one slice of the file for each.
-         `parts` yields bytes, or None for a message that cannot be read. Rows that miss it are built (slow: ~0.1 ms):
+Pieces   kinds are numbers 0..7 of your choice; build(message, made, kinds) fills in those of `kinds` that are b"" in
+         the list `made`, none of them empty; message: `pieces.Reading` (.head, .data, .received, .size). They are
+         stored one behind the other and cached as they are. Give each wire piece a leading space and put what is
+         fetched together next to each other: parts(table, rows, (0, 1, 2), build) is then one slice for each row.
+         `parts` gives bytes, or None for a message that cannot be read. Rows that miss it are built (slow: ~0.05 ms):
          call it for at most some hundred rows between two `flush`. Changed the meaning? Raise `pieces.EDITION`.
 """

@@ -24,10 +24,11 @@ from mailkit.maildir.view import View
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from mailkit.maildir.change import OwnChange, Stored
+    from mailkit.maildir.pieces import Build
     from mailkit.maildir.save import Delivery
     from mailkit.maildir.table import Table
 
@@ -360,9 +361,7 @@ class Folder:
             self.commit_if_idle([journal.sized([(uid, size)])])
         return size
 
-    def parts(
-        self, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Callable[[bytes, int], Sequence[bytes]]
-    ) -> Iterator[bytes | None]:
+    def parts(self, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build) -> list[bytes | None]:
         """Cached pieces of rows of `table`, joined per message; see `pieces` and the package's docstring."""
         return pieces.read(self, table, rows, kinds, build)
 

@@ -21,7 +21,7 @@ from binascii import crc32
 from mailkit import clock, files, log
 from mailkit.exits import Temp
 from mailkit.maildir import journal
-from mailkit.maildir.pieces import EDITION
+from mailkit.maildir.pieces import EDITION, stored
 from mailkit.maildir.snapshot import Snapshot, encode
 from mailkit.maildir.table import Source
 
@@ -336,7 +336,7 @@ class Index:
     def _live(self) -> int:
         """Octets of the log that are still of use, at least."""
         detail = self.contents.table.detail
-        pieces = sum(end for end, at in zip(detail.part_ends[-1], detail.part_at, strict=True) if at)
+        pieces = sum(end for end, made in zip(detail.part_ends[-1], detail.made, strict=True) if made)
         return pieces + len(detail.names)
 
     def _compact(self) -> None:
@@ -358,22 +358,12 @@ class Index:
             yield journal.odd(sorted(table.odd.items()))
         if len(history.uids):
             yield journal.gone(history.uids, history.modseqs)
-        rows = [row for row, at in enumerate(detail.part_at) if at]
+        rows = [row for row, made in enumerate(detail.made) if made]
         for start in range(0, len(rows), _ROWS_AT_ONCE):
-            some = [(table.uids[row], self.pieces(row)) for row in rows[start : start + _ROWS_AT_ONCE]]
+            some = [(table.uids[row], stored(table, row)) for row in rows[start : start + _ROWS_AT_ONCE]]
             if found := [(uid, pieces) for uid, pieces in some if pieces is not None]:
                 yield journal.pieces(found)
         yield journal.stated(self._counted())
-
-    def pieces(self, row: int) -> list[bytes] | None:
-        """The pieces of a row; None when there are none or they do not verify."""
-        table, detail = self.contents.table, self.contents.table.detail
-        at = detail.part_at[row]
-        data = table.source.read(detail.part_ends[-1][row], at) if at and table.source else b""
-        if not at or crc32(data) != detail.part_crc[row]:
-            return None
-        ends = [column[row] for column in detail.part_ends]
-        return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
     def close(self) -> None:
         """Let go of the file, once no table points into it."""

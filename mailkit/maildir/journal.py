@@ -7,7 +7,8 @@ length is that of table and bulk together, checked that of the table alone; crc 
 table. Pieces are bulk: each has its own checksum in the table, verified when it is first used. An entry that does
 not verify ends the log: a writer cuts it off there, a reader waits.
 
-    ADD   uids marks modseqs(8) where(1) sizes(8) name lengths(1) names          PART  uids crcs ends(8 x 4) | pieces
+    ADD   uids marks modseqs(8) where(1) sizes(8) name lengths(1) names
+    PART  uids crcs made(1) ends(8 x 4) | pieces
     MARK  uids marks where(1)         GONE  uids modseqs(8)         SIZE  uids sizes(8)
     ODD   uids lengths(4) names       STATE `maildir.state`; the last entry of everything written at once
 """
@@ -17,9 +18,10 @@ from __future__ import annotations
 import struct
 from array import array
 from binascii import crc32
+from itertools import accumulate
 
 from mailkit.maildir import state
-from mailkit.maildir.table import KINDS, ODD, UNCHECKED, Table
+from mailkit.maildir.table import KINDS, ODD, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +37,7 @@ STATE_OCTETS = HEAD_OCTETS + state.OCTETS
 _MAGIC = b"MkLg"
 _MOST = 1 << 31
 _HISTORY = 20_000  # expunges remembered
+_BITS = tuple(1 << kind for kind in range(KINDS))
 
 
 class Entry:
@@ -84,7 +87,7 @@ def added(rows: Sequence[tuple[int, int, int, int, int, bytes]]) -> bytes:
             array("I", uids).tobytes(),
             array("I", marks).tobytes(),
             array("Q", modseqs).tobytes(),
-            bytes(where).translate(UNCHECKED),
+            bytes(where),
             array("Q", sizes).tobytes(),
             bytes(map(len, bases)),
             *bases,
@@ -118,19 +121,23 @@ def sized(rows: Sequence[tuple[int, int]]) -> bytes:
 
 
 def pieces(rows: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
-    """rows: (uid, its KINDS pieces)."""
-    crcs, bulk = array("I"), []
-    ends = [array("I") for _ in range(KINDS)]
-    for _, found in rows:
+    """rows: (uid, its KINDS pieces, b"" for one that was not made)."""
+    uids, crcs, made, ends, bulk = array("I"), array("I"), bytearray(), array("I"), []
+    for uid, found in rows:
         whole = b"".join(found)
+        uids.append(uid)
         crcs.append(crc32(whole))
+        made.append(_made(found))
+        ends.extend(accumulate(map(len, found)))
         bulk.append(whole)
-        end = 0
-        for kind, piece in enumerate(found):
-            end += len(piece)
-            ends[kind].append(end)
-    table = array("I", [uid for uid, _ in rows]).tobytes() + crcs.tobytes() + b"".join(e.tobytes() for e in ends)
+    columns = [ends[kind::KINDS].tobytes() for kind in range(KINDS)]
+    table = b"".join((uids.tobytes(), crcs.tobytes(), made, *columns))
     return entry(PART, 0, len(rows), table, b"".join(bulk))
+
+
+def _made(found: Sequence[bytes]) -> int:
+    """Bit k for each piece k that is there."""
+    return sum([bit for bit, piece in zip(_BITS, found, strict=True) if piece])
 
 
 def stated(known: state.State) -> bytes:
@@ -325,29 +332,34 @@ def _sizes(contents: Contents, one: Entry) -> None:
 
 def _pieces(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
-    uids, crcs = columns.numbers("I"), columns.numbers("I")
+    uids, crcs, made = columns.numbers("I"), columns.numbers("I"), columns.octets()
     ends = [columns.numbers("I") for _ in range(KINDS)]
     places, at = array("Q"), one.bulk_at
     for octets in ends[-1]:
         places.append(at)
         at += octets
     rows = [contents.table.row(uid) for uid in uids]
-    contents.table.change_detail(lambda detail: _placed(detail, rows, places, crcs, ends))
+    contents.table.change_detail(lambda detail: _placed(detail, rows, made, places, crcs, ends))
 
 
 def _placed(
-    detail: Detail, rows: list[int | None], places: array[int], crcs: array[int], ends: list[array[int]]
+    detail: Detail, rows: list[int | None], made: bytes, places: array[int], crcs: array[int], ends: list[array[int]]
 ) -> Detail:
+    detail.version += 1
     columns = list(zip((detail.part_at, detail.part_crc, *detail.part_ends), (places, crcs, *ends), strict=True))
     first = rows[0]
     if first is not None and rows == list(range(first, first + len(rows))):
         for column, values in columns:
             column[first : first + len(rows)] = values
-        return detail
-    for i, row in enumerate(rows):
-        if row is not None:
-            for column, values in columns:
-                column[row] = values[i]
+        detail.checked[first : first + len(rows)] = bytes(len(rows))
+        detail.made[first : first + len(rows)] = made
+    else:
+        for i, row in enumerate(rows):
+            if row is not None:
+                for column, values in columns:
+                    column[row] = values[i]
+                detail.checked[row], detail.made[row] = 0, made[i]
+    detail.version += 1
     return detail
 
 

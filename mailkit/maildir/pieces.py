@@ -1,8 +1,11 @@
-"""Cached pieces of messages: read by the window, made where they are missing.
+"""Cached pieces of messages: read many at once, made where they are missing.
 
-Pieces of one message stand one behind the other in mailkit-log, those of neighbours mostly too. A window of the
-file is read at once and each message's answer is one slice of it: a FETCH of 100,000 envelopes parses nothing. The
-checksum of a message's pieces is verified at their first use in this process; what does not verify is made anew.
+The pieces of one message stand one behind the other in mailkit-log, those of neighbours mostly too. What a block of
+messages has is read at once, and each message's answer is one slice of it: a FETCH of 100,000 envelopes parses nothing.
+The checksum of a message's pieces is verified at their first use in this process; what does not verify is made anew.
+
+Only what is asked for is made: a client that lists subjects costs no look at bodies. A kind that is asked for later is
+written together with those the message has already, which are dead from then on.
 """
 
 from __future__ import annotations
@@ -10,88 +13,157 @@ from __future__ import annotations
 import os
 import stat
 from binascii import crc32
+from itertools import accumulate, repeat
 
 from mailkit import log
+from mailkit.mail import header
 from mailkit.maildir import journal
-from mailkit.maildir.table import CHECKED, KINDS
+from mailkit.maildir.table import KINDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from array import array
+    from collections.abc import Callable, Iterable, Sequence
+    from types import TracebackType
 
     from mailkit.maildir.folder import Folder
-    from mailkit.maildir.table import Table
+    from mailkit.maildir.table import Detail, Table
 
-    Build = Callable[[bytes, int], Sequence[bytes]]
+    Build = Callable[["Reading", list[bytes], Sequence[int]], None]
 
-EDITION = 4  # of what the kinds of pieces mean; a log of another edition is not used
-_WINDOW = 256 * 1024
-_NEAR = 8192  # a gap in the file that is cheaper read over than sought over
+EDITION = 5  # of what the kinds of pieces mean; a log of another edition is not used
+_READ_MOST = 4 << 20  # octets of the log at once
+_SPARSE, _NEAR = 4, 8192  # more than so many times what is wanted: then each message is read by itself
+_HAVING: dict[int, bytes] = {}
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20
 MOST_OCTETS = 1 << 20  # pieces of one message that are kept; a header of 100 MiB is made anew each time
+_HEAD_OCTETS = 4096  # most headers are in there
 
 
 def read(
     folder: Folder, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build
-) -> Iterator[bytes | None]:
+) -> list[bytes | None]:
     """For each row the pieces `kinds` (rising numbers), joined; None for row -1 and for what cannot be read."""
-    maker = _Maker(folder, table, build)
-    together = kinds[-1] - kinds[0] == len(kinds) - 1
-    cut = _neighbours if together else _scattered
-    try:
-        yield from cut(table, rows, kinds, maker)
-    finally:
-        maker.keep()
+    rows = rows if isinstance(rows, range) else list(rows)
+    found = _kept(table, rows, kinds)
+    if None in found:
+        maker = _Maker(folder, table, build)
+        try:
+            for place, row in enumerate(rows):
+                if row >= 0 and found[place] is None:
+                    found[place] = maker.made(row, kinds)
+        finally:
+            maker.keep()
+    return found
 
 
-def _neighbours(table: Table, rows: Iterable[int], kinds: Sequence[int], maker: _Maker) -> Iterator[bytes | None]:
-    """Kinds that stand next to each other: one slice a row."""
-    detail, where = table.detail, table.where
-    places, whole = detail.part_at, detail.part_ends[-1]
-    tails = detail.part_ends[kinds[-1]]
-    heads = detail.part_ends[kinds[0] - 1] if kinds[0] else None
-    window, low, high = b"", 0, 0
-    for row in rows:
-        at = places[row] if row >= 0 else 0
-        if not at:
-            yield maker.made(row, kinds) if row >= 0 else None
+def _kept(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes | None]:
+    """What is there already."""
+    detail = table.detail
+    need = sum(1 << kind for kind in kinds)
+    made = detail.made
+    if rows and isinstance(rows, range) and not made[rows.start : rows.stop].translate(None, _having(need)):
+        return _cut(table, rows, kinds)
+    good = [row for row in rows if row >= 0 and made[row] & need == need]
+    if not good:
+        return [None] * len(rows)
+    kept = dict(zip(good, _cut(table, good, kinds), strict=True))
+    return list(map(kept.get, rows))
+
+
+def _having(need: int) -> bytes:
+    """Every octet that has these bits."""
+    if need not in _HAVING:
+        _HAVING[need] = bytes(octet for octet in range(256) if octet & need == need)
+    return _HAVING[need]
+
+
+def _cut(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes | None]:
+    """Pieces out of the log, for rows that have them; None where they do not verify."""
+    places, sums, whole, spans = _columns(table.detail, rows, kinds)
+    if sum(whole) > _READ_MOST and len(rows) > 1:
+        half = len(rows) // 2
+        return _cut(table, rows[:half], kinds) + _cut(table, rows[half:], kinds)
+    window, starts = _window(table, places, whole)
+    columns = [
+        [window[at + head : at + tail] for at, head, tail in zip(starts, heads, tails, strict=False)]
+        for heads, tails in spans
+    ]
+    found: list[bytes | None] = [*columns[0]] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+    for place in _damaged(table, rows, zip(starts, whole, sums, strict=True), window):
+        found[place] = None
+    return found
+
+
+def _columns(
+    detail: Detail, rows: Sequence[int], kinds: Sequence[int]
+) -> tuple[Sequence[int], Sequence[int], Sequence[int], list[tuple[Sequence[int] | repeat[int], Sequence[int]]]]:
+    """(places, checksums, lengths, [(heads, tails) of each run of neighbouring kinds]) as they belong together: who
+    places pieces does not wait for readers."""
+    while True:
+        version = detail.version
+        places, sums = _column(detail.part_at, rows), _column(detail.part_crc, rows)
+        ends = [_column(detail.part_ends[kind], rows) if _bounds(kind, kinds) else () for kind in range(KINDS)]
+        if version == detail.version and not version % 2:
+            break
+    firsts = [kind for kind in kinds if kind - 1 not in kinds]
+    lasts = [kind for kind in kinds if kind + 1 not in kinds]
+    spans = [(ends[first - 1] if first else repeat(0), ends[last]) for first, last in zip(firsts, lasts, strict=True)]
+    return places, sums, ends[-1], spans
+
+
+def _bounds(kind: int, kinds: Sequence[int]) -> bool:
+    """The end of this kind is the end of something wanted, or where it begins."""
+    return kind == KINDS - 1 or (kind in kinds) != (kind + 1 in kinds)
+
+
+def _column(values: array[int], rows: Sequence[int]) -> Sequence[int]:
+    return values[rows.start : rows.stop] if isinstance(rows, range) else [values[row] for row in rows]
+
+
+def _window(table: Table, places: Sequence[int], whole: Sequence[int]) -> tuple[bytes, list[int]]:
+    """Octets of the log that have all of the pieces, and where in them each message's begin."""
+    if table.source is None:
+        return b"", [0] * len(places)
+    low = min(places)
+    span = max(places) + max(whole) - low
+    if span <= _SPARSE * sum(whole) + _NEAR:
+        return table.source.read(span, low), [at - low for at in places]
+    cuts = list(map(table.source.read, whole, places))
+    return b"".join(cuts), list(accumulate(map(len, cuts[:-1]), initial=0))
+
+
+def _damaged(
+    table: Table, rows: Sequence[int], cuts: Iterable[tuple[int, int, int]], window: bytes
+) -> Iterable[int]:
+    """Places in `rows` of messages whose pieces do not verify. cuts: (start, length, checksum) of each."""
+    checked = table.detail.checked
+    if isinstance(rows, range) and 0 not in checked[rows.start : rows.stop]:
+        return ()
+    bad = []
+    for place, (row, (at, length, wanted)) in enumerate(zip(rows, cuts, strict=True)):
+        if checked[row]:
             continue
-        if at < low or at + whole[row] > high:
-            window, low = _window(table, at, whole[row], high)
-            high = low + len(window)
-        here = at - low
-        if not where[row] & CHECKED and not _verified(table, row, window[here : here + whole[row]]):
-            yield maker.made(row, kinds)
-            continue
-        yield window[here + heads[row] if heads else here : here + tails[row]]
-
-
-def _scattered(table: Table, rows: Iterable[int], kinds: Sequence[int], maker: _Maker) -> Iterator[bytes | None]:
-    """Any kinds: the whole pieces are cut out, then each kind out of them."""
-    rows = list(rows)
-    columns = [(table.detail.part_ends[kind - 1] if kind else None, table.detail.part_ends[kind]) for kind in kinds]
-    for row, whole in zip(rows, _neighbours(table, rows, range(KINDS), maker), strict=True):
-        if whole is None:
-            yield None
-        elif not table.detail.part_at[row]:
-            yield maker.made(row, kinds)
+        if crc32(window[at : at + length]) == wanted:
+            checked[row] = 1
         else:
-            yield b"".join([whole[heads[row] if heads else 0 : tails[row]] for heads, tails in columns])
+            log.event("index", verdict="damaged", part="pieces", uid=table.uids[row])
+            table.detail.made[row] = 0
+            bad.append(place)
+    return bad
 
 
-def _window(table: Table, at: int, octets: int, high: int) -> tuple[bytes, int]:
-    """Read at least the row at `at`; much more when the reader goes through the file from front to back."""
-    ahead = _WINDOW if 0 <= at - high < _NEAR or not high else 0
-    return (table.source.read(max(octets, ahead), at) if table.source else b""), at
-
-
-def _verified(table: Table, row: int, pieces: bytes) -> bool:
-    if crc32(pieces) != table.detail.part_crc[row] or len(pieces) != table.detail.part_ends[-1][row]:
-        log.event("index", verdict="damaged", part="pieces", uid=table.uids[row])
-        table.detail.part_at[row] = 0
-        return False
-    table.where[row] |= CHECKED
-    return True
+def stored(table: Table, row: int) -> list[bytes] | None:
+    """Every piece of a row, b"" for those that were not made; None when there is none or they do not verify."""
+    detail = table.detail
+    if not detail.made[row] or table.source is None:
+        return None
+    places, sums, whole, _ = _columns(detail, (row,), ())
+    ends = [column[row] for column in detail.part_ends]
+    data = table.source.read(whole[0], places[0])
+    if crc32(data) != sums[0] or ends[-1] != len(data):
+        return None
+    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
 
 
 class _Maker:
@@ -101,63 +173,102 @@ class _Maker:
 
     def __init__(self, folder: Folder, table: Table, build: Build) -> None:
         self._folder, self._table, self._build = folder, table, build
-        self._made: dict[int, list[bytes]] = {}
+        self._made: list[tuple[int, list[bytes]]] = []
         self._sizes: list[tuple[int, int]] = []
         self._octets = 0
 
     def made(self, row: int, kinds: Sequence[int]) -> bytes | None:
-        """The pieces of a row, made now; None when its message cannot be read."""
-        uid = self._table.uids[row]
-        pieces = self._made.get(uid) or self._make(uid)
-        return None if pieces is None else b"".join([pieces[kind] for kind in kinds])
-
-    def _make(self, uid: int) -> list[bytes] | None:
+        """These pieces of a row, made now; None when its message cannot be read."""
+        uid, known = self._table.uids[row], self._table.detail.sizes[row]
+        pieces = stored(self._table, row) or [b""] * KINDS
         try:
-            data, received = content(self._folder, uid)
+            with Reading(self._folder, uid, known) as message:
+                self._build(message, pieces, kinds)
         except OSError as error:
             log.event("message", verdict="unreadable", path=self._folder.directory, uid=uid, error=error.strerror)
             return None
-        pieces = list(self._build(data, received))
+        if message.size != known:  # it was not known, or the file's name lies
+            self._sizes.append((uid, message.size))
+        self._keep(uid, pieces)
+        return b"".join([pieces[kind] for kind in kinds])
+
+    def _keep(self, uid: int, pieces: list[bytes]) -> None:
         octets = sum(map(len, pieces))
-        row, size = self._table.row(uid), wire_size(data)
-        if row is not None and self._table.detail.sizes[row] != size:  # not known, or the file's name lies
-            self._sizes.append((uid, size))
         if octets <= MOST_OCTETS:
-            self._made[uid] = pieces
+            self._made.append((uid, pieces))
             self._octets += octets
             if len(self._made) >= _BATCH_ROWS or self._octets >= _BATCH_OCTETS:
                 self.keep()
-        return pieces
 
     def keep(self) -> None:
         """Write what was made since the last time, unless that would make a session wait: then it is made again."""
         if not self._made and not self._sizes:
             return
-        entries = [journal.pieces(sorted(self._made.items()))] if self._made else []
+        entries = [journal.pieces(self._made)] if self._made else []
         if self._sizes:
             entries.append(journal.sized(self._sizes))
-        self._made, self._sizes, self._octets = {}, [], 0
+        self._made, self._sizes, self._octets = [], [], 0
         try:
             self._folder.commit_if_idle(entries)
         except OSError as error:
             log.event("index", verdict="skipped", path=self._folder.directory, error=str(error))
 
 
+class Reading:
+    """`with Reading(folder, uid, size) as message`: a file, read as far as somebody wants it. OSError.
+
+    received: seconds since 1970. size: octets with CRLF line ends, 0 while not known; who counts them may say so.
+    """
+
+    __slots__ = ("_data", "_fd", "_octets", "_start", "received", "size")
+
+    def __init__(self, folder: Folder, uid: int, size: int = 0) -> None:
+        self._fd = folder.open_file(uid)
+        status = os.fstat(self._fd)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(self._fd)
+            raise OSError(0, "not a regular file")
+        self._octets = status.st_size
+        self._start = b""
+        self._data: bytes | None = None
+        self.received = int(status.st_mtime)
+        self.size = size
+
+    def __enter__(self) -> Reading:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._fd)
+        if self._data is not None and not self.size:
+            self.size = wire_size(self._data)
+
+    @property
+    def data(self) -> bytes:
+        """All of it, as it is on disk."""
+        if self._data is None:
+            data = self._start
+            while len(data) < self._octets and (more := os.read(self._fd, self._octets - len(data))):
+                data += more
+            self._data = data
+            self.size = 0  # may be what a file's name says
+        return self._data
+
+    @property
+    def head(self) -> bytes:
+        """The header with the empty line, and some of what follows."""
+        if not self._start and self._data is None:
+            self._start = os.read(self._fd, _HEAD_OCTETS)
+        if self._data is None and header.body_start(self._start) < len(self._start):
+            return self._start
+        return self.data
+
+
 def content(folder: Folder, uid: int) -> tuple[bytes, int]:
     """The octets of a message and when it was received. OSError: gone, or not readable."""
-    fd = folder.open_file(uid)
-    try:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "not a regular file")
-        data = os.read(fd, status.st_size + 1)
-        while len(data) < status.st_size and (more := os.read(fd, status.st_size)):
-            data += more
-        return data, int(status.st_mtime)
-    finally:
-        os.close(fd)
+    with Reading(folder, uid) as message:
+        return message.data, message.received
 
 
 def wire_size(data: bytes) -> int:
     """Octets when every line end is CRLF."""
-    return len(data) + data.count(b"\n") - data.count(b"\r\n")
+    return len(data) + data.count(b"\n") - (data.count(b"\r\n") if b"\r" in data else 0)

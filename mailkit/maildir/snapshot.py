@@ -3,7 +3,7 @@
     header   "mailkit-index 1" 10  generation(8) covered(8) rows(4) gone(4) odd(4) names(8) core crc(4) detail crc(4)
              `maildir.state` (160)  crc(4)
     core     uids(4) marks(4) modseqs(8) where(1) per row; expunged uids(4) modseqs(8); odd: uid(4) length(4) name
-    detail   sizes(8) name_at(4) name_len(1) part_at(8) part_crc(4) part_ends(8 x 4) per row; names
+    detail   sizes(8) name_at(4) name_len(1) made(1) part_at(8) part_crc(4) part_ends(8 x 4) per row; names
 
 All little-endian columns, one behind the other. generation names the mailkit-log it belongs to, covered the octets
 of it that are already in here. The file is replaced as a whole and never trusted: three checksums, one for each part
@@ -20,7 +20,7 @@ from binascii import crc32
 from mailkit import log
 from mailkit.maildir import state
 from mailkit.maildir.journal import Contents
-from mailkit.maildir.table import KINDS, UNCHECKED, Detail, Table
+from mailkit.maildir.table import KINDS, Detail, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _CRC = struct.Struct("<I")
 HEADER_OCTETS = _HEADER.size + state.OCTETS + _CRC.size
 _CORE_ROW = 4 + 4 + 8 + 1
 _GONE_ROW = 4 + 8
-_DETAIL_ROW = 8 + 4 + 1 + 8 + 4 + 4 * KINDS
+_DETAIL_ROW = 8 + 4 + 1 + 1 + 8 + 4 + 4 * KINDS
 
 
 def encode(contents: Contents, generation: int, covered: int) -> bytes:
@@ -49,7 +49,7 @@ def encode(contents: Contents, generation: int, covered: int) -> bytes:
             table.uids.tobytes(),
             table.marks.tobytes(),
             table.modseqs.tobytes(),
-            table.where.translate(UNCHECKED),
+            table.where,
             contents.history.uids.tobytes(),
             contents.history.modseqs.tobytes(),
             odd := _odd_names(table),
@@ -60,6 +60,7 @@ def encode(contents: Contents, generation: int, covered: int) -> bytes:
             detail.sizes.tobytes(),
             places.tobytes(),
             lengths,
+            detail.made,
             detail.part_at.tobytes(),
             detail.part_crc.tobytes(),
             *(ends.tobytes() for ends in detail.part_ends),
@@ -154,6 +155,9 @@ class _Later:
         at = _fill(detail.sizes, data, 0, self._rows)
         at = _fill(detail.name_at, data, at, self._rows)
         detail.name_len = bytearray(data[at : at + self._rows])
+        at += self._rows
+        detail.made = bytearray(data[at : at + self._rows])
+        detail.checked = bytearray(self._rows)
         at = _fill(detail.part_at, data, at + self._rows, self._rows)
         for column in (detail.part_crc, *detail.part_ends):
             at = _fill(column, data, at, self._rows)

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 KINDS = 8
 NEW = 1  # `where` bits: the file is in new/
 ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
-CHECKED = 4  # the checksum of its pieces was verified by this process; never written
-UNCHECKED = bytes(octet & ~CHECKED for octet in range(256))  # for translate
 
 _loading = RLock()  # one thread at a time loads details, of whatever folder: it takes milliseconds
 _FEW = 24  # runs below which copying them beats looking at each row
@@ -68,20 +66,26 @@ class Cut:
 class Detail:
     """names: every base one behind the other; row i's is names[name_at[i]:][:name_len[i]].
 
-    sizes: octets on the wire, 0 while not known. part_at: where its pieces stand in mailkit-log, 0 for none;
-    part_ends[k]: end of piece k counted from there; part_crc: CRC-32 of all of them.
+    sizes: octets on the wire, 0 while not known. made: bit k says that there is a piece k; part_at: where the pieces
+    stand in mailkit-log; part_ends[k]: end of piece k counted from there; part_crc: CRC-32 of all of them.
+    checked: 1 when this process verified that; never written. version: odd while these columns are changed.
     """
 
-    __slots__ = ("name_at", "name_len", "names", "part_at", "part_crc", "part_ends", "sizes")
+    __slots__ = (
+        "checked", "made", "name_at", "name_len", "names", "part_at", "part_crc", "part_ends", "sizes", "version",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.sizes = array("Q")
         self.name_at = array("I")
         self.name_len = bytearray()
         self.names = bytearray()
+        self.made = bytearray()
+        self.checked = bytearray()
         self.part_at = array("Q")
         self.part_crc = array("I")
         self.part_ends = [array("I") for _ in range(KINDS)]
+        self.version = 0
 
     def base(self, row: int) -> bytes:
         """The base of the row's file name."""
@@ -99,6 +103,8 @@ class Detail:
         self.name_at.append(len(self.names))
         self.name_len.append(len(base))
         self.names += base
+        self.made.append(0)
+        self.checked.append(0)
         self.part_at.append(0)
         self.part_crc.append(0)
         for ends in self.part_ends:
@@ -112,6 +118,8 @@ class Detail:
         left.names = self.names
         left.name_at = cut(self.name_at)
         left.name_len = cut(self.name_len)
+        left.made = cut(self.made)
+        left.checked = cut(self.checked)
         left.part_at = cut(self.part_at)
         left.part_crc = cut(self.part_crc)
         left.part_ends = [cut(ends) for ends in self.part_ends]
@@ -252,6 +260,7 @@ class Table:
         self._detail = detail = Detail()
         detail.sizes = sizes
         detail.set_names(bases)
+        detail.made, detail.checked = bytearray(rows), bytearray(rows)
         detail.part_at = array("Q", bytes(8 * rows))
         detail.part_crc = array("I", bytes(4 * rows))
         detail.part_ends = [array("I", bytes(4 * rows)) for _ in range(KINDS)]
@@ -264,7 +273,7 @@ class Table:
         self.unseen += (not marks & SEEN) - (not old & SEEN)
         self.deleted += (marks & DELETED != 0) - (old & DELETED != 0)
         self.fresh += (where & NEW) - (old_where & NEW)
-        self.where[row] = (old_where & CHECKED) | (where & ~CHECKED)
+        self.where[row] = where
         self.modseqs[row] = modseq
         self.marks[row] = marks
         if old_where & ODD and not where & ODD:

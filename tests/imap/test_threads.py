@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap import subject, threads
+from mailkit.imap import pieces, subject, threads
 from mailkit.imap.commands.thread import references_of
 from mailkit.imap.references import identifiers
 from mailkit.imap.threads import Facts
@@ -133,5 +133,5 @@ def test_deep_threads() -> None:
 
 def test_identifiers() -> None:
     assert identifiers(b"<a@b> junk <c d@e> <> <open") == [b"a@b", b"cd@e"]
-    assert references_of(b"Message-ID: <a>\r\nIn-Reply-To: <b> <c>\r\n") == (b"a", [b"b"])
-    assert references_of(b"References: <x>\r\n <y>\r\nIn-Reply-To: <b>\r\n") == (b"", [b"x", b"y"])
+    assert references_of(pieces.fields(b"Message-ID: <a>\nIn-Reply-To: <b> <c>\n\n", True)) == (b"a", [b"b"])
+    assert references_of(pieces.fields(b"References: <x>\n <y>\nIn-Reply-To: <b>\n\n", True)) == (b"", [b"x", b"y"])

@@ -120,3 +120,17 @@ def test_search_day_is_strict(text: str) -> None:
 def test_search_day() -> None:
     day = calendar.timegm((1994, 2, 1, 0, 0, 0)) // 86400
     assert date.parse_day("1-Feb-1994") == date.parse_day('"01-FEB-1994"') == day
+
+
+@given(st.tuples(
+    st.sampled_from([b"Fri, ", b"", b"Xyz, ", b"Nov, ", b"Fri "]),
+    st.sampled_from([b"21", b"1", b" 1", b"31", b"0"]),
+    st.sampled_from([b"Nov", b"nov", b"Feb", b"11"]),
+    st.sampled_from([b"1997", b"97", b"2024"]),
+    st.sampled_from([b"09:55:06", b"23:59:60", b"24:00:00", b"9:55:06", b"09.55.06", b"09:55"]),
+    st.sampled_from([b"-0600", b"+0000", b"+9999", b"GMT", b"-06:0", b"0600", b"+060"]),
+))  # fmt: skip
+def test_the_quick_reading_agrees_with_the_other(words: tuple[bytes, ...]) -> None:
+    value = words[0] + b" ".join(words[1:])
+    with_comment = value + b" (comment)"
+    assert date.parse(value) == date.parse(with_comment)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mailkit.maildir import save
 from mailkit.maildir.folder import Folder
+from mailkit.maildir.pieces import Reading
 from mailkit.net import blocking
 
 TEXT = b"From: a@example.test\nSubject: %d\n\nbody of %d\n"
@@ -61,6 +63,11 @@ def file_of(folder: Folder, uid: int) -> str:
     return folder.path(uid)
 
 
-def build(data: bytes, received: int) -> list[bytes]:
-    """Pieces that say what they were made from."""
+def build(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
+    """Pieces that say what they were made from; all of them, whatever is asked for."""
+    made[:] = made_of(message.data)
+
+
+def made_of(data: bytes) -> list[bytes]:
+    """What `build` makes."""
     return [b" K%d %d" % (kind, len(data)) for kind in range(7)] + [data[:40]]

@@ -153,7 +153,7 @@ def test_keeping_pieces(tmp_path: Path) -> None:
     for crash in run(tmp_path, scenario):
         folder = after(crash)
         found = list(folder.parts(folder.table, range(4), (0, 7), boxes.build))
-        made = [boxes.build(folder.read(uid), 0) for uid in folder.table.uids]
+        made = [boxes.made_of(folder.read(uid)) for uid in folder.table.uids]
         assert found == [pieces[0] + pieces[7] for pieces in made], crash
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from mailkit import files
 from mailkit.maildir import index, journal, marks, pieces, snapshot
 from mailkit.maildir.folder import Folder
+from mailkit.maildir.pieces import Reading
 from tests.maildir import boxes
 
 
@@ -39,7 +40,7 @@ def parts(folder: Folder, kinds: tuple[int, ...] = (0, 1)) -> list[bytes | None]
     return list(folder.parts(folder.table, range(len(folder.table)), kinds, boxes.build))
 
 
-def never(data: bytes, received: int) -> list[bytes]:
+def never(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
     raise AssertionError("made again what was kept")
 
 
@@ -69,7 +70,7 @@ def test_pieces_are_kept_and_joined(box: str) -> None:
     assert parts(folder, (0, 1))[0] == b" K0 %d K1 %d" % (size, size)
     again = boxes.alone(box)
     for kinds in ((0, 1), (0,), (2, 3, 4), (0, 2), (1, 4, 6), (7,)):
-        made = [b"".join([boxes.build(again.read(uid), 0)[kind] for kind in kinds]) for uid in again.table.uids]
+        made = [b"".join([boxes.made_of(again.read(uid))[kind] for kind in kinds]) for uid in again.table.uids]
         assert list(again.parts(again.table, range(6), kinds, never)) == made
 
 
@@ -93,7 +94,7 @@ def test_too_large_pieces_are_made_each_time(box: str, monkeypatch: pytest.Monke
     monkeypatch.setattr(pieces, "MOST_OCTETS", 10)
     folder = opened(box)
     assert parts(folder) == parts(folder)
-    assert not any(folder.table.detail.part_at)
+    assert not any(folder.table.detail.made)
 
 
 def test_pieces_of_another_edition_are_not_used(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -183,7 +184,7 @@ def test_damage_is_never_believed(box: str, small: None, name: str) -> None:
         busy(folder)
     whole = {other: Path(box, other).read_bytes() for other in ("mailkit-log", "mailkit-index")}
     truth, texts = boxes.flags_of(folder), {uid: folder.read(uid) for uid in folder.table.uids}
-    made = {uid: b"".join(boxes.build(text, 0)[:2]) for uid, text in texts.items()}
+    made = {uid: b"".join(boxes.made_of(text)[:2]) for uid, text in texts.items()}
     for octets in damages(whole[name]):
         for other, kept in whole.items():
             Path(box, other).write_bytes(octets if other == name else kept)

@@ -11,7 +11,6 @@ from mailkit import clock
 from mailkit.imap import intake, modseq, news, pieces, savedate, sections, selection, uidonly
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
-from mailkit.mail import header
 from mailkit.maildir.marks import SEEN
 from mailkit.net.conn import Gone
 
@@ -40,7 +39,7 @@ FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
-    __slots__ = ("files", "flags", "kinds", "modseq", "saved", "seen", "uid")
+    __slots__ = ("choices", "files", "flags", "kinds", "modseq", "saved", "seen", "uid")
 
     def __init__(self, wanted: list[Item], with_uid: bool) -> None:
         names = {item.name for item in wanted}
@@ -50,6 +49,7 @@ class Plan:
         self.saved = "SAVEDATE" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name in FROM_FILES])
+        self.choices = [pieces.Choice(item.fields) for item in self.files]
         self.seen = any(not item.peek for item in self.files)
 
     def kept_fields(self) -> list[Item] | None:
@@ -179,27 +179,28 @@ def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence
 def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: Sequence[int]) -> list[bytes | None]:
     """What follows UID and FLAGS, with a blank in front; None for a message that cannot be read."""
     folder = view.folder
-    parts: list[bytes | None] = [b""] * len(rows)
-    if plan.kinds:
-        parts = list(folder.parts(table, rows, plan.kinds, pieces.build))
-    if plan.files:
-        kept = folder.parts(table, rows, (pieces.FIELDS,), pieces.build)
-        for at, block in enumerate(kept):
-            fields = None if block is None else field_parts(view, plan, uids[at], block)
-            part = parts[at]
-            parts[at] = None if part is None or fields is None else part + fields
-    return parts
+    if not plan.files:
+        return folder.parts(table, rows, plan.kinds, pieces.build)
+    start = folder.parts(table, rows, plan.kinds, pieces.build_with_fields) if plan.kinds else None
+    kept = folder.parts(table, rows, (pieces.FIELDS,), pieces.build)
+    end = [None if at is None else field_parts(view, plan, uid, at) for uid, at in zip(uids, kept, strict=True)]
+    if start is None:
+        return end
+    return [None if one is None or two is None else one + two for one, two in zip(start, end, strict=True)]
 
 
-def field_parts(view: View, plan: Plan, uid: int, block: bytes) -> bytes | None:
+def field_parts(view: View, plan: Plan, uid: int, piece: bytes) -> bytes | None:
     """HEADER.FIELDS items out of the FIELDS piece, or out of the file where the piece is not kept."""
-    if block == pieces.NOT_KEPT:
-        return file_part(view, plan.files, uid)
-    found = []
-    for item in plan.files:
-        octets = header.only(block, item.fields) + b"\r\n"
-        found.append(b" %b {%d}\r\n%b" % (item.label, len(sections.cut(octets, item)), sections.cut(octets, item)))
-    return b"".join(found)
+    found = b""
+    for item, choice in zip(plan.files, plan.choices, strict=True):
+        fields = choice.of(piece)
+        if fields is None:
+            return file_part(view, plan.files, uid)
+        fields += b"\r\n"
+        if item.partial:
+            fields = sections.cut(fields, item)
+        found += b" %b {%d}\r\n%b" % (item.label, len(fields), fields)
+    return found
 
 
 def file_part(view: View, wanted: list[Item], uid: int) -> bytes | None:
@@ -287,7 +288,7 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     if plan.saved:
         found += b" SAVEDATE " + savedate.text(view.folder, table, row)
     if plan.kinds:
-        found += next(iter(view.folder.parts(table, [row], plan.kinds, pieces.build))) or b""
+        found += view.folder.parts(table, [row], plan.kinds, pieces.build)[0] or b""
     return found
 
 

@@ -59,11 +59,11 @@ async def facts(
     return found
 
 
-def references_of(block: bytes) -> tuple[bytes, list[bytes]]:
+def references_of(piece: bytes) -> tuple[bytes, list[bytes]]:
     """(Message-ID or b"", what it refers to, oldest first) out of the FIELDS piece."""
     found: dict[bytes, bytes] = {}
-    for name, value in header.fields(block, FIELDS):
-        found.setdefault(name.lower(), value)
+    for name, value in header.keyed(pieces.kept_fields(piece), FIELDS):
+        found.setdefault(name, value)
     own, refers, answers = (found.get(name, b"") for name in (b"message-id", b"references", b"in-reply-to"))
     return references.message_id(own), references.chain(refers, answers)
 
