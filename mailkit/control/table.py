@@ -92,6 +92,8 @@ ROWS = (
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
     Value("fulltext", "flag", "yes", "use and fill the full-text index of folders, for SEARCH BODY and TEXT", "imapd"),
     Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
+    Value("sharing", "text", "domain", "who may share folders with each other: no, domain (users of one) or all",
+          "imapd shares", safe=False),
     # Logging in
     Value("clearauth", "flag", "no", "allow logging in without TLS on connections from this machine",
           "smtpd imapd pop3d", safe=False),

@@ -25,14 +25,14 @@ LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 
 async def enter(state: Session, user: User) -> None:
     """From not authenticated to authenticated, here or in a process of the user's own. Elsewhere, Temp."""
-    from mailkit.maildir.tree import Tree
+    from mailkit.imap.forest import Forest
     from mailkit.users import identity
 
     words = {"tag": state.tag.decode("ascii")}
     ahead = state.engine.ahead()
     state.bound = await identity.settle(state.conn, state.home, user, words, ahead, commands.preload)
     state.user = user
-    state.tree = Tree(user.maildir)
+    state.tree = Forest(state.home, user, alone=state.bound)
     state.state = AUTHENTICATED
     state.conn.idle_s = IDLE_S
     state.engine.line_octets = LINE_OCTETS

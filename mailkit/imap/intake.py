@@ -65,8 +65,10 @@ async def breathe(state: Session, done: int = 0, goal: int = 0) -> None:
     await state.conn.pause(0)
 
 
-def writable(state: Session) -> None:
-    """No when the selected folder was opened with EXAMINE or may not be written."""
+def writable(state: Session, need: str = "") -> None:
+    """No when the selected folder was opened with EXAMINE, cannot be written, or the user lacks one of the rights."""
     assert state.view is not None
+    assert state.mailbox is not None
     if state.view.readonly:
         raise No("The mailbox is open read-only")
+    state.mailbox.need(need)

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailkit.imap.commands.list import Request
-    from mailkit.maildir.tree import Tree
+    from mailkit.imap.forest import Forest
 
 SELECTS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "METADATA", "SPECIAL-USE", "STATUS"})
+RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "METADATA", "MYRIGHTS", "SPECIAL-USE", "STATUS"})
 
 
 class Known:
@@ -21,7 +21,7 @@ class Known:
 
     __slots__ = ("folders", "parents", "special", "subscribed")
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Forest) -> None:
         self.folders = tree.names()
         self.subscribed = {"INBOX" if name.upper() == "INBOX" else name for name in tree.subscriptions()}
         self.special = tree.special()

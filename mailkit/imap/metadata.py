@@ -1,26 +1,35 @@
 """Annotations of mailboxes and of the server (RFC 5464): where they are, who sees and sets them, how they are sent.
 
-    a mailbox            mailkit-metadata in its directory
-    the server, private  mailkit-metadata-server in the user's Maildir
-    the server, shared   control/imapmetadata, which clients cannot change
+    a mailbox                    mailkit-metadata in its directory
+    another's mailbox, private   mailkit-metadata-others/GUID in the user's own Maildir
+    the server, private          mailkit-metadata-server in the user's Maildir
+    the server, shared           control/imapmetadata, which clients cannot change
 
-The file format is `maildir.metadata`'s, the grammar of names `wire.entries`'.
+So nobody fills another's disk, and nobody's private notes are in another's hands. Who may see and set is said by RFC
+5464 section 3.3, but for one thing: shared entries are set by those who may write (w). The file format is
+`maildir.metadata`'s, the grammar of names `wire.entries`'.
 """
 
 from __future__ import annotations
 
+import os
+
+from mailkit import files
 from mailkit.imap import tree
 from mailkit.imap.responses import No, mailbox, nstring, paren, untagged
 from mailkit.imap.wire import entries
+from mailkit.maildir import folder as folders
 from mailkit.maildir import metadata as store
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from mailkit.imap.forest import Mailbox
     from mailkit.imap.session import Session
 
 SERVER_FILE = f"{store.NAME}-server"
+OTHERS_DIRECTORY = f"{store.NAME}-others"
 
 
 async def read(state: Session, name: str) -> dict[str, bytes]:
@@ -29,20 +38,59 @@ async def read(state: Session, name: str) -> dict[str, bytes]:
         assert state.user is not None
         own = await state.conn.offload(store.read, f"{state.user.maildir}/{SERVER_FILE}")
         return {**shared_of_server(state), **own}
-    path = await tree.path_of(state, name)
-    found: dict[str, bytes] = await state.conn.offload(store.read, f"{path}/{store.NAME}")
-    return found
+    found = await mailbox_of(state, name)
+    entries_of: dict[str, bytes] = await state.conn.offload(store.read, f"{found.directory}/{store.NAME}")
+    if found.who.owner:
+        return entries_of
+    shared = {key: value for key, value in entries_of.items() if not private(key)}
+    return {**await state.conn.offload(store.read, await private_path(state, found)), **shared}
 
 
 async def change(state: Session, name: str, values: Mapping[str, bytes | None]) -> None:
     """Set entries, all or none. No [METADATA MAXSIZE], [METADATA TOOMANY] and whatever `read` says."""
     if any(len(value or b"") > store.VALUE_MOST_OCTETS for value in values.values()):
         raise No("That value is too long", f"METADATA MAXSIZE {store.VALUE_MOST_OCTETS}")
-    path = f"{await tree.path_of(state, name)}/{store.NAME}" if name else own_of_server(state, values)
+    path = await path_for(state, await mailbox_of(state, name), values) if name else own_of_server(state, values)
     try:
+        if not name:
+            await state.conn.offload(files.mkdir, os.path.dirname(path))
         await state.conn.offload(store.change, path, values)
     except store.Full:
         raise No(f"There is room for {store.ENTRIES_MOST} entries", "METADATA TOOMANY")
+
+
+async def mailbox_of(state: Session, name: str) -> Mailbox:
+    """A mailbox whose entries the user may see (RFC 5464 section 3.3). No."""
+    found = await tree.mailbox(state, name, "l")
+    if not set("rswip") & set(found.granted()):
+        raise No("You have no right to its annotations", "NOPERM")
+    return found
+
+
+async def path_for(state: Session, found: Mailbox, values: Mapping[str, bytes | None]) -> str:
+    """The file in which these entries of a mailbox are set. No: the user may not, or they are in two files."""
+    shared = not all(map(private, values))
+    if shared and "w" not in found.granted():
+        raise No("You have no right to set shared annotations here", "NOPERM")
+    if found.who.owner or not any(map(private, values)):
+        return f"{found.directory}/{store.NAME}"
+    if shared:
+        raise No("Set private and shared annotations of another's mailbox one after the other", "CANNOT")
+    path = await private_path(state, found)
+    await state.conn.offload(files.mkdir, os.path.dirname(path))
+    return path
+
+
+async def private_path(state: Session, found: Mailbox) -> str:
+    """Where the user's private entries of another's mailbox are: by its identity, which a renamed one keeps."""
+    assert state.user is not None
+    guid = (await tree.attempt(state, folders.status, found.directory)).guid.hex()
+    return f"{state.user.maildir}/{OTHERS_DIRECTORY}/{guid}"
+
+
+def private(key: str) -> bool:
+    """An entry of the user's own."""
+    return key.startswith("/private/")
 
 
 def own_of_server(state: Session, values: Mapping[str, bytes | None]) -> str:

@@ -50,7 +50,10 @@ async def tell(state: Session, expunges: bool = True) -> None:
 
 
 async def looked(state: Session, view: View) -> bool:
-    """Bring the folder up to date; False when it is no longer the one that was selected."""
+    """Bring the folder up to date; False when it is no longer the one that was selected, or no longer for this user."""
+    assert state.mailbox is not None
+    if not state.mailbox.who.owner and "r" not in state.mailbox.rights():
+        return False
     try:
         if view.folder.stale():
             await state.conn.offload(view.folder.sync)
@@ -101,5 +104,14 @@ def tell_defined(state: Session) -> None:
     assert view is not None
     names = [*SYSTEM_FLAGS, *view.folder.keywords]
     state.conn.write(untagged(b"FLAGS", paren(names)))
-    kept = [] if view.readonly else [*names, b"\\*"]
+    kept = [] if view.readonly else changeable(state, names)
     state.conn.write(untagged(b"OK [PERMANENTFLAGS", paren(kept) + b"]", b"Flags that are kept"))
+
+
+def changeable(state: Session, names: list[bytes]) -> list[bytes]:
+    """Those flags that the user's rights let change (RFC 4314 section 5.1.1)."""
+    assert state.mailbox is not None
+    rights = state.mailbox.granted()
+    letters = {b"\\Seen": "s", b"\\Deleted": "t"}
+    kept = [name for name in names if letters.get(name, "w") in rights]
+    return [*kept, b"\\*"] if "w" in rights else kept

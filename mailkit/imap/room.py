@@ -1,7 +1,8 @@
 """Quota: is there room for what a client stores, and what it may be told of it (RFC 9208).
 
 The count itself is kept by `deliver.quota`, in the file that Courier and Dovecot keep too. One quota root, "", is for
-all folders of a user; users without limits have none.
+all folders of a user; users without limits have none. What is in a shared folder counts for its owner, whose address is
+the name of that quota root; public folders have none.
 """
 
 from __future__ import annotations
@@ -15,34 +16,53 @@ if TYPE_CHECKING:
 
     from mailkit.imap.session import Session
     from mailkit.maildir.folder import Folder
+    from mailkit.users.passwd import User
 
 ROOT = ""
 
 
-def limited(state: Session) -> bool:
-    """The user has a quota."""
-    assert state.user is not None
-    return state.user.quota != (None, None)
+def limited(owner: User | None) -> bool:
+    """The owner of a folder has a quota; public folders have no owner."""
+    return owner is not None and owner.quota != (None, None)
+
+
+def root_of(state: Session, owner: User) -> str:
+    """The name of the owner's quota root."""
+    return ROOT if owner is state.user else owner.address
 
 
 async def need(state: Session, octets: int) -> None:
-    """No [OVERQUOTA] when there is no room for so many octets more."""
-    if not limited(state):
+    """No [OVERQUOTA] when the owner of the target has no room for so many octets more."""
+    assert state.target_mailbox is not None
+    owner = state.target_mailbox.owner
+    if not limited(owner):
         return
     from mailkit.deliver import quota
 
-    if not await state.conn.offload(quota.takes, state.user, octets):
+    if not await state.conn.offload(quota.takes, owner, octets):
         raise No("There is no room for it: remove something first", "OVERQUOTA")
 
 
-async def note(state: Session, octets: int, messages: int) -> None:
-    """Write down what came, or with negative numbers what went; a failure is made good by the next count."""
-    if not limited(state) or not messages:
+async def came(state: Session, octets: int, messages: int) -> None:
+    """Write down what came into the target."""
+    assert state.target_mailbox is not None
+    await _note(state, state.target_mailbox.owner, octets, messages)
+
+
+async def went(state: Session, octets: int, messages: int) -> None:
+    """Write down what left the selected folder."""
+    assert state.mailbox is not None
+    await _note(state, state.mailbox.owner, -octets, -messages)
+
+
+async def _note(state: Session, owner: User | None, octets: int, messages: int) -> None:
+    """A failure is made good by the next count."""
+    if not limited(owner) or not messages:
         return
     from mailkit.deliver import quota
 
     try:
-        await state.conn.offload(quota.add, state.user, octets, messages)
+        await state.conn.offload(quota.add, owner, octets, messages)
     except OSError as error:
         log.event("quota", c=state.conn.id, error=error.strerror)
 
@@ -54,13 +74,13 @@ def total(folder: Folder, uids: Iterable[int]) -> int:
     return sum(table.detail.sizes[row] for row in rows)
 
 
-async def described(state: Session) -> bytes:
+async def described(state: Session, owner: User) -> bytes:
     """`(STORAGE 10 512 MESSAGE 3 100)`: usage and limit of what is limited; STORAGE in units of 1024 octets."""
     from mailkit.deliver import quota
 
-    if not limited(state):
+    if not limited(owner):
         return b"()"
-    usage = await state.conn.offload(quota.usage, state.user)
+    usage = await state.conn.offload(quota.usage, owner)
     parts = []
     if usage.max_octets is not None:
         parts.append(b"STORAGE %d %d" % (-(-usage.octets // 1024), usage.max_octets // 1024))

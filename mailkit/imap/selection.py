@@ -32,6 +32,7 @@ def release(state: Session) -> None:
     state.view.close()
     state.view.folder.close()
     state.view = None
+    state.mailbox = None
     state.saved = []
     state.contexts = {}
     if state.state == SELECTED:

@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from mailkit.control import Home
     from mailkit.imap.filling import Filling
     from mailkit.imap.contexts import Context
+    from mailkit.imap.forest import Forest, Mailbox
     from mailkit.maildir.folder import Folder
-    from mailkit.maildir.tree import Tree
     from mailkit.maildir.view import View
     from mailkit.net.conn import Conn
     from mailkit.users.passwd import User
@@ -55,8 +55,9 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "home", "progress", "saved",
-        "state", "tag", "target", "tree", "turn", "upload", "user", "view", "why",
+        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "home",
+        "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn", "upload",
+        "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -65,9 +66,11 @@ class Session:
         self.engine = Engine(identity.LOGIN_LINE_OCTETS, identity.LOGIN_LITERAL_OCTETS)
         self.state = NOT_AUTHENTICATED
         self.user: User | None = None
-        self.tree: Tree | None = None
+        self.tree: Forest | None = None
         self.view: View | None = None
+        self.mailbox: Mailbox | None = None  # where the view's folder is, and what the user may do with it
         self.target: Folder | None = None  # see `target`
+        self.target_mailbox: Mailbox | None = None
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
         self.contexts: dict[bytes, Context] = {}  # searches of the selected folder that go on, by tag (RFC 5267)
         self.enabled: frozenset[str] = frozenset()

@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 
 
 async def opened(state: Session, name: str) -> Folder:
-    """The folder of that name. No [TRYCREATE]: there is none."""
+    """The folder of that name, into which the user may put messages. No [TRYCREATE]: there is none."""
     from mailkit.maildir import folder as folders  # no part of the way to the greeting
 
-    path = await tree.path_of(state, name, "TRYCREATE")
+    mailbox = await tree.mailbox(state, name, "i", "TRYCREATE")
+    state.target_mailbox, path = mailbox, mailbox.directory
     if state.target is not None and state.target.directory == path and await current(state, state.target):
         return state.target
     release(state)
-    state.target = await tree.attempt(state, folders.open, path)
+    state.target, state.target_mailbox = await tree.attempt(state, folders.open, path), mailbox
     return state.target
+
+
+def rights(state: Session) -> str:
+    """What the user may do with the folder that is open: which flags a message keeps on its way in."""
+    assert state.target_mailbox is not None
+    return state.target_mailbox.granted()
 
 
 async def current(state: Session, folder: Folder) -> bool:
@@ -42,3 +49,4 @@ def release(state: Session) -> None:
     if state.target is not None:
         state.target.close()
         state.target = None
+    state.target_mailbox = None

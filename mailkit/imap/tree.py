@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
+    from mailkit.imap.forest import Forest, Mailbox
     from mailkit.imap.session import Session
-    from mailkit.maildir.tree import Tree
 
     R = TypeVar("R")
 
 
-def of(state: Session) -> Tree:
-    """The folders of the user who logged in."""
+def of(state: Session) -> Forest:
+    """The folders that the user who logged in can name."""
     assert state.tree is not None
     return state.tree
 
@@ -32,15 +32,32 @@ def new_name(name: str) -> str:
     return name.removesuffix("/")
 
 
-async def path_of(state: Session, name: str, code: str = "NONEXISTENT") -> str:
-    """The directory of a folder that exists. `code` says what a missing one means: TRYCREATE for APPEND and COPY."""
-    if not await attempt(state, of(state).exists, name):
-        raise No("There is no such mailbox", code)
-    return of(state).path(name)
+async def mailbox(state: Session, name: str, need: str, code: str = "NONEXISTENT") -> Mailbox:
+    """A folder with which the user may do what these letters of RFC 4314 mean; for "" it need only be visible.
+
+    `code` says what a missing one means: TRYCREATE for APPEND and COPY. No.
+    """
+    return await attempt(state, _needed, of(state), name, need, code)
+
+
+async def path_of(state: Session, name: str, code: str = "NONEXISTENT", need: str = "r") -> str:
+    """The directory of such a folder. No."""
+    return (await mailbox(state, name, need, code)).directory
+
+
+def _needed(forest: Forest, name: str, need: str, code: str) -> Mailbox:
+    from mailkit.imap.forest import missing  # loaded by then, and no part of the way to the greeting
+
+    try:
+        found = forest.locate(name)
+    except No:
+        raise missing(code)
+    found.need(need or "l", code)
+    return found
 
 
 async def attempt(state: Session, function: Callable[..., R], *args: Any) -> R:
-    """function(*args) of a `Tree`, with what it raises turned into the NO it means. OSError: the disk has trouble."""
+    """function(*args) of a `Forest`, with what it raises turned into the NO it means. OSError: the disk has trouble."""
     try:
         return await state.conn.offload(function, *args)
     except FileNotFoundError:

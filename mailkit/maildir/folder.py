@@ -376,20 +376,23 @@ class Folder:
         return await transfer.append(self, messages, offload)
 
     async def copy(
-        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None
+        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None, keep: int = marks.ALL
     ) -> tuple[list[int], list[int]]:
-        """Copy messages with their flags; (UIDs here, UIDs there) of those that were still here. All or none."""
+        """Copy messages with their flags; (UIDs here, UIDs there) of those that were still here. All or none.
+
+        keep: bits of flags that they have in the target too.
+        """
         from mailkit.maildir import transfer
 
-        return await transfer.copy(self, uids, target, offload)
+        return await transfer.copy(self, uids, target, offload, keep)
 
     async def move(
-        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None
+        self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None, keep: int = marks.ALL
     ) -> tuple[list[int], list[int]]:
-        """Move messages (RFC 6851): each is in exactly one of the folders at any time."""
+        """Move messages (RFC 6851): each is in exactly one of the folders at any time. keep: as in `copy`."""
         from mailkit.maildir import transfer
 
-        return await transfer.move(self, uids, target, offload)
+        return await transfer.move(self, uids, target, offload, keep)
 
 
 class _Unlocked:

@@ -14,6 +14,7 @@ LETTERS = b"DFPRSTabcdefghijklmnopqrstuvwxyz"
 DRAFT, FLAGGED, PASSED, ANSWERED, SEEN, DELETED = (1 << bit for bit in range(6))
 FIRST_KEYWORD = 6
 KEYWORDS = 26
+ALL = (1 << 32) - 1
 SYSTEM = DRAFT | FLAGGED | ANSWERED | SEEN | DELETED
 FLAG_OF_BIT = {
     ANSWERED: b"\\Answered",

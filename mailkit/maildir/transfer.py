@@ -119,20 +119,20 @@ def _take_back(folder: Folder, done: Sequence[_Arrival]) -> None:
 
 
 async def copy(
-    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None
+    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None, keep: int
 ) -> tuple[list[int], list[int]]:
     """See `folder.Folder.copy`."""
-    there, new = await _aside(offload, duplicate, source, uids, target)
+    there, new = await _aside(offload, duplicate, source, uids, target, keep)
     if there:
         await files.settle([f"{target.directory}/cur"])
     return there, new
 
 
 async def move(
-    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None
+    source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None, keep: int
 ) -> tuple[list[int], list[int]]:
     """See `folder.Folder.move`."""
-    there, new = await _aside(offload, relocate, source, uids, target)
+    there, new = await _aside(offload, relocate, source, uids, target, keep)
     if there:
         await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
     return there, new
@@ -143,19 +143,21 @@ async def _aside(offload: Any, function: Callable[..., Any], *args: Any) -> Any:
     return function(*args) if offload is None else await offload(function, *args)
 
 
-def duplicate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+def duplicate(source: Folder, uids: Sequence[int], target: Folder, keep: int) -> tuple[list[int], list[int]]:
     """`copy` up to the fsync of the directory; blocking."""
-    there, arrivals = _leaving(source, uids, target, keep=True)
+    there, arrivals = _leaving(source, uids, target, keep, stays=True)
     if arrivals:
         adopt(target, arrivals)
     return there, [arrival.newcomer.uid for arrival in arrivals]
 
 
-def relocate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[int], list[int]]:
+def relocate(
+    source: Folder, uids: Sequence[int], target: Folder, keep: int = marks.ALL
+) -> tuple[list[int], list[int]]:
     """`move` up to the fsync of the directories; blocking."""
     first, second = sorted((source, target), key=lambda folder: folder.directory)
     with first.mutex, second.mutex, first.index, second.index:
-        there, arrivals = _leaving(source, uids, target, keep=False)
+        there, arrivals = _leaving(source, uids, target, keep, stays=False)
         if arrivals:
             with source.own_change():
                 adopt(target, arrivals)
@@ -163,8 +165,10 @@ def relocate(source: Folder, uids: Sequence[int], target: Folder) -> tuple[list[
     return there, [arrival.newcomer.uid for arrival in arrivals]
 
 
-def _leaving(source: Folder, uids: Sequence[int], target: Folder, keep: bool) -> tuple[list[int], list[_Arrival]]:
-    """Those of `uids` whose files are there, as arrivals with the target's flags."""
+def _leaving(
+    source: Folder, uids: Sequence[int], target: Folder, keep: int, stays: bool
+) -> tuple[list[int], list[_Arrival]]:
+    """Those of `uids` whose files are there, as arrivals with the target's flags, as far as they are kept."""
     translate = _Translation(source, target)
     there, arrivals = [], []
     for uid in uids:
@@ -177,8 +181,8 @@ def _leaving(source: Folder, uids: Sequence[int], target: Folder, keep: bool) ->
             continue
         table = source.table
         _, comma, sizes = os.fsdecode(table.detail.base(row)).partition(",")
-        mark, size = translate(table.marks[row]), table.detail.sizes[row]
-        arrivals.append(_Arrival(path, comma + sizes, mark, keep, size))
+        mark, size = translate(table.marks[row] & keep), table.detail.sizes[row]
+        arrivals.append(_Arrival(path, comma + sizes, mark, stays, size))
         there.append(uid)
     return there, arrivals
 

@@ -7,7 +7,10 @@
 
     passwd.Passwd(home).lookup(address) -> User | None      .users() -> iterator of User; .damaged() -> [(line, why)]
     User: .address .local .domain .hash .uid .gid (int | None) .gecos .home .fields (dict) .maildir (absolute path)
-          .directory (holds Maildir) .may_log_in .may_receive .quota -> (octets | None, messages | None)
+          .directory (holds Maildir) .may_log_in .may_receive .quota -> (octets | None, messages | None) .groups
+
+    shares.owners(home, user) -> list[str]          who may have folders for the user; .note .forget .rebuild keep it
+    shares.reach(home, one, other) -> bool          control/sharing lets these two share folders
 
     aliases.Aliases(home).expand(address, known=None) -> list[str]      final addresses, [] when no line concerns it;
                                                     Temp 4.4.6 on a circle

@@ -111,6 +111,11 @@ def directory(name: str) -> str:
     return name.replace("%", "%25").replace("/", "%2F")
 
 
+def named(entry: str) -> str:
+    """What `directory` made this name on disk of."""
+    return entry.replace("%2F", "/").replace("%25", "%")
+
+
 def _unquoted(text: str) -> str:
     if len(text) < 2 or text[0] != '"' or text[-1] != '"':
         return text

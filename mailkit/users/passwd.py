@@ -109,6 +109,11 @@ class User:
         return "disabled" not in self.fields
 
     @property
+    def groups(self) -> frozenset[str]:
+        """Groups that folders may be shared with: Dovecot's `userdb_acl_groups=sales,staff`."""
+        return frozenset(filter(None, self.fields.get("userdb_acl_groups", "").split(",")))
+
+    @property
     def quota(self) -> tuple[int | None, int | None]:
         """Octets and messages allowed, None for no limit: Dovecot's `userdb_quota_rule=*:storage=1G:messages=1000`."""
         storage = messages = None

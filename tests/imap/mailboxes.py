@@ -11,7 +11,7 @@ import shutil
 from pathlib import Path
 
 from mailkit.control import Home
-from mailkit.maildir import accesskey, tree
+from mailkit.maildir import accesskey, save, tree
 from tests.harness.homes import make_home, set_control
 
 PLAIN = b"""\
@@ -82,12 +82,14 @@ def make(path: Path) -> Home:
 
 
 def fill(home: Home) -> None:
-    """Alice's Maildir as new."""
+    """Alice's Maildir as new; bob's is empty, and nobody shares anything."""
     maildir = inbox(home)
-    shutil.rmtree(maildir, ignore_errors=True)
+    for path in (maildir, inbox(home, "bob"), public(home)):
+        shutil.rmtree(path, ignore_errors=True)
     shutil.rmtree(home.run, ignore_errors=True)
     os.makedirs(home.run)
     tree.create(maildir)
+    save.make_directories(inbox(home, "bob"), subfolder=False)
     lines = ["3 V12345 N6 G00112233445566778899aabbccddeeff"]
     for uid, directory, info, message in MESSAGES:
         arrived_s = ARRIVED_S + 60 * uid
@@ -106,6 +108,17 @@ def fill(home: Home) -> None:
 def inbox(home: Home, user: str = "alice") -> str:
     """A user's Maildir."""
     return home.join("domains", "example.test", user, "Maildir")
+
+
+def public(home: Home) -> str:
+    """Where the public folders are."""
+    return home.join("domains", "example.test", "@public")
+
+
+def publish(home: Home) -> None:
+    """A public folder, News, which everybody may read and alice may change: what an administrator does by hand."""
+    Path(public(home), ".News", "cur").mkdir(parents=True)
+    Path(public(home), "dovecot-acl").write_text("anyone lr\nuser=alice@example.test lrwstipekxa\n")
 
 
 def stored(home: Home, folder: str = "") -> list[bytes]:

@@ -42,11 +42,13 @@ class WaitingConn(FakeConn):
 
 
 class Client:
-    """A session of alice, driven line by line."""
+    """A session of alice or another user, driven line by line."""
 
-    def __init__(self, home: Home, select: str = "INBOX") -> None:
+    def __init__(self, home: Home, select: str = "INBOX", user: str = "alice") -> None:
         self.conn = WaitingConn()
-        self.running: Coroutine[Any, Any, None] = session(self.conn, home, Passwd(home).lookup("alice@example.test"))
+        self.running: Coroutine[Any, Any, None] = session(
+            self.conn, home, Passwd(home).lookup(f"{user}@example.test")
+        )
         self.seen = 0
         self.number = 0
         self.over = False

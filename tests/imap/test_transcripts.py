@@ -39,4 +39,10 @@ def test_transcript(path: Path, tmp_path: Path) -> None:
         limit_alice(home)
     user = None if stranger else Passwd(home).lookup("alice@example.test")
     dialogue = path.read_text("utf-8")
-    replay(lambda conn: session(conn, home, user), dialogue, fresh=lambda: mailboxes.fill(home), **kwargs(path.stem))
+
+    def fresh() -> None:
+        mailboxes.fill(home)
+        if path.stem == "tls-public":
+            mailboxes.publish(home)
+
+    replay(lambda conn: session(conn, home, user), dialogue, fresh=fresh, **kwargs(path.stem))

@@ -33,11 +33,11 @@ class Batch:
     glue: what CATENATE needs, once it is used.
     """
 
-    __slots__ = ("folder", "glue", "made", "name", "parcels")
+    __slots__ = ("folder", "glue", "made", "parcels", "rights")
 
-    def __init__(self, folder: Folder, name: str) -> None:
+    def __init__(self, folder: Folder, rights: str) -> None:
         self.folder = folder
-        self.name = name
+        self.rights = rights  # the user's, on the folder
         self.glue: Glue | None = None
         self.made: list[Delivery] = []
         self.parcels: list[Parcel] = []
@@ -65,18 +65,20 @@ async def store(state: Session, reader: Reader, most: int) -> str:
     if reader.done and state.upload is None:
         raise Bad("A mailbox is followed by a message, which is a literal")
     folder = await target.opened(state, name)
-    batch = Batch(folder, name)
+    batch = Batch(folder, target.rights(state))
     uids: list[int] = []
     try:
         await gather(state, Incoming(state, reader), batch, most)
         await room.need(state, batch.octets)
         uids = await folder.append(batch.parcels, state.conn.offload)
-        await room.note(state, batch.octets, len(uids))
+        await room.came(state, batch.octets, len(uids))
     except OSError as error:
         target.release(state)
         raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
         batch.end(stored=bool(uids))
+    if "r" not in batch.rights:  # RFC 4315 section 3: the UIDs are not for this user
+        return "Stored"
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
 
 
@@ -86,7 +88,7 @@ async def gather(state: Session, incoming: Incoming, batch: Batch, most: int) ->
         if len(batch.parcels) == most:
             raise No(f"At most {most} at once", "LIMIT")
         names, received_s = options(incoming.reader)
-        mask = flags.mask(state, batch.folder, names, create=True)
+        mask = flags.mask(state, batch.folder, names, create=True, rights=batch.rights)
         delivery = await message(state, incoming, batch)
         batch.parcels.append((delivery, mask, received_s))
 
@@ -131,8 +133,7 @@ async def joined(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
 
 async def begun(state: Session, batch: Batch) -> Delivery:
     """A new file in tmp/."""
-    assert state.user is not None
-    delivery = await state.conn.offload(Delivery, state.user.maildir, batch.name)
+    delivery = await state.conn.offload(Delivery, batch.folder.directory)
     batch.made.append(delivery)
     return delivery
 

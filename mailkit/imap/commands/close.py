@@ -16,7 +16,8 @@ async def close(state: Session, reader: Reader) -> None:
 
     reader.end()
     assert state.view is not None
-    if not state.view.readonly:
+    assert state.mailbox is not None
+    if not state.view.readonly and "e" in state.mailbox.rights():
         await expunge_deleted(state)
     await unselect(state, reader)
 

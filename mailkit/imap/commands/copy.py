@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import room, selection, target
+from mailkit.imap import flags, room, selection, target
 from mailkit.imap.wire import sets
 
 TYPE_CHECKING = False
@@ -30,9 +30,10 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     assert state.view is not None
     octets = room.total(state.view.folder, chosen)
     await room.need(state, octets)
-    old, new = await state.view.folder.copy(chosen, folder, state.conn.offload) if chosen else ([], [])
-    await room.note(state, octets, len(new))
-    return copied(folder, old, new)
+    keep = flags.permitted(target.rights(state))
+    old, new = await state.view.folder.copy(chosen, folder, state.conn.offload, keep) if chosen else ([], [])
+    await room.came(state, octets, len(new))
+    return copied(state, folder, old, new)
 
 
 async def read(state: Session, reader: Reader, by_uid: bool) -> tuple[list[int], Folder]:
@@ -45,8 +46,8 @@ async def read(state: Session, reader: Reader, by_uid: bool) -> tuple[list[int],
     return chosen, await target.opened(state, name)
 
 
-def copied(folder: Folder, old: Sequence[int], new: Sequence[int]) -> str | None:
-    """The COPYUID code, None when nothing was there to copy (RFC 4315 section 3)."""
-    if not old:
+def copied(state: Session, folder: Folder, old: Sequence[int], new: Sequence[int]) -> str | None:
+    """The COPYUID code, None when nothing was there to copy, or the UIDs are not for this user (RFC 4315 section 3)."""
+    if not old or "r" not in target.rights(state):
         return None
     return f"[COPYUID {folder.uidvalidity} {sets.form(old).decode('ascii')} {sets.form(new).decode('ascii')}] Copied"

@@ -24,7 +24,8 @@ async def create(state: Session, reader: Reader) -> str:
     await tree.attempt(state, tree.of(state).create, name)
     if use:
         await tree.attempt(state, tree.of(state).set_special, name, use)
-    made = await tree.attempt(state, folders.status, tree.of(state).path(name))
+    path = await tree.attempt(state, tree.of(state).path, name)
+    made = await tree.attempt(state, folders.status, path)
     return f"[MAILBOXID ({mailbox_id(made.guid.hex()).decode('ascii')})] Created"
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 async def expunge(state: Session, reader: Reader) -> str | None:
     """No arguments. The EXPUNGE responses are told like everybody's, at the end of the command."""
     reader.end()
-    intake.writable(state)
+    intake.writable(state, "e")
     return highest(state, await expunge_deleted(state))
 
 
@@ -24,7 +24,7 @@ async def uid_expunge(state: Session, reader: Reader) -> str | None:
     """UID set: of the deleted messages only these."""
     asked = sets.read(reader)
     reader.end()
-    intake.writable(state)
+    intake.writable(state, "e")
     return highest(state, await expunge_deleted(state, selection.numbers(state, asked, by_uid=True)))
 
 
@@ -49,5 +49,5 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
     if gone:
         octets = room.total(view.folder, gone)
         await state.conn.offload(view.folder.expunge, gone)
-        await room.note(state, -octets, -len(gone))
+        await room.went(state, octets, len(gone))
     return bool(gone)

@@ -214,8 +214,10 @@ async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
     view = state.view
     assert view is not None
     missing = False
+    # RFC 4314 section 4: without the right a FETCH does not set it, and does not fail either.
+    seeing = plan.seen and not view.readonly and state.mailbox is not None and "s" in state.mailbox.rights()
     for first, last in selection.blocks(ranges, FILE_BLOCK):
-        marked = await mark_seen(state, view, first, last) if plan.seen and not view.readonly else frozenset()
+        marked = await mark_seen(state, view, first, last) if seeing else frozenset()
         number = first
         while number <= last:
             lines, number, large = await state.conn.offload(file_lines, state, plan, number, last, marked)

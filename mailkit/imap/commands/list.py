@@ -1,13 +1,13 @@
 """LIST and LSUB (RFC 9051 section 6.3.9, RFC 3501 section 6.3.9): which folders there are.
 
-The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154), STATUS (RFC 5819)
-and METADATA (RFC 9590).
+The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154), STATUS (RFC 5819),
+MYRIGHTS (RFC 8440) and METADATA (RFC 9590).
 Which names answer, and with what attributes, is in `imap.listing`.
 """
 
 from __future__ import annotations
 
-from mailkit.imap import listing, metadata, tree
+from mailkit.imap import acl, listing, metadata, tree
 from mailkit.imap.commands import status
 from mailkit.imap.responses import No, mailbox, paren, untagged
 from mailkit.imap.wire import Bad, entries
@@ -51,11 +51,15 @@ async def list_(state: Session, reader: Reader) -> None:
 
 
 async def tell_more(state: Session, request: Request, name: str) -> None:
-    """What RETURN asks for besides; nothing when the folder was deleted meanwhile (RFC 5819 section 2)."""
+    """What RETURN asks for besides; nothing of a folder that was deleted meanwhile, or that the user may not see into
+    (RFC 5819 section 2)."""
     try:
         if request.status:
-            path = tree.of(state).path(name)
+            path = await tree.path_of(state, name)
             state.conn.write(await status.line(state, name, path, request.status))
+        if "MYRIGHTS" in request.returns:
+            rights = (await tree.mailbox(state, name, "l")).granted()
+            state.conn.write(acl.my_rights(state, name, rights))
         if request.entries:
             await tell_entries(state, name, request.entries)
     except No:

@@ -1,7 +1,9 @@
-"""NAMESPACE (RFC 2342, RFC 9051 section 6.3.10): one personal namespace without prefix, `/` between levels."""
+"""NAMESPACE (RFC 2342, RFC 9051 section 6.3.10): the personal one without prefix, others' and public folders."""
 
 from __future__ import annotations
 
+from mailkit.imap import tree
+from mailkit.imap.forest import OTHERS, PUBLIC
 from mailkit.imap.responses import untagged
 
 TYPE_CHECKING = False
@@ -13,4 +15,8 @@ if TYPE_CHECKING:
 async def namespace(state: Session, reader: Reader) -> None:
     """No arguments."""
     reader.end()
-    state.conn.write(untagged(b'NAMESPACE (("" "/")) NIL NIL'))
+    if not tree.of(state).shares:
+        state.conn.write(untagged(b'NAMESPACE (("" "/")) NIL NIL'))
+        return
+    others, public = (b'(("%b/" "/"))' % name.encode("ascii") for name in (OTHERS, PUBLIC))
+    state.conn.write(untagged(b'NAMESPACE (("" "/"))', others, public))

@@ -2,30 +2,57 @@
 
 from __future__ import annotations
 
-from mailkit.imap import room
-from mailkit.imap.responses import No, mailbox, untagged
+from mailkit.imap import room, tree
+from mailkit.imap.responses import No, mailbox, string, untagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
+    from mailkit.users.passwd import User
 
 
 async def getquota(state: Session, reader: Reader) -> None:
     """quota-root."""
     root = reader.astring()
     reader.end()
-    if root != room.ROOT.encode("ascii"):
+    owner = await tree.attempt(state, _owner, state, root.decode("utf-8", "surrogateescape"))
+    if owner is None:
         raise No("There is no such quota root", "NONEXISTENT")
-    state.conn.write(untagged(b'QUOTA ""', await room.described(state)))
+    await tell(state, owner)
 
 
 async def getquotaroot(state: Session, reader: Reader) -> None:
-    """mailbox, there or not (RFC 9208 section 4.1.2)."""
-    name = mailbox(reader.mailbox(), state.utf8)
+    """mailbox, there or not (RFC 9208 section 4.1.2): a name for a new one has the root of where it would be.
+
+    How much others keep is told to those who may read what it is asked of (section 6).
+    """
+    name = reader.mailbox()
     reader.end()
-    if not room.limited(state):
-        state.conn.write(untagged(b"QUOTAROOT", name))
-        return
-    state.conn.write(untagged(b"QUOTAROOT", name, b'""'))
-    state.conn.write(untagged(b'QUOTA ""', await room.described(state)))
+    found = await tree.attempt(state, tree.of(state).locate, name)
+    if found.owner is not state.user:
+        found = await tree.mailbox(state, name, "r")
+    roots = [astring(room.root_of(state, found.owner))] if found.owner and room.limited(found.owner) else []
+    state.conn.write(untagged(b"QUOTAROOT", mailbox(name, state.utf8), *roots))
+    if roots and found.owner:
+        await tell(state, found.owner)
+
+
+async def tell(state: Session, owner: User) -> None:
+    """`* QUOTA "" (STORAGE 10 512)`."""
+    state.conn.write(untagged(b"QUOTA", astring(room.root_of(state, owner)), await room.described(state, owner)))
+
+
+def astring(root: str) -> bytes:
+    """The name of a quota root."""
+    return string(root.encode("utf-8", "surrogateescape"))
+
+
+def _owner(state: Session, root: str) -> User | None:
+    """Whose quota root this is: the user's, or that of somebody of whom they may read a folder. Blocking."""
+    if root == room.ROOT:
+        return state.user
+    owner = tree.of(state).sharer(root)
+    if owner is None or not any("r" in found.granted() for found in tree.of(state).shared_by(owner)):
+        return None
+    return owner if room.limited(owner) else None

@@ -27,7 +27,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """Store the new message, then remove the old one: a crash between leaves both (RFC 8508 section 3.4)."""
     asked = sets.read(reader)
     reader.space()
-    intake.writable(state)
+    intake.writable(state, "te")
     chosen = selection.uids(state, selection.numbers(state, asked, by_uid))
     if len(chosen) != 1:
         raise No("REPLACE is of one message that is there", "NONEXISTENT")
@@ -37,5 +37,5 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     assert view is not None
     octets = room.total(view.folder, chosen)
     gone = await state.conn.offload(view.folder.expunge, chosen)
-    await room.note(state, -octets, -len(gone))
+    await room.went(state, octets, len(gone))
     return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, news, selection, uidonly
+from mailkit.imap import modseq, news, selection, tree, uidonly
 from mailkit.imap.commands import SELECTED
-from mailkit.imap.responses import mailbox, mailbox_id, untagged
-from mailkit.imap.tree import path_of
+from mailkit.imap.responses import mailbox as mailbox_name
+from mailkit.imap.responses import mailbox_id, untagged
 from mailkit.maildir import folder as folders
 from mailkit.maildir.marks import SEEN
 from mailkit.maildir.table import NEW
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.view import View
+
+
+WRITING = "eistw"
+"""Rights any of which makes a mailbox READ-WRITE; flags are shared by all who see it (RFC 4314 section 5.2)."""
 
 
 async def select(state: Session, reader: Reader) -> str:
@@ -35,8 +39,10 @@ async def enter(state: Session, reader: Reader, readonly: bool) -> str:
     leave(state)
     if enabling:
         modseq.enable(state)
-    path = await path_of(state, name)
-    state.view = await state.conn.offload(opened, path, readonly)
+    mailbox = await tree.mailbox(state, name, "r")
+    readonly = readonly or not set(WRITING) & set(mailbox.granted())
+    state.view = await state.conn.offload(opened, mailbox.directory, readonly)
+    state.mailbox = mailbox
     state.state = SELECTED
     describe(state, name)
     if resync is not None:
@@ -81,7 +87,7 @@ def describe(state: Session, name: str) -> None:
     state.conn.write(b"* %d EXISTS\r\n" % view.count)
     if news.rev2(state):
         # RFC 9051 section 6.3.2: LIST is required, RECENT and UNSEEN are gone.
-        state.conn.write(untagged(b'LIST () "/"', mailbox(name, state.utf8)))
+        state.conn.write(untagged(b'LIST () "/"', mailbox_name(name, state.utf8)))
     else:
         state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
         unseen = 0 if uidonly.enabled(state) else first_unseen(view)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailkit.imap import flags, intake, modseq, news, selection
+from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
 
 TYPE_CHECKING = False
@@ -39,8 +40,11 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     view = state.view
     assert view is not None
     ranges = selection.numbers(state, asked, by_uid)
-    mask = flags.mask(state, view.folder, names, create=action >= 0)
-    add, remove = (mask, 0) if action > 0 else (0, mask) if action < 0 else (mask, ~mask & flags.EVERY)
+    rights = permitting(state)
+    mask = flags.mask(state, view.folder, names, create=action >= 0, rights=rights)
+    if not mask and names and flags.permitted(rights) != flags.EVERY:
+        raise No("You have no right to change these flags", "NOPERM")
+    add, remove = (mask, 0) if action > 0 else (0, mask) if action < 0 else (mask, ~mask & flags.permitted(rights))
     missing = False
     done, goal = 0, sum(last - first + 1 for first, last in ranges)
     refused: list[int] = []
@@ -59,6 +63,18 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         names_of = refused if by_uid else [view.seq(uid) or 0 for uid in refused]
         return f"[MODIFIED {sets.form(names_of).decode('ascii')}] Some were changed by somebody else"
     return "[EXPUNGEISSUED] Some of the messages are gone" if missing else None
+
+
+def permitting(state: Session) -> str:
+    """The user's rights on the selected mailbox. No [NOPERM]: none of them is for a flag.
+
+    Of several flags those are changed that may be (RFC 4314 section 4): clients do not take a NO of STORE well.
+    """
+    assert state.mailbox is not None
+    rights = state.mailbox.rights()
+    if not flags.permitted(rights):
+        raise No("You have no right to change flags", "NOPERM")
+    return rights
 
 
 def read_condition(state: Session, reader: Reader) -> int | None:

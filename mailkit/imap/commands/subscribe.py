@@ -14,7 +14,7 @@ async def subscribe(state: Session, reader: Reader) -> None:
     """mailbox, which must exist: a typing error would stay in every client's list for ever."""
     name = reader.mailbox()
     reader.end()
-    await tree.path_of(state, name)
+    await tree.mailbox(state, name, "l")
     await tree.attempt(state, tree.of(state).subscribe, name)
 
 

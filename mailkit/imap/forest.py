@@ -1,0 +1,270 @@
+"""The folders a session can name: the user's own, those others share, the public ones of the domain.
+
+    Sent/2024                                   the user's Maildir
+    Other Users/alice@example.test/Projects     alice's Maildir; "/" and "%" in an address are written %2F and %25
+    Public/Sales                                domains/DOMAIN/@public, which has the form of a Maildir++
+
+A folder of the user's own that is called like one of the others goes before it. A name becomes a path in two steps that
+nobody else makes: the prefix and the address, which must be that of a user in its canonical form, then `maildir.tree`
+for the rest. What somebody may do with a folder is in its dovecot-acl (`maildir.acl`); a public folder without one
+has that of domains/DOMAIN/@public. Whoever lacks a right hears that it is missing if they may know of the folder, else
+that there is no such folder, in the same words.
+
+Everything here blocks, and reads the disk anew each time.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import files
+from mailkit.imap.responses import No
+from mailkit.maildir import acl, subscriptions
+from mailkit.maildir.tree import INBOX, Tree, canonical
+from mailkit.users import names, shares
+from mailkit.users.passwd import Passwd
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.control import Home
+    from mailkit.users.passwd import User
+
+OTHERS = "Other Users"
+PUBLIC = "Public"
+_PUBLIC_DIRECTORY = "@public"
+"""No local part has an @ in it, so no user's directory is called like this."""
+
+
+class Mailbox:
+    """One folder, there or not. name: as the client says it; owner: None for a public one; inner: its name in the
+    tree."""
+
+    __slots__ = ("inner", "name", "owner", "tree", "who")
+
+    def __init__(self, name: str, tree: Tree, inner: str, owner: User | None, who: acl.Who) -> None:
+        self.name = name
+        self.tree = tree
+        self.inner = inner
+        self.owner = owner
+        self.who = who
+
+    @property
+    def directory(self) -> str:
+        """Its path. ValueError: no folder can have this name."""
+        return self.tree.path(self.inner)
+
+    @property
+    def public(self) -> bool:
+        """It belongs to the domain."""
+        return self.owner is None
+
+    @property
+    def exists(self) -> bool:
+        """It is there. The root of the public folders is no folder."""
+        return not (self.public and canonical(self.inner) == INBOX) and self.tree.exists(self.inner)
+
+    def rights(self) -> str:
+        """What the user of the session may do with it: letters; "" when it is not there, or cannot be looked at."""
+        return self.granted() if self.exists else ""
+
+    def granted(self) -> str:
+        """The same of a folder that is there."""
+        return self._granted(self.directory)
+
+    def above(self) -> Mailbox | None:
+        """The nearest folder above that is there."""
+        inner = self.inner
+        while "/" in inner:
+            inner = inner.rpartition("/")[0]
+            parent = Mailbox(self.name, self.tree, inner, self.owner, self.who)
+            if parent.exists:
+                return parent
+        return None
+
+    def rights_above(self) -> str:
+        """What the user may do where this would be made: with the folder above, else with the whole tree."""
+        parent = self.above()
+        if parent is not None:
+            return parent.rights()
+        return self._granted(self.tree.maildir) if self.public else acl.granted((), self.who)
+
+    def need(self, letters: str, code: str = "NONEXISTENT") -> None:
+        """No, unless the user has every one of these rights. `code`: what a missing folder is told with."""
+        found = self.rights()
+        if set(letters) <= set(found):
+            return
+        if "l" in found:
+            raise No("You have no right to do that", "NOPERM")
+        raise missing(code)
+
+    def need_above(self) -> None:
+        """No, unless the user may make a folder here (RFC 4314 section 4, CREATE)."""
+        found = self.rights_above()
+        if "k" not in found and "l" not in found and not self.public:
+            raise missing()
+        if "k" not in found:
+            raise No("You have no right to make a mailbox there", "NOPERM")
+
+    def _granted(self, directory: str) -> str:
+        try:
+            if self.public and not os.path.exists(f"{directory}/{acl.NAME}"):
+                directory = self.tree.maildir
+            return acl.rights(directory, self.who)
+        except OSError:
+            return ""
+
+
+def missing(code: str = "NONEXISTENT") -> No:
+    """What is said of a folder that is not there, or must not be known of."""
+    return No("There is no such mailbox", code)
+
+
+class Forest:
+    """All of them, for one user. Names are as in `tree.Tree`, whose methods of the same name these are.
+
+    alone: this process serves nobody else and may not look at others' folders.
+    """
+
+    __slots__ = ("alone", "home", "own", "user")
+
+    def __init__(self, home: Home, user: User, alone: bool = False) -> None:
+        self.home = home
+        self.user = user
+        self.alone = alone
+        self.own = Tree(user.maildir)
+
+    @property
+    def shares(self) -> bool:
+        """There are folders besides the user's own, or may be."""
+        return not self.alone and shares.allowed(self.home)
+
+    def locate(self, name: str) -> Mailbox:
+        """Where a folder of this name is or would be. No [NONEXISTENT]: nowhere."""
+        own = self._mine(name)
+        first, _, rest = name.partition("/")
+        if first not in (OTHERS, PUBLIC) or not self.shares or own.exists:
+            return own
+        if first == PUBLIC:
+            return Mailbox(name, self.public(), rest, None, acl.Who(self.user.address, self.user.groups))
+        entry, _, inner = rest.partition("/")
+        owner = self.sharer(names.named(entry))
+        if owner is None or entry != names.directory(owner.address):
+            raise missing()
+        return self._of(owner, inner)
+
+    def exists(self, name: str) -> bool:
+        """There is such a folder, and the user may know it."""
+        try:
+            return "l" in self.locate(name).rights()
+        except (No, ValueError):
+            return False
+
+    def path(self, name: str) -> str:
+        """The directory of a folder. ValueError; No."""
+        return self.locate(name).directory
+
+    def names(self) -> list[str]:
+        """Every folder the user may know of; their own first, INBOX first of all."""
+        found = [name for name in self.own.names() if "l" in self._mine(name).granted()]
+        if not self.shares:
+            return found
+        known = set(found)
+        for mailbox in (*self._shared(), *self._public()):
+            if mailbox.name not in known and "l" in mailbox.granted():
+                found.append(mailbox.name)
+        return found
+
+    def create(self, name: str) -> None:
+        """Make a folder, with the rights of the one above it. ValueError; FileExistsError; No."""
+        mailbox = self.locate(name)
+        if mailbox.public and canonical(mailbox.inner) == INBOX:
+            raise ValueError("public folders have no INBOX")
+        mailbox.need_above()
+        mailbox.tree.create(mailbox.inner)
+        parent = mailbox.above()
+        if parent is not None:
+            acl.inherit(parent.directory, mailbox.directory)
+
+    def delete(self, name: str) -> None:
+        """Remove a folder with its messages and rights. ValueError; FileNotFoundError; No."""
+        mailbox = self.locate(name)
+        mailbox.need("x")
+        mailbox.tree.delete(mailbox.inner)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a folder and all below it, within one tree. ValueError; FileExistsError; FileNotFoundError; No."""
+        source, target = self.locate(old), self.locate(new)
+        if source.exists:
+            source.need("x")
+        elif source.owner is not self.user:
+            raise missing()
+        if source.tree.maildir != target.tree.maildir:
+            raise ValueError("a folder cannot be moved to another owner")
+        target.need_above()
+        if target.public and canonical(target.inner) == INBOX:
+            raise ValueError("public folders have no INBOX")
+        source.tree.rename(source.inner, target.inner)
+
+    def subscriptions(self) -> set[str]:
+        """The names the user subscribed, there or not."""
+        return self.own.subscriptions()
+
+    def subscribe(self, name: str) -> None:
+        """Subscribe a name. ValueError; Temp; OSError; No."""
+        self.locate(name).directory  # noqa: B018  raises
+        files.mkdir(self.own.maildir)
+        subscriptions.change(self.own.maildir, canonical(name), True)
+
+    def unsubscribe(self, name: str) -> None:
+        """The opposite; harmless when it was not."""
+        self.own.unsubscribe(name)
+
+    def special(self) -> dict[str, str]:
+        """name -> use, of the user's own folders."""
+        return self.own.special()
+
+    def set_special(self, name: str, use: str) -> None:
+        """Give a folder of the user's own a special use. ValueError."""
+        if self.locate(name).owner is not self.user:
+            raise ValueError("only folders of your own have a special use")
+        self.own.set_special(name, use)
+
+    def public(self) -> Tree:
+        """The public folders of the user's domain, there or not."""
+        domain = names.directory(self.user.domain)
+        return Tree(os.path.realpath(os.path.join(self.home.domains, domain, _PUBLIC_DIRECTORY)))
+
+    def sharer(self, address: str) -> User | None:
+        """The other user with this address, if folders may be shared between the two."""
+        owner = Passwd(self.home).lookup(address)
+        if owner is None or owner.address == self.user.address or not shares.reach(self.home, self.user, owner):
+            return None
+        return owner
+
+    def shared_by(self, owner: User) -> list[Mailbox]:
+        """The folders of one other user."""
+        try:
+            inner = Tree(owner.maildir).names()
+        except OSError:  # a user with a uid: the kernel does not let us look
+            return []
+        return [self._of(owner, name) for name in inner]
+
+    def _mine(self, name: str) -> Mailbox:
+        return Mailbox(name, self.own, name, self.user, acl.Who(self.user.address, self.user.groups, owner=True))
+
+    def _of(self, owner: User, inner: str) -> Mailbox:
+        name = f"{OTHERS}/{names.directory(owner.address)}/{inner}"
+        return Mailbox(name, Tree(owner.maildir), inner, owner, acl.Who(self.user.address, self.user.groups))
+
+    def _shared(self) -> list[Mailbox]:
+        owners = filter(None, map(self.sharer, shares.owners(self.home, self.user)))
+        return [mailbox for owner in owners for mailbox in self.shared_by(owner)]
+
+    def _public(self) -> list[Mailbox]:
+        tree = self.public()
+        try:
+            inner = tree.names()
+        except OSError:
+            return []
+        who = acl.Who(self.user.address, self.user.groups)
+        return [Mailbox(f"{PUBLIC}/{name}", tree, name, None, who) for name in inner if name != INBOX]

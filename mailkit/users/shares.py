@@ -1,0 +1,113 @@
+"""Who shares folders with whom: an index, so that nobody's LIST looks into every Maildir.
+
+    run/shared/user=bob@example.test/alice@example.test       alice has a folder whose dovecot-acl names bob
+    run/shared/group=sales@example.test/alice@example.test    ... names the group sales; the domain is alice's
+    run/shared/anyone@example.test/alice@example.test         ... names everybody
+
+Empty files in directories. They only say where to look: what bob may see is decided by the dovecot-acl of each folder
+when it is looked at, so an entry too many costs time and shows nothing, and one that is missing hides folders from
+lists. SETACL and DELETEACL keep it; whoever edits dovecot-acl by hand, or brought it along from Dovecot, has it made
+anew with `mailkit-shares --rebuild`. It may be deleted at any time, and made anew likewise.
+
+Names are written as `names.directory` does. Layer 3: knows nothing of Maildirs.
+"""
+
+from __future__ import annotations
+
+import os
+
+from mailkit import files
+from mailkit.users import names
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mailkit.control import Home
+    from mailkit.users.passwd import User
+
+DIRECTORY = "shared"
+_EVERYBODY = frozenset({"anyone", "authenticated"})
+
+
+def reach(home: Home, one: User, other: User) -> bool:
+    """May these two share folders at all? control/sharing: no, domain (their domains are the same) or all."""
+    word = home.control.text("sharing")
+    return word == "all" or (word == "domain" and one.domain == other.domain)
+
+
+def allowed(home: Home) -> bool:
+    """Is there sharing at all?"""
+    return home.control.text("sharing") in ("domain", "all")
+
+
+def owners(home: Home, user: User) -> list[str]:
+    """Addresses of those who may have folders for this user, sorted. An index that cannot be read is empty: a process
+    that serves one user alone may not look."""
+    domains = [user.domain]
+    if home.control.text("sharing") == "all":
+        domains = home.control.lines("domains")
+    keys = [f"user={user.address}"]
+    for domain in domains:
+        keys += [f"anyone@{domain}", *(f"group={group}@{domain}" for group in user.groups)]
+    found: set[str] = set()
+    for key in keys:
+        try:
+            found.update(names.named(entry) for entry in os.listdir(_path(home, key)))
+        except OSError:
+            continue
+    found.discard(user.address)
+    return sorted(found)
+
+
+def note(home: Home, owner: User, identifier: str) -> None:
+    """A folder of the owner's names this identifier, as dovecot-acl writes it. OSError."""
+    directory = _path(home, _key(owner, identifier))
+    entry = os.path.join(directory, names.directory(owner.address))
+    files.mkdir(directory)
+    files.append(entry, b"")
+    if os.geteuid() == 0:  # an administrator at work: the servers must be able to change it
+        status = os.stat(home.run)
+        for path in (os.path.dirname(directory), directory, entry):
+            files.chown(path, status.st_uid, status.st_gid)
+
+
+def forget(home: Home, owner: User, identifier: str) -> None:
+    """No folder of the owner's names it any more. OSError."""
+    directory = _path(home, _key(owner, identifier))
+    files.unlink(os.path.join(directory, names.directory(owner.address)), missing_ok=True)
+    try:
+        files.rmdir(directory)
+    except OSError:
+        pass  # others share with them too, or it is gone already
+
+
+def rebuild(home: Home, shared: Iterable[tuple[User, str]]) -> int:
+    """Make it anew from pairs of owner and identifier; how many entries there are. OSError.
+
+    New entries come before old ones go, so that a list made meanwhile lacks nothing.
+    """
+    wanted: dict[str, set[str]] = {}
+    for owner, identifier in shared:
+        note(home, owner, identifier)
+        wanted.setdefault(names.directory(_key(owner, identifier)), set()).add(names.directory(owner.address))
+    top = home.join("run", DIRECTORY)
+    files.mkdir(top)
+    for key in os.listdir(top):
+        for entry in os.listdir(os.path.join(top, key)):
+            if entry not in wanted.get(key, ()):
+                files.unlink(os.path.join(top, key, entry), missing_ok=True)
+        if key not in wanted:
+            files.rmdir(os.path.join(top, key))
+    return sum(map(len, wanted.values()))
+
+
+def _key(owner: User, identifier: str) -> str:
+    if identifier in _EVERYBODY:
+        return f"anyone@{owner.domain}"
+    kind, _, name = identifier.partition("=")
+    return identifier if kind == "user" else f"group={name}@{owner.domain}"
+
+
+def _path(home: Home, key: str) -> str:
+    return home.join("run", DIRECTORY, names.directory(key))
