@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
+from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _FULL_OCTETS = 100 << 20
 _FULL = 0.02  # parts of the whole that are free: below this bad, below that a warning
 _SCARCE = 0.08
+_MOUNTS = "/proc/self/mountinfo"
+_STRICT_NFS = ({"noac"}, {"actimeo=0", "lookupcache=none"}, {"acregmax=0", "acdirmax=0", "lookupcache=none"})
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -26,6 +28,7 @@ def check(site: Site) -> Iterator[Finding]:
         if device not in seen:
             seen.add(device)
             yield from judged(path, os.statvfs(path))
+            yield from shared(path, *mount_of(path))
 
 
 def judged(path: str, status: os.statvfs_result) -> Iterator[Finding]:
@@ -41,3 +44,30 @@ def judged(path: str, status: os.statvfs_result) -> Iterator[Finding]:
         yield Finding(WARN, text, "make room soon")
     else:
         yield Finding(GOOD, text)
+
+
+def shared(path: str, kind: str, options: set[str]) -> Iterator[Finding]:
+    """What to know of a file system that other machines may write, too: mailkit-scaling(7)."""
+    if kind in ("nfs", "nfs4") and not any(strict <= options for strict in _STRICT_NFS):
+        text = f"{path} is on NFS that remembers what other machines change: UIDs may be given twice"
+        yield Finding(WARN, text, "if others write there: mount it with noac,lookupcache=none (mailkit-scaling(7))")
+    elif kind == "fuse.glusterfs":
+        text = f"{path} is on GlusterFS, which must not remember what other machines change"
+        mend = "if others write there: mount it with attribute-timeout=0,entry-timeout=0 (mailkit-scaling(7))"
+        yield Finding(NOTE, text, mend)
+
+
+def mount_of(path: str) -> tuple[str, set[str]]:
+    """Kind and options of the file system a path is on (proc_pid_mountinfo(5)); ("", set()) when that is not told."""
+    device = os.stat(path).st_dev
+    wanted = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        with open(_MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
+            for line in file:
+                before, _, after = line.partition(" - ")
+                fields, (kind, _, own) = before.split(), after.split()
+                if fields[2] == wanted:
+                    return kind, {*fields[5].split(","), *own.split(",")}
+    except OSError:
+        pass
+    return "", set()

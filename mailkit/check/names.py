@@ -7,6 +7,8 @@ import ipaddress
 from mailkit.check.finding import BAD, GOOD, NOTE, UNSURE, WARN, Finding, Site
 from mailkit.deliver import route
 from mailkit.exits import Temp
+from mailkit.net import sockets
+from mailkit.setup import records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,7 +26,7 @@ def check(site: Site) -> Iterator[Finding]:
     yield from _own_name(site, addresses)
     for domain in sorted(route.hosted(site.home)):
         try:
-            yield from [*_mx(site, domain), *_spf(site, domain)]
+            yield from [*_mx(site, domain), *_spf(site, domain), *_srv(site, domain)]
         except Temp as trouble:
             yield Finding(UNSURE, f"{domain}: {trouble}")
 
@@ -77,3 +79,28 @@ def _spf(site: Site, domain: str) -> Iterator[Finding]:
     else:
         text = f"{domain}: no SPF record: large providers put its mail aside"
         yield Finding(WARN, text, f'add the record: {domain}. TXT "v=spf1 mx -all"')
+
+
+def _srv(site: Site, domain: str) -> Iterator[Finding]:
+    """RFC 6186 3, RFC 8314 5.1: where clients find our services when a user types nothing but an address."""
+    try:
+        listen = {name: port for name, _, port in map(sockets.parse, site.home.control.lines("listen"))}
+    except ValueError:
+        return  # the check `control` tells it
+    right, missing = [], []
+    for name, port in records.offered(listen):
+        found = site.resolver.srv(f"_{name}._tcp.{domain}").records
+        if any((its_port, host) == (port, site.me.lower()) for _, _, its_port, host in found):
+            right.append(name)
+        elif found:
+            _, _, its_port, host = min(found)
+            place = f"{host or 'nowhere'} port {its_port}"
+            text = f"{domain}: SRV sends {name} clients to {place}, not to {site.me} port {port}"
+            yield Finding(WARN, text, f"the record is to be: _{name}._tcp.{domain}. SRV 0 1 {port} {site.me}.")
+        else:
+            missing.append(name)
+    if right:
+        yield Finding(GOOD, f"{domain}: SRV tells clients of {', '.join(right)}")
+    if missing:
+        text = f"{domain}: no SRV for {', '.join(missing)}: clients cannot find out by themselves"
+        yield Finding(NOTE, text, "mailkit-setup -n prints the records")

@@ -12,10 +12,10 @@ class Answer:
 
     records: in the order the server gave; empty when there are none. By kind: A and AAAA addresses (str),
     PTR and CNAME names (str, no final dot, lower case), MX pairs (preference, host), TXT the joined
-    strings (bytes), TLSA (usage, selector, matching type, data). exists: False for NXDOMAIN: nothing of
-    any kind is at that name. ttl: seconds for which this holds, from the records, or from the SOA for
-    "there is none" (RFC 2308 5). secure: a resolver we trust says that DNSSEC proves it (the AD bit, RFC
-    4035 3.2.3). canonical: the name after following CNAMEs.
+    strings (bytes), SRV (priority, weight, port, target), TLSA (usage, selector, matching type, data).
+    exists: False for NXDOMAIN: nothing of any kind is at that name. ttl: seconds for which this holds, from
+    the records, or from the SOA for "there is none" (RFC 2308 5). secure: a resolver we trust says that
+    DNSSEC proves it (the AD bit, RFC 4035 3.2.3). canonical: the name after following CNAMEs.
     """
 
     __slots__ = ("canonical", "exists", "records", "secure", "ttl")

@@ -147,6 +147,8 @@ def _value(record: Any, kind: str) -> object:
         return int(record.preference), _text(record.exchange)
     if kind == "TXT":
         return b"".join(record.strings)
+    if kind == "SRV":
+        return int(record.priority), int(record.weight), int(record.port), _text(record.target)
     if kind == "TLSA":
         return int(record.usage), int(record.selector), int(record.mtype), bytes(record.cert)
     return _text(record.target)  # PTR, CNAME

@@ -97,6 +97,10 @@ class Resolver:
         """TXT records as bytes, the strings of one record joined (RFC 7208 3.3)."""
         return self.ask(name, "TXT")
 
+    def srv(self, name: str) -> Answer:
+        """SRV records (RFC 2782) of a full name, "_imaps._tcp.example.org": (priority, weight, port, target)."""
+        return self.ask(name, "SRV")
+
     def tlsa(self, name: str) -> Answer:
         """TLSA records of a full name, "_25._tcp.mx.example.org"."""
         return self.ask(name, "TLSA")

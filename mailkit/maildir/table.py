@@ -149,7 +149,10 @@ class Source:
         return os.pread(self.fd, octets, at)
 
     def __del__(self) -> None:
-        os.close(self.fd)
+        try:
+            os.close(self.fd)
+        except OSError:
+            pass  # a file that another machine has replaced says so even here (ESTALE)
 
 
 class Table:

@@ -47,8 +47,8 @@ def take(queue: str, tmp: str) -> int:
 def _listed(free: str) -> list[str]:
     try:
         found = [name for name in os.listdir(free) if not name.startswith(".")]
-    except FileNotFoundError:
-        found = []
+    except OSError:
+        found = []  # not there; or GlusterFS, which may say EACCES while the other host renames: a new file will do
     if not found:
         _again[free] = clock.monotonic() + _LOOK_EVERY_S
     return found

@@ -33,13 +33,17 @@ def lines(host: str, domains: list[str], listen: list[str], addresses: list[str]
     for domain in domains:
         yield _line(domain, "MX", f"10 {host}.")
         yield _line(domain, "TXT", '"v=spf1 mx -all"')
-        offered = [name for name in _SERVICES if name in ports]
-        for name in offered:
+        for name, port in offered(ports):
             # RFC 6186 3.4: implicit TLS comes first.
             priority = 0 if name in sockets.IMPLICIT_TLS else 10
-            yield _line(f"_{name}._tcp.{domain}", "SRV", f"{priority} 1 {ports[name]} {host}.")
+            yield _line(f"_{name}._tcp.{domain}", "SRV", f"{priority} 1 {port} {host}.")
     for address in addresses or ["that address"]:
         yield f"; {address} must lead back to {host}. (PTR): ask whoever gave you the address"
+
+
+def offered(ports: dict[str, int]) -> list[tuple[str, int]]:
+    """The services, of those that listen, that clients look for in the DNS; with their ports, the better first."""
+    return [(name, ports[name]) for name in _SERVICES if name in ports]
 
 
 def _line(name: str, kind: str, data: str) -> str:

@@ -38,6 +38,7 @@ a       IN A   192.0.2.1
 b  60   IN A   192.0.2.2
 www     IN CNAME a
 null    IN MX  0 .
+_imaps._tcp IN SRV 0 1 993 a
 _25._tcp.a IN TLSA 3 1 1 0101010101010101010101010101010101010101010101010101010101010101
 big     IN TXT {big}
 """
@@ -142,6 +143,7 @@ def test_records_of_each_kind(server: str) -> None:
     assert resolver.addresses("a.signed.test").records == ("2001:db8::1", "192.0.2.1")
     assert resolver.txt("signed.test").records == (b"v=spf1 -all",)
     assert resolver.tlsa("_25._tcp.a.signed.test").records == ((3, 1, 1, b"\x01" * 32),)
+    assert resolver.srv("_imaps._tcp.signed.test").records == ((0, 1, 993, "a.signed.test"),)
     assert resolver.mx("null.signed.test").records == ((0, ""),)
 
 

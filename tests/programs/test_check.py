@@ -287,6 +287,54 @@ def test_wrong_names(change: dict[str, Any], told: str, home: Home) -> None:
     assert told in bad(home, "dns", resolver=zones.resolver({**RIGHT, **change}))
 
 
+SRV = {
+    "_submissions._tcp.example.test": {"SRV": [(0, 1, 465, "mail.example.test")]},
+    "_imaps._tcp.example.test": {"SRV": [(10, 1, 1993, "mail.example.test"), (0, 1, 993, "mail.example.test")]},
+}
+
+
+@pytest.mark.parametrize(
+    ("change", "level", "told"),
+    [
+        ({}, "good", "example.test: SRV tells clients of submissions, imaps"),
+        ({"_imaps._tcp.example.test": {}}, "note", "example.test: no SRV for imaps:"),
+        ({"_imaps._tcp.example.test": {"SRV": [(0, 0, 0, "")]}}, "warn", "imaps clients to nowhere port 0, not to mail.example.test port 993"),
+        ({"_submissions._tcp.example.test": {"SRV": [(0, 0, 465, "old.example.net")]}}, "warn", "submissions clients to old.example.net port 465"),
+        ({"_imaps._tcp.example.test": "timeout"}, "unsure", "example.test: the name servers gave no answer"),
+    ],
+)
+def test_where_clients_are_sent(change: dict[str, Any], level: str, told: str, home: Home) -> None:
+    set_control(home, "listen", "mx 127.0.0.1:25", "submissions 127.0.0.1:465", "imaps [::1]:993")
+    found = findings(home, "dns", resolver=zones.resolver({**RIGHT, **SRV, **change}))
+    assert any(one == level and told in text for one, text in found), found
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "levels"),
+    [
+        ("ext4", "rw", []),
+        ("fuse.glusterfs", "rw,user_id=0", ["note"]),
+        ("nfs4", "rw,vers=4.2,hard", ["warn"]),
+        ("nfs4", "rw,noac,hard", []),
+        ("nfs", "rw,actimeo=0,lookupcache=none", []),
+    ],
+)
+def test_file_systems_that_others_may_write(kind: str, options: str, levels: list[str]) -> None:
+    assert [one.level for one in disk.shared("/x", kind, set(options.split(",")))] == levels
+
+
+def test_the_mount_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, options = disk.mount_of("/proc")
+    assert kind == "proc" and "rw" in options
+    mounts = tmp_path / "mountinfo"
+    device = os.stat(tmp_path).st_dev
+    mounts.write_text(f"36 35 {os.major(device)}:{os.minor(device)} / /x rw,noatime shared:1 - nfs4 host:/x rw,vers=4.2,noac\n")
+    monkeypatch.setattr(disk, "_MOUNTS", str(mounts))
+    assert disk.mount_of(str(tmp_path)) == ("nfs4", {"rw", "noatime", "vers=4.2", "noac"})
+    monkeypatch.setattr(disk, "_MOUNTS", str(tmp_path / "none"))
+    assert disk.mount_of(str(tmp_path)) == ("", set())
+
+
 def test_trouble_hides_no_other_check(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     os.rename(home.join("users"), home.join("users.away"))
     assert check.main(["--home", home.path, "users", "disk"]) == 111
