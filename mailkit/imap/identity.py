@@ -26,11 +26,12 @@ LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 async def enter(state: Session, user: User) -> None:
     """From not authenticated to authenticated, here or in a process of the user's own. Elsewhere, Temp."""
     from mailkit.imap.forest import Forest
+    from mailkit.maildir import save
     from mailkit.users import identity
 
     words = {"tag": state.tag.decode("ascii")}
     ahead = state.engine.ahead()
-    state.bound = await identity.settle(state.conn, state.home, user, words, ahead, commands.preload)
+    state.bound = await identity.settle(state.conn, state.home, user, words, ahead, commands.preload, save.ensure)
     state.user = user
     state.tree = Forest(state.home, user, alone=state.bound)
     state.state = AUTHENTICATED

@@ -148,6 +148,12 @@ def _created(directory: str, path: str, subfolder: bool) -> int:
         return files.create(path)
 
 
+def ensure(maildir: str) -> None:
+    """Make the directories of a Maildir where there is none. OSError."""
+    if not os.path.isdir(f"{maildir}/cur"):
+        make_directories(maildir, subfolder=False)
+
+
 def make_directories(directory: str, subfolder: bool) -> None:
     """Make tmp/, new/ and cur/, and the mark of a Maildir++ folder, where they are missing; durable."""
     files.mkdir(directory)

@@ -24,7 +24,7 @@ class End(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.other: End | None = None
         self._lost = lost
-        self._closes_whole = closes_whole  # TLS: after the peer's end there is no way to say more
+        self._closes_whole = closes_whole  # nothing can be said after the peer's end, as in TLS
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -78,17 +78,15 @@ class Channel(End):
     __slots__ = ("begun",)
 
     def __init__(self, lost: Callable[[Exception | None], None]) -> None:
-        super().__init__(lost)
+        super().__init__(lost, closes_whole=True)  # it closes when the session is over
         self.begun: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     def data_received(self, data: bytes) -> None:
         if not self.begun.done():
             self.begun.set_result(True)
             data = data[1:]  # the octet that says so
-            assert self.transport is not None
-            self.transport.pause_reading()  # nothing is answered before it was asked
-        if data and self.other is not None:
-            self.other.write(data)
+        if data:
+            super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         if not self.begun.done():

@@ -66,8 +66,7 @@ class Maildrop:
         """Busy, TooSoon, OSError; Temp when the store cannot be locked."""
         self.user = user
         self._path = user.maildir
-        if not os.path.isdir(f"{self._path}/cur"):
-            save.make_directories(self._path, False)
+        save.ensure(self._path)
         self._lock = _locked(self._path, delay_s)
         try:
             self._folder = folder.open(self._path)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import confine, counters, files
+from mailkit import confine, counters
 from mailkit.exits import Perm, Temp
 
 TYPE_CHECKING = False
@@ -79,7 +79,13 @@ def become(user: User) -> None:
 
 
 async def settle(
-    conn: Conn, home: Home, user: User, words: dict[str, str], rest: bytes, load: Callable[[], None]
+    conn: Conn,
+    home: Home,
+    user: User,
+    words: dict[str, str],
+    rest: bytes,
+    load: Callable[[], None],
+    make: Callable[[str], None],
 ) -> bool:
     """After the login: be where the user is served from now on.
 
@@ -87,7 +93,8 @@ async def settle(
     net.conn.Elsewhere: the session went on in another process, and is over. Temp: neither could be had.
 
     words: what that process must be told to go on (see `net.steward`). rest: octets that the client sent ahead.
-    load: imports what the session may need; the user may not be allowed to read it.
+    load: imports what the session may need; the user may not be allowed to read it. make: sees to it that there is a
+    Maildir at a path.
     """
     if not conn.alone:
         if separate(home, user):
@@ -99,7 +106,7 @@ async def settle(
         home.control.freeze()
         become(user)
     try:
-        files.mkdir(user.maildir)
+        make(user.maildir)
     except OSError as error:
         raise Temp("the mailbox is not available", code="4.2.0", detail=f"make {user.maildir}: {error.strerror}")
     confine.session(conn.service, home, user.maildir)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from mailkit.exits import Temp
 from mailkit.net.conn import Gone
+from mailkit.maildir import save
 from mailkit.pop3 import maildrop, verbs, wire
 from mailkit.users import identity, login
 from mailkit.users.passwd import Passwd
@@ -96,7 +97,8 @@ async def _exchange(session: Session, challenge: bytes) -> bytes:
 
 async def _enter(session: Session, found: User) -> None:
     """Open the maildrop of whoever it is, here or in a process of their own. Elsewhere, Temp."""
-    session.bound = await identity.settle(session.conn, session.home, found, {}, session.wire.ahead(), verbs.preload)
+    ahead = session.wire.ahead()
+    session.bound = await identity.settle(session.conn, session.home, found, {}, ahead, verbs.preload, save.ensure)
     session.over = session.bound  # where it can be nobody else's any more, what fails now is the end
     delay_s = session.home.control.seconds("pop3delay")
     try:
