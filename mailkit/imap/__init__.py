@@ -4,7 +4,7 @@
 `responses`  values to octets: quoting, literals, flags, sets, capability lines; pure.
 `session`    one connection: its state and the loop that reads a command and runs it.
 `commands`   one file per command, found through one table of strings.
-`news`       what a client is told about its selected folder, and when.
+`news`       what a client is told about its selected folder, and when; `following` NOTIFY, with `survey`.
 `identity`   who is logged in.
 `selection`  the selected folder; sequence and UID sets against it.
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.

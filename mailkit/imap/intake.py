@@ -5,6 +5,7 @@ Everything queued is sent before we wait, so nobody waits for an answer that wai
 
 from __future__ import annotations
 
+from mailkit.imap.commands import LOGOUT
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad
 from mailkit.lines import TooLong
@@ -16,10 +17,23 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.engine import Event
 
 
-async def more(state: Session) -> bool:
-    """Feed what the client sends next; False at the end of the stream."""
-    await state.conn.flush()
-    data = await heard(state)
+async def more(state: Session, between: bool = False) -> bool:
+    """Feed what the client sends next; False at the end of the stream.
+
+    between: no command is being run, so that the client is told what happens to the folders it follows (NOTIFY).
+    """
+    while True:
+        following = state.following if between else None
+        if following is not None:
+            await following.look(state)
+            if state.state == LOGOUT:
+                return True
+        await state.conn.flush()
+        data = await heard(state, following is not None and following.watching)
+        if data is not None:
+            break
+        assert following is not None
+        following.woken()
     if not data:
         return False
     state.engine.feed(data)
@@ -29,6 +43,13 @@ async def more(state: Session) -> bool:
 async def heard(state: Session, wake: bool = False) -> bytes | None:
     """What `conn.more` gives; the waiting is spent on the full-text index when there is something to do for it."""
     return await (state.conn.more(wake) if state.filling is None else state.filling.more(state, wake))
+
+
+def unfollow(state: Session) -> None:
+    """The session is over, or another user's."""
+    if state.following is not None:
+        state.following.close()
+        state.following = None
 
 
 async def event(state: Session) -> Event:

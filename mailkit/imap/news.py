@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 SYSTEM_FLAGS = (b"\\Answered", b"\\Flagged", b"\\Deleted", b"\\Seen", b"\\Draft")
 LINES_AT_ONCE = 500
+EVENTS = CAME, REMOVED, CHANGED = "MESSAGENEW", "MESSAGEEXPUNGE", "FLAGCHANGE"
+"""What is told of, as NOTIFY names it; all of it unless the client has used that (RFC 5465 section 3.1)."""
 
 
-async def tell(state: Session, expunges: bool = True) -> None:
-    """Look at the folder again and queue what is new. Temp as `Folder.sync` raises it.
+async def tell(state: Session, expunges: bool = True, own: bool = False) -> None:
+    """Look at the folder again and queue what is new, as far as NOTIFY lets it. Temp as `Folder.sync` raises it.
+
+    own: the client removed messages itself, and hears which in any case.
 
     BYE when the folder was deleted or is another than the client knows: no other response could say so (RFC 2180 3.3).
     """
@@ -33,7 +37,9 @@ async def tell(state: Session, expunges: bool = True) -> None:
         state.state, state.why = LOGOUT, "lost"
         state.conn.write(b"* BYE The selected mailbox is gone\r\n")
         return
-    changes = view.changes(expunges)
+    following, before = state.following, view.count
+    wanted = EVENTS if following is None else following.selected
+    changes = view.changes(expunges and (own or REMOVED in wanted), arrivals=CAME in wanted)
     for context in state.contexts.values():
         context.tell_gone(state, changes)
     if changes.sequence and modseq.vanishes(state):
@@ -44,7 +50,10 @@ async def tell(state: Session, expunges: bool = True) -> None:
         state.conn.write(b"* %d EXISTS\r\n" % changes.exists)
         if not rev2(state):
             state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
-    await tell_flags(state, changes.changed)
+    if following is not None and changes.exists is not None:
+        await following.fetch(state, range(before - len(changes.sequence) + 1, changes.exists + 1))
+    if CHANGED in wanted:
+        await tell_flags(state, changes.changed)
     for context in list(state.contexts.values()):
         await context.tell_changed(state, view)
 

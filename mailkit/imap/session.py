@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailkit.control import Home
-    from mailkit.imap.filling import Filling
     from mailkit.imap.contexts import Context
+    from mailkit.imap.filling import Filling
+    from mailkit.imap.following import Following
     from mailkit.imap.forest import Forest, Mailbox
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.view import View
@@ -55,8 +56,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "home",
-        "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn", "upload",
+        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "following",
+        "home", "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn", "upload",
         "user", "view", "why",
     )  # fmt: skip
 
@@ -75,6 +76,7 @@ class Session:
         self.contexts: dict[bytes, Context] = {}  # searches of the selected folder that go on, by tag (RFC 5267)
         self.enabled: frozenset[str] = frozenset()
         self.filling: Filling | None = None  # of the full-text index of `view`
+        self.following: Following | None = None  # since the first NOTIFY
         self.tag = b""
         self.progress = Progress()
         self.upload: Upload | None = None  # offered with the command that runs now
@@ -124,6 +126,7 @@ async def converse(state: Session, beginning: Coroutine[Any, Any, None]) -> None
         log.trace("broken", error, c=conn.id, user=state.user.address if state.user else None)
         await bye(state, "Internal error; it is in the log", "broken", "SERVERBUG")
     finally:
+        intake.unfollow(state)
         selection.release(state)
         target.release(state)
         log.event("imap", c=conn.id, user=state.user.address if state.user else None, end=state.why)
@@ -153,7 +156,7 @@ async def step(state: Session) -> None:
     """Take the next thing the client sent and answer it."""
     event = state.engine.event()
     if event is None:
-        if await intake.more(state):
+        if await intake.more(state, between=True):
             return
         state.state, state.why = LOGOUT, "eof"
     elif isinstance(event, (Command, Upload)):
@@ -197,7 +200,9 @@ async def perform(state: Session, event: Command | Upload) -> None:
         uidonly.refuse_command(state, name)
         text = await row.function()(state, reader)
         if state.view is not None and row.tells:
-            await news.tell(state, expunges=row.tells == commands.ALL)
+            await news.tell(state, expunges=row.tells >= commands.ALL, own=row.tells == commands.OWN)
+        if state.following is not None:
+            await state.following.after(state, name)
         answer = status(event.tag, "OK", text or f"{name} completed")
         state.errors = 0
     except Bad as error:

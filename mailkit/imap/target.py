@@ -11,6 +11,8 @@ from mailkit.imap import tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailkit.imap.session import Session
     from mailkit.maildir.folder import Folder
 
@@ -32,6 +34,12 @@ def rights(state: Session) -> str:
     """What the user may do with the folder that is open: which flags a message keeps on its way in."""
     assert state.target_mailbox is not None
     return state.target_mailbox.granted()
+
+
+def stored(state: Session, uids: Sequence[int]) -> None:
+    """The client put these messages into it: NOTIFY does not tell of them."""
+    if state.following is not None and state.target is not None:
+        state.following.made(state, state.target, uids)
 
 
 async def current(state: Session, folder: Folder) -> bool:

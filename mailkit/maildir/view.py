@@ -96,8 +96,9 @@ class View:
             if row is not None:
                 self._muted[uid] = table.marks[row]
 
-    def changes(self, expunges: bool = True) -> Changes:
-        """What happened since the last call; with expunges=False what may be told while numbers must stay."""
+    def changes(self, expunges: bool = True, arrivals: bool = True) -> Changes:
+        """What happened since the last call; with expunges=False what may be told while numbers must stay. Without
+        arrivals messages that came have no numbers yet."""
         changes = Changes()
         contents = self.folder.index.contents
         if contents.before is not None:
@@ -109,7 +110,11 @@ class View:
             self._told_gone = gone
         if self._told_gone == gone and contents is not self._contents:
             self._recheck(contents, table, changes.expunged, last)
-        changes.exists = self._see_arrivals(table, last, whole=self._told_gone == gone)
+        whole = self._told_gone == gone
+        if arrivals:
+            changes.exists = self._see_arrivals(table, last, whole)
+        elif whole:
+            self.uids, self.count = table.uids, bisect_left(table.uids, last + 1, 0, len(table))
         if touched > self._told_touched:
             self._tell_touched(changes, table, contents.touched[self._told_touched : touched], last)
             self._told_touched = touched

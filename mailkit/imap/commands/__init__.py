@@ -27,8 +27,9 @@ LOGGED_IN = AUTHENTICATED | SELECTED
 ANY = NOT_AUTHENTICATED | LOGGED_IN
 STATE_NAMES = {NOT_AUTHENTICATED: "not authenticated", AUTHENTICATED: "authenticated", SELECTED: "selected"}
 
-NOTHING, NO_EXPUNGE, ALL = 0, 1, 2
-"""What of the selected folder is told at the end of a command (RFC 9051 section 7.5.1)."""
+NOTHING, NO_EXPUNGE, ALL, OWN = 0, 1, 2, 3
+"""What of the selected folder is told at the end of a command (RFC 9051 section 7.5.1). OWN is ALL of a command that
+removes messages: of these the client hears even if NOTIFY follows none."""
 
 
 class Row:
@@ -86,16 +87,17 @@ TABLE = {
     "GENURLAUTH": Row(LOGGED_IN, ALL, "genurlauth:genurlauth"),
     "RESETKEY": Row(LOGGED_IN, ALL, "resetkey:resetkey"),
     "URLFETCH": Row(LOGGED_IN, ALL, "urlfetch:urlfetch"),
-    "REPLACE": Row(SELECTED, ALL, "replace:replace"),
-    "UID REPLACE": Row(SELECTED, ALL, "replace:uid_replace"),
+    "REPLACE": Row(SELECTED, OWN, "replace:replace"),
+    "UID REPLACE": Row(SELECTED, OWN, "replace:uid_replace"),
     "UNAUTHENTICATE": Row(LOGGED_IN, NOTHING, "unauthenticate:unauthenticate"),
     "COMPRESS": Row(LOGGED_IN, ALL, "compress:compress"),
+    "NOTIFY": Row(LOGGED_IN, ALL, "notify:notify"),
     "IDLE": Row(LOGGED_IN, ALL, "idle:idle"),
     "CHECK": Row(SELECTED, ALL, "noop:check"),
     "CLOSE": Row(SELECTED, NOTHING, "close:close"),
     "UNSELECT": Row(SELECTED, NOTHING, "close:unselect"),
-    "EXPUNGE": Row(SELECTED, ALL, "expunge:expunge"),
-    "UID EXPUNGE": Row(SELECTED, ALL, "expunge:uid_expunge"),
+    "EXPUNGE": Row(SELECTED, OWN, "expunge:expunge"),
+    "UID EXPUNGE": Row(SELECTED, OWN, "expunge:uid_expunge"),
     "SEARCH": Row(SELECTED, NO_EXPUNGE, "search:search"),
     "UID SEARCH": Row(SELECTED, ALL, "search:uid_search"),
     "SORT": Row(SELECTED, NO_EXPUNGE, "sort:sort"),
@@ -108,9 +110,9 @@ TABLE = {
     "UID STORE": Row(SELECTED, ALL, "store:uid_store"),
     "COPY": Row(SELECTED, ALL, "copy:copy"),
     "UID COPY": Row(SELECTED, ALL, "copy:uid_copy"),
-    "MOVE": Row(SELECTED, ALL, "move:move"),
+    "MOVE": Row(SELECTED, OWN, "move:move"),
     "UIDBATCHES": Row(SELECTED, ALL, "uidbatches:uidbatches"),
-    "UID MOVE": Row(SELECTED, ALL, "move:uid_move"),
+    "UID MOVE": Row(SELECTED, OWN, "move:uid_move"),
 }  # fmt: skip
 
 

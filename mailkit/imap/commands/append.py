@@ -77,6 +77,7 @@ async def store(state: Session, reader: Reader, most: int) -> str:
         raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
     finally:
         batch.end(stored=bool(uids))
+    target.stored(state, uids)
     if "r" not in batch.rights:  # RFC 4315 section 3: the UIDs are not for this user
         return "Stored"
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"

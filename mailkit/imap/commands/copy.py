@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mailkit.imap import flags, room, selection, target
+from mailkit.imap.target import stored
 from mailkit.imap.wire import sets
 
 TYPE_CHECKING = False
@@ -48,6 +49,7 @@ async def read(state: Session, reader: Reader, by_uid: bool) -> tuple[list[int],
 
 def copied(state: Session, folder: Folder, old: Sequence[int], new: Sequence[int]) -> str | None:
     """The COPYUID code, None when nothing was there to copy, or the UIDs are not for this user (RFC 4315 section 3)."""
+    stored(state, new)
     if not old or "r" not in target.rights(state):
         return None
     return f"[COPYUID {folder.uidvalidity} {sets.form(old).decode('ascii')} {sets.form(new).decode('ascii')}] Copied"

@@ -52,6 +52,11 @@ class Plan:
         self.choices = [pieces.Choice(item.fields) for item in self.files]
         self.seen = any(not item.peek for item in self.files)
 
+    @property
+    def slow(self) -> bool:
+        """Files have to be read."""
+        return bool(self.files) and (self.seen or self.kept_fields() is None)
+
     def kept_fields(self) -> list[Item] | None:
         """All that is wanted of files, when the FIELDS piece has it; else None."""
         wanted = all(
@@ -84,12 +89,22 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     modifiers = items.read_modifiers(reader)
     reader.end()
     ranges = modified(state, plan, asked, by_uid, modifiers)
-    if plan.files and (plan.seen or plan.kept_fields() is None):
-        if await from_files(state, plan, ranges):
-            raise No("Some of the messages are gone", "EXPUNGEISSUED")
-    elif await quick(state, plan, ranges):
-        return "[EXPUNGEISSUED] Some of the messages are gone"
-    return None
+    missing = await answer(state, plan, ranges)
+    if missing and plan.slow:
+        raise No("Some of the messages are gone", "EXPUNGEISSUED")
+    return "[EXPUNGEISSUED] Some of the messages are gone" if missing else None
+
+
+async def tell(state: Session, wanted: list[Item], ranges: Ranges) -> None:
+    """Responses nobody asked for now: NOTIFY has the items of new messages (RFC 5465 section 5.2)."""
+    plan = Plan(wanted, not uidonly.enabled(state))
+    plan.modseq |= plan.flags and modseq.known(state)
+    await answer(state, plan, ranges)
+
+
+async def answer(state: Session, plan: Plan, ranges: Ranges) -> bool:
+    """The responses; True when messages were missing."""
+    return await (from_files if plan.slow else quick)(state, plan, ranges)
 
 
 def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers: Modifiers) -> Ranges:

@@ -20,8 +20,10 @@ async def idle(state: Session, reader: Reader) -> None:
     reader.end()
     target.release(state)
     state.conn.write(b"+ idling\r\n")
-    # The watch comes first: what happens between it and the first look is seen twice rather than not at all.
-    watch = state.conn.watch(directories(state.view.folder)) if state.view is not None else None
+    # The watch comes first: what happens between it and the first look is seen twice rather than not at all. Who has
+    # used NOTIFY has one already, and is told what that says and nothing else (RFC 5465 section 4).
+    alone = state.following is None and state.view is not None
+    watch = state.conn.watch(directories(state.view.folder)) if alone and state.view is not None else None
     try:
         line = await until_line(state)
     finally:
@@ -41,17 +43,23 @@ async def until_line(state: Session) -> bytes:
     while True:
         if state.view is not None:
             await news.tell(state)
-            if state.state == LOGOUT:
-                return b"DONE"
+        if state.following is not None:
+            await state.following.look(state, removals=True)
+        if state.state == LOGOUT:
+            return b"DONE"
         line = said(state)
         if line is not None:
             return line
         await state.conn.flush()
-        data = await intake.heard(state, state.view is not None)
-        if data is not None:
-            if not data:
-                raise Gone
-            state.engine.feed(data)
+        wake = state.view is not None if state.following is None else state.following.watching
+        data = await intake.heard(state, wake)
+        if data is None:
+            if state.following is not None:
+                state.following.woken()
+            continue
+        if not data:
+            raise Gone
+        state.engine.feed(data)
 
 
 def said(state: Session) -> bytes | None:

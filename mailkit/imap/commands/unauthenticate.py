@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import capability, identity, selection
+from mailkit.imap import capability, identity, intake, selection
 from mailkit.imap.responses import No
 
 TYPE_CHECKING = False
@@ -16,6 +16,7 @@ async def unauthenticate(state: Session, reader: Reader) -> str:
     reader.end()
     if state.bound:
         raise No("This process can serve nobody else; make a new connection", "CANNOT")
+    intake.unfollow(state)
     selection.release(state)
     identity.leave(state)
     return f"[CAPABILITY {capability.line(state).decode('ascii')}] Logged out"
