@@ -51,7 +51,7 @@ class Filling:
 
     def advance(self, seconds: float) -> bool:
         """Work for about so long, blocking; False when there is nothing more to do. OSError."""
-        if self._pending is None and not self._begun():
+        if self._pending is None and not self._begin():
             return False
         assert self._pending is not None
         until = clock.monotonic() + seconds
@@ -64,11 +64,16 @@ class Filling:
         return bool(self._pending)
 
     @property
+    def begun(self) -> bool:
+        """It was us who filled it."""
+        return self._pending is not None
+
+    @property
     def left(self) -> int:
         """Messages to do."""
         return len(self._pending or ())
 
-    def _begun(self) -> bool:
+    def _begin(self) -> bool:
         """Find out what is missing. False: somebody else is at it."""
         from array import array
 
