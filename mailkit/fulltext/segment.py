@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from mailkit.fulltext.words import Query
 
-EDITION = 1
+EDITION = 2
 """Of what counts as the text of a message: segments of another edition are not used."""
 MESSAGES_MOST = 65_535  # numbers have 16 bits
 FIELDS = (HEADER, BODY)

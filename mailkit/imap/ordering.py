@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mailkit.imap import intake, pieces, subject
 from mailkit.imap.matching import size_read
-from mailkit.mail import addresslist, header
+from mailkit.mail import addresslist, collation, header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def sent(piece: bytes) -> int:
 
 def base_subject(piece: bytes) -> str:
     """Base subject out of the WORDS piece."""
-    return subject.base(subject_text(piece))[0]
+    return collation.sorting(subject.base(subject_text(piece))[0])
 
 
 def subject_text(piece: bytes) -> str:
@@ -86,7 +86,7 @@ def address(name: bytes) -> Callable[[bytes], str]:
 
     def value(piece: bytes) -> str:
         entry = first(piece, name)
-        return entry[2].decode("latin-1").casefold() if entry is not None else ""
+        return key(entry[2]) if entry is not None else ""
 
     return value
 
@@ -98,10 +98,16 @@ def display(name: bytes) -> Callable[[bytes], str]:
         entry = first(piece, name)
         if entry is None:
             return ""
-        shown = header.text(entry[0]) if entry[0] else (entry[2] + b"@" + (entry[3] or b"")).decode("latin-1")
-        return shown.casefold()
+        if not entry[0]:
+            return key(entry[2] + b"@" + (entry[3] or b""))
+        return collation.sorting(collation.folded(header.text(entry[0])))
 
     return value
+
+
+def key(octets: bytes) -> str:
+    """What an address is sorted by; one that is not UTF-8 by its octets."""
+    return collation.sorting(collation.folded(octets.decode("utf-8", "surrogateescape")))
 
 
 def first(piece: bytes, name: bytes) -> tuple[bytes | None, bytes | None, bytes, bytes | None] | None:

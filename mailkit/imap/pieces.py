@@ -22,7 +22,7 @@ from _blake2 import blake2b  # hashlib's own, without all the others
 from operator import itemgetter
 
 from mailkit.imap import references
-from mailkit.mail import date, header, mime, structure
+from mailkit.mail import collation, date, header, mime, structure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -145,8 +145,8 @@ def folded(value: bytes) -> bytes:
 
 
 def fold(text: str) -> bytes:
-    """Text for comparison without regard to case (RFC 9051 section 6.4.4 leaves the collation to us)."""
-    return text.casefold().replace("\0", " ").encode("utf-8", "surrogateescape")
+    """Text for comparison without regard to case, by `mail.collation`."""
+    return collation.folded(text).replace("\0", " ").encode("utf-8", "surrogateescape")
 
 
 def fields(block: bytes, ended: bool) -> bytes:

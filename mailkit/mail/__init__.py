@@ -68,6 +68,8 @@ content      decoded(data, part) -> bytes        transfer encoding undone (BINAR
              known(part) -> bool                 the encoding is one of RFC 2045 (else UNKNOWN-CTE)
              text(data, part) -> str             the same as text, never fails
              texts(data, root) -> iterator of str        every text part, for SEARCH BODY
+collation    folded(text) -> str                 as it is compared without regard to case (i;unicode-casemap)
+             sorting(folded text) -> str         as it is sorted
 binary       storable(data) -> bytes             binary parts in base64 where they need it; ValueError: NUL elsewhere
              lines_hold(octets) -> bool
 dsn          xtext(text), unxtext(text) -> str; notify(text) -> tuple; ret(text), envid(text) -> str;

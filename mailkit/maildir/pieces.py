@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Build = Callable[["Reading", list[bytes], Sequence[int]], None]
 
-EDITION = 5  # of what the kinds of pieces mean; a log of another edition is not used
+EDITION = 6  # of what the kinds of pieces mean; a log of another edition is not used
 _READ_MOST = 4 << 20  # octets of the log at once
 _SPARSE, _NEAR = 4, 8192  # more than so many times what is wanted: then each message is read by itself
 _HAVING: dict[int, bytes] = {}
