@@ -16,6 +16,7 @@ from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.imap.forest import Mailbox
     from mailkit.imap.session import Session
     from mailkit.imap.sources import Sources
     from mailkit.imap.wire.urls import Url
@@ -51,11 +52,20 @@ async def made(state: Session, opened: Sources, octets: bytes) -> bytes:
     if expired(url):
         raise ValueError("the URL has expired already")
     url.item()
+    await owned(state, url.mailbox)
     folder = await opened.folder(await sources.path_of(state, url))
     if not sources.names_one(folder, url):
         raise ValueError("there is no such message")
     key = await state.conn.offload(accesskey.ensured, folder.directory)
     return octets + b":" + MECHANISM.lower().encode("ascii") + b":" + token(key, octets)
+
+
+async def owned(state: Session, name: str) -> Mailbox:
+    """A folder of the user's own: whose key it is. No [NOPERM]: somebody shares it, no more."""
+    mailbox = await tree.mailbox(state, name, "r")
+    if not mailbox.who.owner:
+        raise No("That is somebody else's mailbox", "NOPERM")
+    return mailbox
 
 
 def expired(url: Url) -> bool:

@@ -57,7 +57,8 @@ def chosen(state: Session, sources: list[Source]) -> list[str]:
     found: dict[str, None] = {}
     for kind, names in sources:
         if kind == scopes.SELECTED:
-            found.update(dict.fromkeys(name for name in every if selects(state, folders.path(name))))
+            assert state.mailbox is not None
+            found[state.mailbox.name] = None
         elif kind == "SUBSCRIBED":
             subscribed = folders.subscriptions()
             found.update(dict.fromkeys(name for name in every if name in subscribed))
@@ -67,7 +68,7 @@ def chosen(state: Session, sources: list[Source]) -> list[str]:
             found.update(dict.fromkeys(name for name in every if below(name, names, deep=kind == "SUBTREE")))
         else:
             # Where mail is delivered to is a matter of the user's own filters: INBOXES are all (RFC 5465 section 6.3).
-            found.update(dict.fromkeys(every))
+            found.update(dict.fromkeys(folders.own.names()))
     return list(found)
 
 

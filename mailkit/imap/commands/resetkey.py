@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 async def resetkey(state: Session, reader: Reader) -> str:
     """[mailbox *(SP mechanism)]."""
     if reader.done:
-        await state.conn.offload(forget_all, tree.of(state))
+        await state.conn.offload(forget_all, tree.of(state).own)
         return "Every key is forgotten"
     name = reader.mailbox()
     while not reader.done:
         reader.space()
         if reader.word() != authorized.MECHANISM:
             raise No(f"The mechanism is {authorized.MECHANISM}")
-    await state.conn.offload(accesskey.forget, await tree.path_of(state, name))
+    await state.conn.offload(accesskey.forget, (await authorized.owned(state, name)).directory)
     return f"[URLMECH {authorized.MECHANISM}] The key is forgotten"
 
 
 def forget_all(folders: Tree) -> None:
-    """The keys of all folders. Blocking. OSError."""
+    """The keys of all folders of a user. Blocking. OSError."""
     for name in folders.names():
         accesskey.forget(folders.path(name))
