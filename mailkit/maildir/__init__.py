@@ -26,6 +26,8 @@ tree     Tree(maildir)                              names are str with "/" betwe
            .subscriptions() -> set, .subscribe(name), .unsubscribe(name)
            .special() -> {name: "\\\\Sent", ...}, .set_special(name, use)       RFC 6154
          create(maildir)                            new Maildir with the standard folders, subscribed
+acl      rights(directory, Who) -> "lrs"            what somebody may do with a folder: Dovecot's dovecot-acl; log line
+         read, granted, change, inherit             its entries
 metadata read(path) -> {name: value}                annotations (RFC 5464), from the file metadata.NAME of a folder
          change(path, {name: value or None})        all or none; metadata.Full
 accesskey  read(directory) -> key | None, ensured(directory) -> key, forget(directory)      of URLs (RFC 4467)

@@ -194,6 +194,20 @@ def test_new_folders_have_the_rights_of_the_one_above(home: Home) -> None:
     assert bob.do(f'STATUS {ARCHIVE[:-1]}/2026" (MESSAGES)') == ["NO [NONEXISTENT] There is no such mailbox"]
 
 
+def test_urls_of_a_folder_are_its_owners(home: Home) -> None:
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    alice.send(b"a APPEND Archive {1+}\r\nx\r\n")
+    alice.do("SETACL Archive bob@example.test lr")
+    made = alice.do('GENURLAUTH "imap://alice%40example.test@mail.example.test/Archive/;UID=1;URLAUTH=anonymous" INTERNAL')
+    url = made[0].removeprefix("* GENURLAUTH ")
+    path = ARCHIVE.strip('"').replace(" ", "%20").replace("@", "%40")
+    asked = f'"imap://bob%40example.test@mail.example.test/{path}/;UID=1;URLAUTH=anonymous" INTERNAL'
+    assert bob.do(f"GENURLAUTH {asked}")[-1].startswith(("NO ", "BAD "))
+    assert bob.do("RESETKEY")[-1].startswith("OK ")
+    assert bob.do(f"RESETKEY {ARCHIVE} INTERNAL")[-1].startswith("NO [NOPERM]")
+    assert bob.do(f"URLFETCH {url}")[1] == "x"
+
+
 def test_at_most_so_many_identifiers(home: Home) -> None:
     alice = Client(home, "")
     for number in range(acl.ENTRIES_MOST):

@@ -191,6 +191,26 @@ def test_imaplib(server: servers.Server, home: Home) -> None:
     assert len(inbox(home)) == 2
 
 
+def test_imaplib_shares_a_folder(server: servers.Server) -> None:
+    def logged_in(name: str) -> imaplib.IMAP4:
+        client = imaplib.IMAP4("127.0.0.1", server.ports["imap"])
+        client.login(name, "secret")
+        return client
+
+    shared = f'"Other Users/{ALICE}/Archive"'
+    with logged_in(ALICE) as alice, logged_in("bob@example.test") as bob:
+        assert {b"ACL", b"RIGHTS=kxte"} <= set(alice.capability()[1][0].split())
+        assert alice.setacl("Archive", "bob@example.test", "lrs")[0] == "OK"
+        assert alice.getacl("Archive")[1] == [f"Archive {ALICE} lrwstipekxacd bob@example.test lrs".encode()]
+        assert bob.namespace()[1] == [b'(("" "/")) (("Other Users/" "/")) (("Public/" "/"))']
+        assert f'(\\HasNoChildren) "/" {shared}'.encode() in bob.list()[1]
+        assert bob.myrights(shared)[1] == [f"{shared} lrs".encode()]
+        assert bob.select(shared)[0] == "OK"
+        assert bob.append(shared, None, None, b"x")[0] == "NO"
+        assert alice.deleteacl("Archive", "bob@example.test")[0] == "OK"
+        assert bob.myrights(shared)[0] == "NO"
+
+
 def test_imapclient(server: servers.Server) -> None:
     try:
         import imapclient  # type: ignore[import-not-found,unused-ignore]
