@@ -346,20 +346,30 @@ def body_has(message: Message, needle: bytes) -> bool:
 def text_has(message: Message, needle: bytes) -> bool:
     """The header or a text part contains the text."""
     block, _ = header.split(message.data)
-    if b"=?" not in block and cannot_have(message.data, needle):
-        return False
-    return any(needle in field for field in texts.fields(block)) or body_has(message, needle)
+    if not header_cannot_have(block, needle) and any(needle in field for field in texts.fields(block)):
+        return True
+    return body_has(message, needle)
+
+
+def header_cannot_have(block: bytes, needle: bytes) -> bool:
+    """A quick no: a word that is not there as it is, is not there. Anything else may have been folded."""
+    return needle.isalnum() and block.isascii() and b"=?" not in block and needle not in block.lower()
 
 
 def cannot_have(data: bytes, needle: bytes) -> bool:
-    """A quick no: in plain ASCII without transfer encodings, text that is not there as it is, is not there."""
+    """A quick no: in plain ASCII without transfer encodings, text that is not there as it is, is not there. But the
+    header of a message inside may have encoded words and be folded."""
     if not (needle.isascii() and data.isascii()):
         return False
     lower = data.lower()
-    return needle not in lower and not any(word in lower for word in DISGUISES)
+    if needle in lower or any(word in lower for word in DISGUISES):
+        return False
+    as_it_is = needle.isalnum() and b"=?" not in data
+    return as_it_is or not any(word in lower for word in EMBEDDED)
 
 
-DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode")
+DISGUISES = (b"quoted-printable", b"base64", b"utf-7", b"uuencode", b"\x1b")
+EMBEDDED = (b"message/", b"/digest")
 DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "OLDER", "YOUNGER"})
 SAVED_DAYS = frozenset({"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"})
 IDENTIFIERS = ("EMAILID", "THREADID")

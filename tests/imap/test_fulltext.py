@@ -248,3 +248,29 @@ def test_large_folders_are_filled_in_slices(home: Home, monkeypatch: pytest.Monk
     first, second = (line for line in converse(home, incoming()).split("\r\n") if line.startswith("* SEARCH"))
     assert first == second
     assert len(os.listdir(os.path.join(mailboxes.inbox(home), store.NAME))) > 5
+
+
+FOLDED = (
+    b"Subject: one\n two\nContent-Type: message/rfc822\n\nSubject: =?utf-8?q?enc=6Fded?=\nX-In: three\n\tfour\n\nbody\n"
+)
+
+
+@pytest.mark.parametrize("indexed", [False, True])
+@pytest.mark.parametrize(
+    ("key", "found"),
+    [
+        ('TEXT "one two"', True),
+        ('BODY "one two"', False),
+        ("BODY encoded", True),
+        ("TEXT encoded", True),
+        ('BODY "three\tfour"', True),
+        ("BODY missing", False),
+    ],
+)
+def test_folds_and_encoded_words_of_headers_hide_nothing(home: Home, key: str, found: bool, indexed: bool) -> None:
+    """RFC 9051 section 6.4.4 says nothing of line ends; what is shown as one line is searched as one."""
+    inbox = mailboxes.inbox(home)
+    Path(inbox, "new", f"{mailboxes.ARRIVED_S + 9999}.M9P9.host").write_bytes(FOLDED)
+    if indexed:
+        fill(inbox)
+    assert Client(home).do(f"SEARCH {key}")[0] == ("* SEARCH 4" if found else "* SEARCH")
