@@ -21,6 +21,11 @@ def notify(state: str) -> None:
         pass  # nobody listens: the service works all the same
 
 
+def is_managed() -> bool:
+    """Is there a service manager that listens?"""
+    return bool(os.environ.get("NOTIFY_SOCKET"))
+
+
 def watchdog_s() -> float:
     """How often the service manager wants to hear from this process (sd_watchdog_enabled(3)); 0 when it does not."""
     limit = os.environ.get("WATCHDOG_USEC", "")

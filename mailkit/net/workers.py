@@ -9,6 +9,7 @@ import gc
 import os
 import signal
 import socket
+import struct
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -19,13 +20,13 @@ from mailkit.net import errand, loop, proxy
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
-from mailkit.net.notify import alive, notify, watchdog_s
+from mailkit.net.notify import alive, is_managed, notify, watchdog_s
 from mailkit.net.serve import Service, attend
 from mailkit.net.steward import Steward
 
 _BACKLOG = 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
-_NUMBER = 4  # octets of a process number
+_BEAT = struct.Struct("=I?")  # number of the process, whether it has had sessions since the last one
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
@@ -47,11 +48,16 @@ def serve(
     if errand.wanted(home, services, errands):
         asking, answering = errand.pair()
         steward = Steward(home, services, errands, answering)
-    elif count == 1:
+    elif count == 1 and not _rest_s(home):
         confine.program(program, home)
         notify("READY=1")
         return _worker(home, sockets)
     return _Parent(program, home, sockets, count, steward, asking).run()
+
+
+def _rest_s(home: Home) -> int:
+    """After how long without a session to end; 0: never, because nobody would start us again."""
+    return home.control.seconds("idlestop") if is_managed() else 0
 
 
 class _Parent:
@@ -76,7 +82,10 @@ class _Parent:
         self.steward_since = -_AGAIN_S
         self.children: dict[int, float] = {}
         self.stopping = False
-        # Every worker writes its number to it from time to time, for as long as its event loop turns.
+        self.rest_s = _rest_s(home)
+        self.resting = False  # the workers were asked to end if they have no session
+        self.busy_at = clock.monotonic()
+        # Every worker writes a _BEAT to it from time to time, for as long as its event loop turns.
         self.beats_r, self.beats_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.beaten: dict[int, float] = {}
         self.patience_s = watchdog_s() / 2
@@ -98,6 +107,8 @@ class _Parent:
             self._guard()
             self._fill()
             self._listen_for_beats()
+            self._watch_the_living()
+            self._rest()
             counters.flush()
         return OK
 
@@ -114,8 +125,7 @@ class _Parent:
             if self.steward is not None:
                 errand.here(self.asking, self.steward.answering)
             confine.program(self.program, self.home)
-            number = os.getpid().to_bytes(_NUMBER, "little")
-            status = _worker(self.home, self.sockets, self.alive_r, lambda: self._beat(number))
+            status = _worker(self.home, self.sockets, self.alive_r, _Heart(self.beats_w))
         except BaseException as error:
             log.trace("broken", error, program=self.program)
         finally:
@@ -136,21 +146,20 @@ class _Parent:
                 self.steward_pid = 0
             self.children.pop(child, None)
             self.beaten.pop(child, None)
-            if not self.stopping:
+            if not self.stopping and not (self.resting and status == OK):
                 log.event("worker", program=self.program, pid=child, died=os.waitstatus_to_exitcode(status))
 
-    def _beat(self, number: bytes) -> None:
-        with contextlib.suppress(OSError):  # the pipe is full, or the parent has just died
-            os.write(self.beats_w, number)
-
     def _listen_for_beats(self) -> None:
-        """End workers whose loop does not turn any more, and tell the service manager when there is none."""
         with contextlib.suppress(BlockingIOError):
-            data = os.read(self.beats_r, _NUMBER * 1024)
-            for i in range(0, len(data), _NUMBER):
-                child = int.from_bytes(data[i : i + _NUMBER], "little")
+            for child, busy in _BEAT.iter_unpack(os.read(self.beats_r, _BEAT.size * 1024)):
                 if child in self.beaten:
                     self.beaten[child] = clock.monotonic()
+                if busy:
+                    self.busy_at = clock.monotonic()
+                    self.resting = False
+
+    def _watch_the_living(self) -> None:
+        """End workers whose loop does not turn any more, and tell the service manager when there is none."""
         if not self.patience_s or self.stopping:
             return
         late = [child for child, when in self.beaten.items() if clock.monotonic() - when > self.patience_s]
@@ -159,6 +168,18 @@ class _Parent:
             os.kill(child, signal.SIGKILL)
         if not late:
             alive()
+
+    def _rest(self) -> None:
+        """Nobody has come for long: end, and be started again by whoever comes. A worker to whom somebody comes just
+        now stays, and then we all do."""
+        if not self.rest_s or self.stopping:
+            return
+        if self.resting and not self.children:
+            self._stop()
+        elif not self.resting and clock.monotonic() - self.busy_at > self.rest_s:
+            self.resting = True
+            for child in self.children:
+                os.kill(child, signal.SIGUSR1)
 
     def _guard(self) -> None:
         """Start the steward where there is to be one and is none, not sooner than a while after the last one."""
@@ -172,10 +193,25 @@ class _Parent:
 
     def _fill(self) -> None:
         """Start the missing workers, none sooner than a while after the last one that was started."""
-        if self.stopping or len(self.children) >= self.count:
+        if self.stopping or self.resting or len(self.children) >= self.count:
             return
         if clock.monotonic() - max(self.children.values(), default=0.0) >= _AGAIN_S:
             self._start()
+
+
+class _Heart:
+    """What a worker tells its parent from time to time: that it lives, and whether it has had sessions since."""
+
+    __slots__ = ("_pid", "_pipe", "worker")
+
+    def __init__(self, pipe: int) -> None:
+        self._pipe = pipe
+        self._pid = os.getpid()
+        self.worker: _Worker | None = None
+
+    def __call__(self) -> None:
+        with contextlib.suppress(OSError):  # the pipe is full, or the parent has just died
+            os.write(self._pipe, _BEAT.pack(self._pid, self.worker is not None and self.worker.was_busy()))
 
 
 def _thrifty_malloc() -> None:
@@ -189,10 +225,17 @@ def _thrifty_malloc() -> None:
 
 
 def _worker(
-    home: Home, sockets: list[tuple[int, Service]], parent: int | None = None, beat: Callable[[], None] = alive
+    home: Home, sockets: list[tuple[int, Service]], parent: int | None = None, heart: _Heart | None = None
 ) -> int:
     _thrifty_malloc()
-    return loop.run(lambda: _Worker(home).serve(sockets, parent), beat)
+
+    async def serve() -> int:
+        worker = _Worker(home)
+        if heart is not None:
+            heart.worker = worker
+        return await worker.serve(sockets, parent)
+
+    return loop.run(serve, heart or alive)
 
 
 class _Worker:
@@ -204,6 +247,12 @@ class _Worker:
         self.tasks: set[asyncio.Task[None]] = set()
         self.per_peer: dict[str, int] = {}
         self.fronts = proxy.Fronts(home)
+        self._came = False  # somebody came since the last look
+
+    def was_busy(self) -> bool:
+        """Are there sessions, or were there since the last call?"""
+        came, self._came = self._came, False
+        return came or bool(self.tasks)
 
     async def serve(self, sockets: list[tuple[int, Service]], parent: int | None) -> int:
         """Serve until SIGTERM, SIGINT or, where there is one, the end of the pipe from the parent."""
@@ -212,6 +261,7 @@ class _Worker:
             self.pool.loop.add_reader(parent, stop.set)
         for number in (signal.SIGTERM, signal.SIGINT):
             self.pool.loop.add_signal_handler(number, stop.set)
+        self.pool.loop.add_signal_handler(signal.SIGUSR1, lambda: None if self.tasks else stop.set())
         closers = [await self._listen(socket.socket(fileno=fd), service) for fd, service in sockets]
         await stop.wait()
         if parent is not None:
@@ -312,6 +362,7 @@ class _Worker:
             await attend(conn, service)
 
     def _start(self, session: Coroutine[Any, Any, None], peer: str) -> None:
+        self._came = True
         self._count(peer, 1)
         task = self.pool.loop.create_task(session)
         self.tasks.add(task)
