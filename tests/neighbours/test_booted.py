@@ -46,6 +46,36 @@ umount -l /old
 exec env -i container=mailkit PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target --show-status=no
 """
 
+GREETING = """
+import socket, sys
+with socket.create_connection(("127.0.0.1", int(sys.argv[1])), timeout=30) as end:
+    print(end.recv(1000).decode())
+"""
+
+SCRAPE = """
+import socket
+with socket.create_connection(("127.0.0.1", 9925), timeout=30) as end:
+    end.sendall(b"GET /metrics HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+    print(end.makefile("rb").read().decode())
+"""
+
+# A session says hello and waits, its server is told to end, then it says how it was treated.
+SESSION = """
+import socket, subprocess
+with socket.create_connection(("127.0.0.1", 25)) as end:
+    lines = end.makefile("rb")
+    lines.readline()
+    for line in b"EHLO client", b"MAIL FROM:<>", b"RCPT TO:<alice@example.test>", b"DATA":
+        end.sendall(line + b"\\r\\n")
+        while lines.readline()[3:4] == b"-":
+            pass
+    end.sendall(b"Subject: in the middle\\r\\n\\r\\n")
+    ending = subprocess.Popen(["systemctl", "restart", "mailkit-smtpd"])
+    end.sendall(b"of a restart\\r\\n.\\r\\n")
+    print(lines.readline().decode())
+    ending.wait()
+"""
+
 
 class Machine:
     """A booted systemd; `run` runs a command in it."""
@@ -150,3 +180,56 @@ def test_a_restart_loses_nothing(machine: Machine) -> None:
     assert "a message went by SMTP" in out
     found = machine.run("sh", "-c", "grep -rl 'Subject: waits' /var/lib/mailkit/domains/example.test/alice/Maildir/new")
     assert len(found.split()) == 1
+
+
+def shown(machine: Machine, unit: str, name: str) -> str:
+    return machine.run("systemctl", "show", "--value", "--property", name, unit).strip()
+
+
+def until(machine: Machine, unit: str, state: str) -> None:
+    end = time.monotonic() + WAIT_S
+    while (found := shown(machine, unit, "ActiveState")) != state:
+        assert time.monotonic() < end, f"{unit} is {found}"
+
+
+def test_what_was_acknowledged_during_a_restart_is_there(machine: Machine) -> None:
+    """A session in the middle of a message is told to come again, or its message is there."""
+    said = machine.run("/opt/mailkit/bin/python", "-c", SESSION)
+    assert said.startswith(("250 ", "421 ", "451 "))
+    machine.run("/opt/mailkit/bin/mailkit-check", "--canary", "alice@example.test", "canary")  # what came before is done
+    status = 0 if said.startswith("250 ") else 1
+    machine.run("grep", "-rlq", "in the middle", "/var/lib/mailkit/domains/example.test/alice/Maildir/new", status=status)
+
+
+@pytest.mark.parametrize("unit", ["mailkit-smtpd", "mailkit-imapd", "mailkit-pop3d", "mailkit-runq"])
+def test_services_say_that_they_are_ready_and_alive(machine: Machine, unit: str) -> None:
+    port = {"mailkit-smtpd": 25, "mailkit-imapd": 143, "mailkit-pop3d": 110}.get(unit)
+    if port:
+        machine.run("/opt/mailkit/bin/python", "-c", GREETING, str(port))
+    assert shown(machine, unit, "ActiveState") == "active"
+    assert shown(machine, unit, "Type") == "notify"
+    end = time.monotonic() + WAIT_S
+    while not int(shown(machine, unit, "WatchdogTimestampMonotonic")):
+        assert time.monotonic() < end
+    assert shown(machine, unit, "WatchdogUSec") == "3min"
+
+
+def test_idle_services_stop_and_start_on_demand(machine: Machine) -> None:
+    machine.run("sh", "-c", "echo 2s > /var/lib/mailkit/control/idlestop")
+    machine.run("systemctl", "restart", "mailkit-pop3d")
+    until(machine, "mailkit-pop3d", "inactive")
+    assert shown(machine, "mailkit-pop3d", "Result") == "success"
+    assert machine.run("/opt/mailkit/bin/python", "-c", GREETING, "110").startswith("+OK")
+    assert shown(machine, "mailkit-pop3d", "ActiveState") == "active"
+    machine.run("rm", "/var/lib/mailkit/control/idlestop")
+
+
+def test_counters_for_prometheus(machine: Machine) -> None:
+    machine.run("systemctl", "enable", "--now", "mailkit-counters.socket", "mailkit-counters.timer", "mailkit-check.timer")
+    machine.run("systemctl", "start", "mailkit-counters.service")
+    told = machine.run("cat", "/run/mailkit-counters/mailkit.prom")
+    assert "mailkit_accepted_total " in told and "mailkit_accepted_total 0" not in told
+    answer = machine.run("/opt/mailkit/bin/python", "-c", SCRAPE)
+    assert answer.startswith("HTTP/1.1 200 OK") and "mailkit_delivered_total{" in answer
+
+
