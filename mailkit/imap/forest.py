@@ -174,16 +174,23 @@ class Forest:
                 found.append(mailbox.name)
         return found
 
-    def create(self, name: str) -> None:
-        """Make a folder, with the rights of the one above it. ValueError; FileExistsError; No."""
+    def create(self, name: str, use: str = "") -> None:
+        """Make a folder, with the rights of the one above it, and a special use if it is the user's own.
+
+        ValueError; FileExistsError; No.
+        """
         mailbox = self.locate(name)
         if mailbox.public and canonical(mailbox.inner) == INBOX:
             raise ValueError("public folders have no INBOX")
         mailbox.need_above()
+        if use and mailbox.owner is not self.user:
+            raise ValueError("only folders of your own have a special use")
         mailbox.tree.create(mailbox.inner)
         parent = mailbox.above()
         if parent is not None:
             acl.inherit(parent.directory, mailbox.directory)
+        if use:
+            mailbox.tree.set_special(mailbox.inner, use)
 
     def delete(self, name: str) -> None:
         """Remove a folder with its messages and rights. ValueError; FileNotFoundError; No."""
@@ -222,12 +229,6 @@ class Forest:
     def special(self) -> dict[str, str]:
         """name -> use, of the user's own folders."""
         return self.own.special()
-
-    def set_special(self, name: str, use: str) -> None:
-        """Give a folder of the user's own a special use. ValueError."""
-        if self.locate(name).owner is not self.user:
-            raise ValueError("only folders of your own have a special use")
-        self.own.set_special(name, use)
 
     def public(self) -> Tree:
         """The public folders of the user's domain, there or not."""

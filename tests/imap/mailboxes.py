@@ -84,8 +84,8 @@ def make(path: Path) -> Home:
 def fill(home: Home) -> None:
     """Alice's Maildir as new; bob's is empty, and nobody shares anything."""
     maildir = inbox(home)
-    for path in (maildir, inbox(home, "bob"), public(home)):
-        shutil.rmtree(path, ignore_errors=True)
+    for old in (maildir, inbox(home, "bob"), public(home)):
+        shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(home.run, ignore_errors=True)
     os.makedirs(home.run)
     tree.create(maildir)

@@ -21,9 +21,7 @@ async def create(state: Session, reader: Reader) -> str:
     use = _use(reader) if reader.took(b" ") else ""
     reader.end()
     name = tree.new_name(name)
-    await tree.attempt(state, tree.of(state).create, name)
-    if use:
-        await tree.attempt(state, tree.of(state).set_special, name, use)
+    await tree.attempt(state, tree.of(state).create, name, use)
     path = await tree.attempt(state, tree.of(state).path, name)
     made = await tree.attempt(state, folders.status, path)
     return f"[MAILBOXID ({mailbox_id(made.guid.hex()).decode('ascii')})] Created"

@@ -1,0 +1,139 @@
+"""Each command asks for its right (RFC 4314 section 4): with it alone it works, with all others but it it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mailkit.control import Home
+from mailkit.maildir import acl
+from tests.imap import mailboxes
+from tests.imap.pair import Client
+
+BOX = '"Other Users/alice@example.test/Archive"'
+ALL = acl.ALL
+
+# Command, and the rights that let it be done. Where a folder must be selected first, r is one of them.
+NEEDS = [
+    (f"SELECT {BOX}", "r"),
+    (f"EXAMINE {BOX}", "r"),
+    (f"STATUS {BOX} (MESSAGES)", "r"),
+    (f"SUBSCRIBE {BOX}", "l"),
+    (f"GETACL {BOX}", "a"),
+    (f"SETACL {BOX} bob@example.test +p", "a"),
+    (f"DELETEACL {BOX} $nobody", "a"),
+    (f"LISTRIGHTS {BOX} bob@example.test", "a"),
+    (f"APPEND {BOX} {{1+}}\r\nx", "i"),
+    ("COPY 1 " + BOX, "i"),
+    ("MOVE 1 " + BOX, "i"),
+    (f"CREATE {BOX[:-1]}/new\"", "k"),
+    (f"RENAME {BOX} {BOX[:-1]}d\"", "x"),
+    (f"DELETE {BOX}", "x"),
+    (f"GETQUOTAROOT {BOX}", "r"),
+    (f"GETMETADATA {BOX} /shared/comment", "lr"),
+    (f'SETMETADATA {BOX} (/shared/comment "x")', "lw"),
+    (f'SETMETADATA {BOX} (/private/comment "x")', "ls"),
+    (f"SETMETADATA {BOX} (/private/comment NIL)", "lp"),
+]
+SELECTED = [
+    ("STORE 1 +FLAGS (\\Seen)", "s"),
+    ("STORE 1 +FLAGS (\\Deleted)", "t"),
+    ("STORE 1 +FLAGS (\\Flagged)", "w"),
+    ("STORE 1 +FLAGS (word)", "w"),
+    ("EXPUNGE", "e"),
+    ("UID EXPUNGE 1", "e"),
+    ("MOVE 1 INBOX", "te"),
+    (f"REPLACE 1 {BOX} {{1+}}\r\ny", "tei"),
+]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return mailboxes.make(tmp_path)
+
+
+@pytest.fixture
+def pair(home: Home) -> Iterator[tuple[Client, Client]]:
+    """Alice, with a message in Archive; bob, who has one in the INBOX that he selected."""
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    alice.send(b"a APPEND Archive {1+}\r\nx\r\n")
+    bob.send(b"a APPEND INBOX {1+}\r\nx\r\n")
+    bob.do("SELECT INBOX")
+    yield alice, bob
+    alice.close()
+    bob.close()
+
+
+def answer(client: Client, command: str) -> str:
+    return client.do(command)[-1]
+
+
+def grant(alice: Client, rights: str) -> None:
+    assert answer(alice, f'SETACL Archive bob@example.test "{rights}"') == "OK SETACL completed"
+
+
+@pytest.mark.parametrize(("command", "rights"), NEEDS)
+def test_with_its_right_alone(pair: tuple[Client, Client], command: str, rights: str) -> None:
+    alice, bob = pair
+    grant(alice, rights)
+    said = answer(bob, command)
+    if command.startswith("RENAME"):  # the new name is beside it, where only the owner makes folders
+        assert said.startswith("NO [NONEXISTENT]")
+    else:
+        assert said.startswith("OK "), said
+
+
+@pytest.mark.parametrize(("command", "rights"), NEEDS)
+def test_without_its_right(home: Home, pair: tuple[Client, Client], command: str, rights: str) -> None:
+    alice, bob = pair
+    before = sorted(Path(mailboxes.inbox(home)).rglob("*"))
+    for right in rights:
+        others = "rswip" if "METADATA" in command and right in "rsp" else right
+        left = "".join(letter for letter in ALL if letter not in others)
+        grant(alice, left)
+        assert answer(bob, command).startswith("NO [NOPERM]" if "l" in left else "NO ["), (command, left)
+        without_lookup = left.replace("l", "")
+        grant(alice, without_lookup)
+        said = answer(bob, command)
+        grant(alice, "")
+        assert said.partition(" ")[2] == answer(bob, command).partition(" ")[2], "not as if it were not there"
+    after = sorted(Path(mailboxes.inbox(home)).rglob("*"))
+    assert {path.name for path in set(after) - set(before)} <= {"dovecot-acl"}
+
+
+@pytest.mark.parametrize(("command", "rights"), SELECTED)
+def test_in_the_selected_folder(pair: tuple[Client, Client], command: str, rights: str) -> None:
+    alice, bob = pair
+    for right in rights:
+        grant(alice, "".join(letter for letter in ALL if letter != right))
+        assert answer(bob, f"SELECT {BOX}").startswith("OK [READ-WRITE]")
+        assert answer(bob, command).startswith("NO [NOPERM]"), (command, right)
+    grant(alice, "r" + rights)
+    assert answer(bob, f"SELECT {BOX}").startswith("OK [READ-WRITE]")
+    assert answer(bob, command).startswith("OK "), command
+
+
+def test_closing_expunges_only_with_the_right(pair: tuple[Client, Client]) -> None:
+    alice, bob = pair
+    grant(alice, "rt")
+    bob.do(f"SELECT {BOX}")
+    bob.do("STORE 1 +FLAGS (\\Deleted)")
+    assert answer(bob, "CLOSE") == "OK CLOSE completed"
+    assert alice.do("STATUS Archive (MESSAGES)")[0] == "* STATUS Archive (MESSAGES 1)"
+    grant(alice, "re")
+    bob.do(f"SELECT {BOX}")
+    bob.do("CLOSE")
+    assert alice.do("STATUS Archive (MESSAGES)")[0] == "* STATUS Archive (MESSAGES 0)"
+
+
+def test_who_may_only_put_in_learns_no_uid(pair: tuple[Client, Client]) -> None:
+    alice, bob = pair
+    grant(alice, "i")
+    assert bob.send(f"a APPEND {BOX} {{1+}}\r\nx\r\n".encode()) == ["a OK Stored"]
+    assert bob.do(f"COPY 1 {BOX}") == ["OK COPY completed"]
+    assert bob.do(f"MYRIGHTS {BOX}")[0].endswith(" i")
+    assert BOX not in "".join(bob.do('LIST "" *'))
+    grant(alice, "p")
+    assert bob.do(f"MYRIGHTS {BOX}")[0].startswith("NO [NONEXISTENT]")
