@@ -179,15 +179,22 @@ class Index:
         """Apply what stands behind `end`."""
         if self.source is None:
             return
-        last = journal.STATE
+        last, stated = journal.STATE, None
         for one, end in _entries(self.source.fd, self.end):
             try:
-                self.contents.apply(one)
+                if one.kind != journal.STATE:
+                    self.contents.apply(one)
+                elif journal.HEAD_OCTETS + len(one.table) == journal.STATE_OCTETS:
+                    stated = one  # each says everything: only the last one matters
+                else:
+                    raise ValueError("a state of another length")
             except (ValueError, IndexError, struct.error) as error:  # verified octets that make no sense
                 log.event("index", verdict="damaged", path=self.directory, offset=self.end, error=str(error))
                 break
             self.end, last = end, one.kind
             self.replayed += one.count + _ENTRY_ELEMENTS
+        if stated is not None:
+            self.contents.apply(stated)
         self.contents.show()
         table, state = self.contents.table, self.contents.state
         self.contents.history.floor = max(self.contents.history.floor, state.floor)

@@ -3,8 +3,9 @@
     python3 -m load.imap HOST PORT USER PASSWORD OPERATION [--count N] [--sessions N] [--maildir DIR] [--tls]
 
 Operations: select, the FETCHes and SEARCHes of COMMANDS, store, append, copy, move, expunge, status, list-status,
-login, idle. `idle` renames messages into DIR/new while the session is in IDLE and times the EXISTS. For `login` USER
-holds a printf integer. Every operation gives `items`, `per_s` and `ms`.
+login, resync, idle. `resync` comes back --count times after CHANGES changes of another session. `idle` renames messages
+into DIR/new while the session is in IDLE and times the EXISTS. For `login` USER holds a printf integer. Every operation
+gives `items`, `per_s` and `ms`.
 """
 
 from __future__ import annotations
@@ -27,9 +28,13 @@ COMMANDS = {
     "search-flags": b"SEARCH UNSEEN",
     "search-header": b"SEARCH HEADER SUBJECT xylophone",
     "search-body": b"SEARCH BODY quixotic",
+    "search-phrase": b'SEARCH BODY "day is quixotic"',
+    "search-frequent": b"SEARCH BODY government",
+    "search-text": b"SEARCH TEXT quixotic",
 }
 _TARGET = b"target"
 _STATUS = b"(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)"
+CHANGES = 100
 _GAP_S = 0.8  # between two messages of `idle`: Dovecot gathers what comes within half a second
 
 
@@ -102,10 +107,10 @@ class Imap:
     def command(self, words: bytes, keep: list[bytes] | None = None) -> int:
         return self.finish(self.send(words), keep)
 
-    def select(self, box: str) -> int:
+    def select(self, box: str, parameters: str = "", keep: list[bytes] | None = None) -> int:
         """SELECT; the number of messages."""
-        lines: list[bytes] = []
-        self.command(f'SELECT "{box}"'.encode(), lines)
+        lines: list[bytes] = [] if keep is None else keep
+        self.command(f'SELECT "{box}"{parameters}'.encode(), lines)
         return next(int(line.split()[1]) for line in lines if line.upper().rstrip().endswith(b"EXISTS"))
 
     def close(self) -> None:
@@ -219,6 +224,50 @@ def idle(options: argparse.Namespace) -> dict[str, object]:
     return {"items": len(latencies), "ms": 1000 * middle, "per_s": 1 / middle}
 
 
+def resync(options: argparse.Namespace) -> dict[str, object]:
+    """SELECT with QRESYNC after CHANGES changes, the median of --count; nothing changes between them."""
+    client = Imap(options, options.user)
+    client.command(b"ENABLE QRESYNC")
+    lines: list[bytes] = []
+    exists = client.select(options.box, keep=lines)
+    client.command(b"UNSELECT")
+    known = " ".join(_code(lines, name) for name in (b"UIDVALIDITY", b"HIGHESTMODSEQ"))
+    _change(options, exists)
+    latencies = []
+    for _ in range(options.count):
+        lines = []
+        started = time.perf_counter()
+        client.select(options.box, f" (QRESYNC ({known}))", lines)
+        latencies.append(time.perf_counter() - started)
+        told = sum(b" FETCH (" in line for line in lines)
+        if told != CHANGES * 9 // 10 or not any(b"VANISHED" in line for line in lines):
+            raise ConnectionError(f"{told} changes told")
+        client.command(b"UNSELECT")
+    client.close()
+    middle = measure.percentile(latencies, 50) or 0.0
+    return {"items": len(latencies), "ms": 1000 * middle, "per_s": 1 / middle}
+
+
+def _change(options: argparse.Namespace, exists: int) -> None:
+    """Nine in ten messages get other flags, one goes."""
+    other = Imap(options, options.user)
+    other.select(options.box)
+    numbers = [1 + change * (exists // CHANGES) for change in range(CHANGES)]
+    stays = ",".join(str(number) for at, number in enumerate(numbers) if at % 10)
+    goes = ",".join(str(number) for number in numbers[::10])
+    other.command(f"STORE {stays} FLAGS.SILENT (\\Flagged)".encode())
+    other.command(f"STORE {stays} FLAGS.SILENT (\\Answered)".encode())
+    other.command(f"STORE {goes} +FLAGS.SILENT (\\Deleted)".encode())
+    other.command(b"EXPUNGE")
+    other.close()
+
+
+def _code(lines: list[bytes], name: bytes) -> str:
+    """The number behind a response code."""
+    line = next(line for line in lines if b"[" + name + b" " in line)
+    return line.partition(name + b" ")[2].partition(b"]")[0].decode()
+
+
 def _deliver(maildir: pathlib.Path, number: int) -> float:
     """Put a message into new/; when it got its name."""
     name = f"{int(time.time())}.M{number}P{os.getpid()}Q{time.time_ns()}.bench"
@@ -262,14 +311,14 @@ def main() -> None:
     parser.add_argument("port", type=int)
     parser.add_argument("user")
     parser.add_argument("password")
-    parser.add_argument("operation", choices=("select", "login", "idle", *OPERATIONS))
+    parser.add_argument("operation", choices=("select", "login", "idle", "resync", *OPERATIONS))
     parser.add_argument("--box", default="INBOX")
     parser.add_argument("--count", type=int, default=100)
     parser.add_argument("--sessions", type=int, default=1)
     parser.add_argument("--maildir", type=pathlib.Path)
     parser.add_argument("--tls", action="store_true")
     options = parser.parse_args()
-    special = {"idle": idle, "login": login}
+    special = {"idle": idle, "login": login, "resync": resync}
     with measure.Stopwatch() as watch:
         fields = special.get(options.operation, one)(options)
     measure.emit(client_cpu_s=watch.cpu_s, **fields)

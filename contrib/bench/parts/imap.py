@@ -40,6 +40,7 @@ def _mailbox(context: bench.Context, both: list[servers.Server], messages: int, 
     for operation in _READS:
         for cold in (True, False) if operation in _COLD else (False,):
             _row(context, result, both, operation, f"{operation}, {'cold' if cold else 'warm'}", cold=cold)
+    _resync(context, result, both)
     for operation, count in _WRITES.items() if writes else ():
         found: dict[str, list[dict[str, float]]] = {}
         for _ in range(context.repeat):
@@ -94,6 +95,16 @@ def _row(
                 _forget(server)
             found.setdefault(server.name, []).append(_load(context, server, operation))
     _add(result, what, found)
+
+
+def _resync(context: bench.Context, result: table.Table, both: list[servers.Server]) -> None:
+    found: dict[str, list[dict[str, float]]] = {}
+    for _ in range(context.repeat):
+        for server in both:
+            fields = _load(context, server, "resync", "--count", 50)
+            fields["cpu_ms"] /= fields["items"]
+            found.setdefault(server.name, []).append(fields)
+    _add(result, "QRESYNC after 100 changes", found)
 
 
 def _forget(server: servers.Server) -> None:
