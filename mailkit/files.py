@@ -216,6 +216,34 @@ def rename(old: str, new: str, durable: bool = False) -> None:
             sync_dir(directory)
 
 
+class Directory:
+    """`with Directory(path) as directory:` for changing many names in it: its path is looked up once. OSError."""
+
+    __slots__ = ("_fd", "path")
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> Directory:
+        self._fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        os.close(self._fd)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename within it, replacing `new`."""
+        if fault is not None:
+            fault("rename", f"{self.path}/{old}", f"{self.path}/{new}")
+        os.rename(old, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
+
+    def unlink(self, name: str) -> None:
+        """Remove a name."""
+        if fault is not None:
+            fault("unlink", f"{self.path}/{name}")
+        os.unlink(name, dir_fd=self._fd)
+
+
 def link(old: str, new: str) -> None:
     """A further name for a file. FileExistsError when it is taken."""
     if fault is not None:

@@ -64,21 +64,21 @@ class OwnChange:
 
 def store(folder: Folder, uids: Iterable[int], add: int, remove: int, unchanged_since: int | None) -> Stored:
     """See `folder.Folder.store`."""
-    stored = Stored()
+    stored, wanted = Stored(), list(uids)
     changes: list[tuple[int, int, int]] = []
     odd: list[tuple[int, bytes]] = []
+    remove &= ~marks.PASSED
     with folder.mutex, folder.index:
         table = folder.table
         try:
-            with folder.own_change():
-                for uid in uids:
-                    row = table.row(uid)
+            with folder.own_change(), files.Directory(f"{folder.directory}/cur") as cur:
+                for uid, row in zip(wanted, table.rows(wanted), strict=True):
                     if row is None:
                         stored.missing.append(uid)
                     elif unchanged_since is not None and table.modseqs[row] > unchanged_since:
                         stored.refused.append(uid)
                     else:
-                        change = _rename(folder, row, add, remove & ~marks.PASSED, odd)
+                        change = _rename(folder, cur, row, add, remove, odd)
                         (stored.missing if change is None else stored.changed).append(uid)
                         if change:
                             changes.append((uid, *change))
@@ -90,9 +90,27 @@ def store(folder: Folder, uids: Iterable[int], add: int, remove: int, unchanged_
 
 
 def _rename(
-    folder: Folder, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
+    folder: Folder, cur: files.Directory, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
 ) -> tuple[int, int] | tuple[()] | None:
     """Give a message its new flags: (marks, where), () when it has them already, None when it is gone."""
+    table = folder.table
+    where, old, base = table.where[row], table.marks[row], table.detail.base(row)
+    new = (old & ~remove | add) & _ALL
+    if where:
+        return _rename_other(folder, row, add, remove, odd)
+    if new == old:
+        return ()
+    try:
+        cur.rename(os.fsdecode(base + marks.SUFFIX[old]), os.fsdecode(base + marks.SUFFIX[new]))
+    except FileNotFoundError:
+        return _rename_lost(folder, row, add, remove, odd)
+    return new, 0
+
+
+def _rename_other(
+    folder: Folder, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
+) -> tuple[int, int] | tuple[()] | None:
+    """The same for a message in new/, or with an odd name."""
     table = folder.table
     uid, old, base = table.uids[row], table.marks[row], table.detail.base(row)
     new = (old & ~remove | add) & _ALL
@@ -102,29 +120,43 @@ def _rename(
     try:
         files.rename(folder.row_path(row), f"{folder.directory}/cur/{os.fsdecode(name)}")
     except FileNotFoundError:
-        found = folder.locate(base)
-        if found is None:
-            return None
-        there = os.path.basename(os.fsencode(found))
-        new = (marks.parse(there)[1] & ~remove | add) & _ALL
-        name = marks.renamed(there, new)
-        files.rename(found, f"{folder.directory}/cur/{os.fsdecode(name)}")
-    if name != base + marks.SUFFIX[new]:
-        odd.append((uid, name))
-        return new, ODD
-    return new, 0
+        return _rename_lost(folder, row, add, remove, odd)
+    return _place(uid, base, name, new, odd)
+
+
+def _rename_lost(
+    folder: Folder, row: int, add: int, remove: int, odd: list[tuple[int, bytes]]
+) -> tuple[int, int] | None:
+    """The same for a message that another program moved: looked for once more."""
+    base = folder.table.detail.base(row)
+    found = folder.locate(base)
+    if found is None:
+        return None
+    there = os.path.basename(os.fsencode(found))
+    new = (marks.parse(there)[1] & ~remove | add) & _ALL
+    name = marks.renamed(there, new)
+    files.rename(found, f"{folder.directory}/cur/{os.fsdecode(name)}")
+    return _place(folder.table.uids[row], base, name, new, odd)
+
+
+def _place(uid: int, base: bytes, name: bytes, new: int, odd: list[tuple[int, bytes]]) -> tuple[int, int]:
+    """(marks, where) of a message that is in cur/ under this name now."""
+    if name == base + marks.SUFFIX[new]:
+        return new, 0
+    odd.append((uid, name))
+    return new, ODD
 
 
 def expunge(folder: Folder, uids: Iterable[int]) -> list[int]:
     """See `folder.Folder.expunge`."""
     gone: list[int] = []
+    wanted = list(uids)
     with folder.mutex, folder.index:
         try:
-            with folder.own_change():
-                for uid in uids:
-                    row = folder.row(uid)
+            with folder.own_change(), files.Directory(f"{folder.directory}/cur") as cur:
+                for uid, row in zip(wanted, folder.table.rows(wanted), strict=True):
                     if row is not None:
-                        _unlink(folder, row)
+                        _unlink(folder, cur, row)
                         gone.append(uid)
         finally:
             if gone:
@@ -138,10 +170,14 @@ def went(folder: Folder, uids: Sequence[int]) -> None:
     folder.index.commit(journal.gone(sorted(uids), [modseq] * len(uids)))
 
 
-def _unlink(folder: Folder, row: int) -> None:
+def _unlink(folder: Folder, cur: files.Directory, row: int) -> None:
+    table = folder.table
     try:
-        files.unlink(folder.row_path(row))
+        if table.where[row]:
+            files.unlink(folder.row_path(row))
+        else:
+            cur.unlink(os.fsdecode(table.detail.base(row) + marks.SUFFIX[table.marks[row]]))
     except FileNotFoundError:
-        found = folder.locate(folder.table.detail.base(row))
+        found = folder.locate(table.detail.base(row))
         if found is not None:
             files.unlink(found)

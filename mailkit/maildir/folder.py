@@ -148,7 +148,7 @@ class Folder:
             first = not self.state.uidvalidity and os.path.exists(f"{self.directory}/courierimapkeywords")
             self._read_keywords()
             taker, top = self._taker(), self.state.top
-            with self.index:
+            with self.index, heap.Uncollected():
                 taken = sync.update(self, take=taker is not None)
                 if first:
                     sync.import_courier_keywords(self)

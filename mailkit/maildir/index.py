@@ -357,10 +357,8 @@ class Index:
         table, detail, history = self.contents.table, self.contents.table.detail, self.contents.history
         yield self._new_header()
         if len(table):
-            columns = zip(
-                table.uids, table.marks, table.modseqs, table.where, detail.sizes, detail.bases(), strict=True
-            )
-            yield journal.added(list(columns))
+            where = bytes(table.where)
+            yield journal.added(table.uids, table.marks, table.modseqs, where, detail.sizes, detail.bases())
         if table.odd:
             yield journal.odd(sorted(table.odd.items()))
         if len(history.uids):

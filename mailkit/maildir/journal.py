@@ -79,21 +79,27 @@ def entry(kind: int, modseq: int, count: int, table: bytes, bulk: bytes = b"") -
     return b"".join((head, _CRC.pack(crc32(table, crc32(head))), table, bulk))
 
 
-def added(rows: Sequence[tuple[int, int, int, int, int, bytes]]) -> bytes:
-    """rows: (uid, marks, modseq, where, wire size or 0, base) in UID order."""
-    uids, marks, modseqs, where, sizes, bases = zip(*rows, strict=True)
+def added(
+    uids: Sequence[int],
+    marks: Sequence[int],
+    modseqs: Sequence[int],
+    where: bytes,
+    sizes: Sequence[int],
+    bases: Sequence[bytes],
+) -> bytes:
+    """Rows in UID order, as columns; sizes on the wire, 0 while not known."""
     table = b"".join(
         (
             array("I", uids).tobytes(),
             array("I", marks).tobytes(),
             array("Q", modseqs).tobytes(),
-            bytes(where),
+            where,
             array("Q", sizes).tobytes(),
             bytes(map(len, bases)),
             *bases,
         )
     )
-    return entry(ADD, max(modseqs), len(rows), table)
+    return entry(ADD, max(modseqs), len(uids), table)
 
 
 def marked(modseq: int, rows: Sequence[tuple[int, int, int]]) -> bytes:
@@ -298,8 +304,7 @@ def _mark(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
     uids, marks, where = columns.numbers("I"), columns.numbers("I"), columns.octets()
     table = contents.table
-    for uid, mark, place in zip(uids, marks, where, strict=True):
-        row = table.row(uid)
+    for row, mark, place in zip(table.rows(uids), marks, where, strict=True):
         if row is not None:
             table.mark(row, mark, one.modseq, place)
     contents.touched.extend(uids)

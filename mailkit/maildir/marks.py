@@ -60,8 +60,7 @@ READING = _Readings()
 def parse(name: bytes) -> tuple[bytes, int, bool]:
     """(base, marks, odd) of any file name in cur/."""
     base, colon, info = name.partition(b":")
-    marks, odd = READING[colon + info]
-    return base, marks, odd
+    return base, *READING[colon + info]
 
 
 def renamed(name: bytes, marks: int) -> bytes:

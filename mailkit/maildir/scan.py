@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mailkit.maildir.state import State
     from mailkit.maildir.table import Table
 
+_BASE_LONGEST = 255  # its length is one octet in the index
+
 
 def changed_at(path: str) -> int:
     """When a directory changed last: its ctime, which unlike the mtime no rsync or tar sets back."""
@@ -64,7 +66,10 @@ class Place:
 
 def _names(path: str) -> set[bytes]:
     """The names in a directory; those that begin with a dot are no messages."""
-    return {name for name in os.listdir(os.fsencode(path)) if name[:1] != b"."}
+    names = set(os.listdir(os.fsencode(path)))
+    if b"\0." in b"\0".join((b"", *names)):
+        names = {name for name in names if name[:1] != b"."}
+    return names
 
 
 class Look:
@@ -97,9 +102,9 @@ class Look:
 
 
 class Stranger:
-    """A file that is no row yet. fresh: in new/."""
+    """A file that is no row yet. fresh: in new/; where: the bits of `table.Table.where`."""
 
-    __slots__ = ("base", "fresh", "marks", "name", "odd")
+    __slots__ = ("base", "fresh", "marks", "name", "odd", "where")
 
     def __init__(self, name: bytes, fresh: bool) -> None:
         self.name = name
@@ -107,11 +112,7 @@ class Stranger:
         self.fresh = fresh
         if fresh:
             self.odd = self.base != name
-
-    @property
-    def where(self) -> int:
-        """The bits of `table.Table.where`."""
-        return IN_NEW * self.fresh | ODD * self.odd
+        self.where = (IN_NEW if fresh else 0) | (ODD if self.odd else 0)
 
 
 class Difference:
@@ -195,6 +196,21 @@ class _Rows:
         return found
 
 
+def _listable(base: bytes) -> bool:
+    """It can stand in dovecot-uidlist and in the index."""
+    return 0 < len(base) <= _BASE_LONGEST and b"\n" not in base and b"\r" not in base
+
+
+def _all_new(strangers: list[Stranger], seen: set[bytes]) -> bool:
+    """Each is a message of its own, with a name that can be in the list: a folder that is seen for the first time."""
+    bases = [one.base for one in strangers]
+    different = set(bases)
+    if len(different) < len(bases) or b"" in different or not seen.isdisjoint(different):
+        return False
+    whole = b"".join(bases)
+    return b"\n" not in whole and b"\r" not in whole and max(map(len, bases), default=0) <= _BASE_LONGEST
+
+
 def _match(table: Table, missing: list[int], strangers: list[Stranger], whole: bool) -> Difference:
     found = Difference()
     detail = table.detail
@@ -203,11 +219,14 @@ def _match(table: Table, missing: list[int], strangers: list[Stranger], whole: b
     if strangers and whole:  # else `sync` asks dovecot-uidlist whether their names are new
         seen.update(detail.bases())
         seen.difference_update(lost)
+    if not lost and _all_new(strangers, seen):
+        found.strangers = strangers
+        return found
     for one in strangers:
         row = lost.pop(one.base, None)
         if row is not None:
             found.moved.append((row, one))
-        elif one.base in seen or not one.base or b"\n" in one.base or b"\r" in one.base or len(one.base) > 255:
+        elif one.base in seen or not _listable(one.base):
             found.doubles.append(one)
         else:
             found.strangers.append(one)

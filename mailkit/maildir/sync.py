@@ -41,11 +41,13 @@ class Newcomer:
 
 def _wire_size(base: bytes) -> int:
     """What `names.sizes` says, 0 for None; a folder that is adopted has 100,000 of them."""
+    if b",W=" not in base:
+        return 0
     _, found, rest = base.rpartition(b",W=")
     digits = rest.partition(b",")[0]
     if found and digits.isdigit() and len(digits) <= 18:
         return int(digits)
-    return names.sizes(os.fsdecode(base))[1] or 0 if found else 0
+    return names.sizes(os.fsdecode(base))[1] or 0
 
 
 def update(folder: Folder, take: bool) -> list[int]:
@@ -326,7 +328,14 @@ def _record(folder: Folder, look: Look, difference: Difference, newcomers: list[
 
 def added(newcomers: Sequence[Newcomer], modseq: int) -> bytes:
     """The entry for new rows."""
-    return journal.added([(one.uid, one.marks, modseq, one.where, one.size, one.base) for one in newcomers])
+    return journal.added(
+        [one.uid for one in newcomers],
+        [one.marks for one in newcomers],
+        [modseq] * len(newcomers),
+        bytes([one.where for one in newcomers]),
+        [one.size for one in newcomers],
+        [one.base for one in newcomers],
+    )
 
 
 def _take(folder: Folder) -> list[int]:

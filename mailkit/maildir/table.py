@@ -222,6 +222,13 @@ class Table:
         row = bisect_left(self.uids, uid)
         return row if row < len(self.uids) and self.uids[row] == uid else None
 
+    def rows(self, uids: Sequence[int]) -> Sequence[int | None]:
+        """Where messages are, in the order of `uids`; neighbours, as they mostly are, are found at once."""
+        first = self.row(uids[0]) if uids else None
+        if first is not None and self.uids[first : first + len(uids)].tolist() == list(uids):
+            return range(first, first + len(uids))
+        return list(map(self.row, uids))
+
     def recount(self) -> None:
         """Count anew what a load of columns left uncounted."""
         self.unseen = sum(1 for marks in self.marks if not marks & SEEN)

@@ -90,9 +90,8 @@ class View:
 
     def mute(self, uids: Iterable[int]) -> None:
         """The client knows the flags these have now: do not tell them."""
-        table = self.folder.table
-        for uid in uids:
-            row = table.row(uid)
+        table, uids = self.folder.table, list(uids)
+        for uid, row in zip(uids, table.rows(uids), strict=True):
             if row is not None:
                 self._muted[uid] = table.marks[row]
 

@@ -118,3 +118,17 @@ def test_a_lock_needs_no_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.Mo
     with files.DotLock(str(tmp_path / "lock")):
         assert os.listdir(tmp_path) == ["lock"]
     assert os.listdir(tmp_path) == []
+
+
+def test_names_of_an_open_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[tuple[str, ...]] = []
+    monkeypatch.setattr(files, "fault", lambda *args: done.append(args))
+    (tmp_path / "a").write_bytes(b"1")
+    with files.Directory(str(tmp_path)) as directory:
+        directory.rename("a", "b")
+        assert (tmp_path / "b").read_bytes() == b"1"
+        directory.unlink("b")
+        with pytest.raises(FileNotFoundError):
+            directory.rename("b", "c")
+    assert done[:2] == [("rename", f"{tmp_path}/a", f"{tmp_path}/b"), ("unlink", f"{tmp_path}/b")]
+    assert not list(tmp_path.iterdir())

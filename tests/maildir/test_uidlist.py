@@ -34,6 +34,22 @@ def test_version_1_is_read_and_must_be_rewritten() -> None:
     assert not listing.sound
 
 
+PIECES = [b"1", b"2", b"3", b"12", b" :", b" :a", b" :b", b" :c", b"/", b":", b" ", b"\n", b"\n", b"W5", b"-", b"x"]
+
+
+@given(st.lists(st.sampled_from(PIECES), max_size=30).map(b"".join), st.sampled_from([b"3", b"1"]))
+def test_lines_taken_together_are_those_taken_one_by_one(lines: bytes, version: bytes) -> None:
+    data = HEADER if version == b"3" else b"1 1275660208 7\n"
+    data += b"1 :x\n2 :y\n" + lines
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(uidlist, "_LINES_AT_ONCE", 3)
+        together = uidlist.parse(data)
+        patch.setattr(uidlist, "_usual_lines", lambda *args: 0)
+        one_by_one = uidlist.parse(data)
+    for name in uidlist.Listing.__slots__:
+        assert getattr(together, name) == getattr(one_by_one, name), name
+
+
 def test_next_uid_is_behind_the_last_line_when_lines_were_appended() -> None:
     assert uidlist.parse(HEADER + b"30000 :x\n").uidnext == 30001
 
