@@ -94,6 +94,7 @@ ROWS = (
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
     Value("fulltext", "flag", "yes", "use and fill the full-text index of folders, for SEARCH BODY and TEXT", "imapd"),
     Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
+    Value("mailboxes", "number", "10000", "folders that IMAP clients of one user may make; 0: no limit", "imapd"),
     Value("sharing", "text", "domain", "who may share folders with each other: no, domain (users of one) or all",
           "imapd shares", safe=False),
     # Logging in

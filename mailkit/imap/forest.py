@@ -185,12 +185,22 @@ class Forest:
         mailbox.need_above()
         if use and mailbox.owner is not self.user:
             raise ValueError("only folders of your own have a special use")
+        self._refuse_one_more(mailbox)
         mailbox.tree.create(mailbox.inner)
         parent = mailbox.above()
         if parent is not None:
             acl.inherit(parent.directory, mailbox.directory)
         if use:
             mailbox.tree.set_special(mailbox.inner, use)
+
+    def _refuse_one_more(self, mailbox: Mailbox) -> None:
+        """No [OVERQUOTA], No [LIMIT]: the owner, or whoever it is, has as many folders as may be."""
+        there = len(mailbox.tree.names())
+        if mailbox.owner is not None and mailbox.owner.mailboxes is not None and there >= mailbox.owner.mailboxes:
+            raise No(f"There may be {mailbox.owner.mailboxes} mailboxes, and no more", "OVERQUOTA")
+        most = self.home.control.number("mailboxes")
+        if most and there >= most:
+            raise No(f"There may be {most} mailboxes, and no more", "LIMIT")
 
     def delete(self, name: str) -> None:
         """Remove a folder with its messages and rights. ValueError; FileNotFoundError; No."""
@@ -208,6 +218,8 @@ class Forest:
         if source.tree.maildir != target.tree.maildir:
             raise ValueError("a folder cannot be moved to another owner")
         target.need_above()
+        if canonical(source.inner) == INBOX:
+            self._refuse_one_more(target)
         if target.public and canonical(target.inner) == INBOX:
             raise ValueError("public folders have no INBOX")
         source.tree.rename(source.inner, target.inner)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.imap.responses import No
+from mailkit.maildir.tree import Tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,11 @@ ROOT = ""
 def limited(owner: User | None) -> bool:
     """The owner of a folder has a quota; public folders have no owner."""
     return owner is not None and owner.quota != (None, None)
+
+
+def rooted(owner: User | None) -> bool:
+    """The owner has a quota root: something is limited, if only the number of folders."""
+    return limited(owner) or (owner is not None and owner.mailboxes is not None)
 
 
 def root_of(state: Session, owner: User) -> str:
@@ -75,15 +81,17 @@ def total(folder: Folder, uids: Iterable[int]) -> int:
 
 
 async def described(state: Session, owner: User) -> bytes:
-    """`(STORAGE 10 512 MESSAGE 3 100)`: usage and limit of what is limited; STORAGE in units of 1024 octets."""
-    from mailkit.deliver import quota
-
-    if not limited(owner):
-        return b"()"
-    usage = await state.conn.offload(quota.usage, owner)
+    """`(STORAGE 10 512 MESSAGE 3 100 MAILBOX 6 50)`: usage and limit of what is limited; STORAGE in units of 1024
+    octets."""
     parts = []
-    if usage.max_octets is not None:
-        parts.append(b"STORAGE %d %d" % (-(-usage.octets // 1024), usage.max_octets // 1024))
-    if usage.max_messages is not None:
-        parts.append(b"MESSAGE %d %d" % (usage.messages, usage.max_messages))
+    if limited(owner):
+        from mailkit.deliver import quota
+
+        usage = await state.conn.offload(quota.usage, owner)
+        if usage.max_octets is not None:
+            parts.append(b"STORAGE %d %d" % (-(-usage.octets // 1024), usage.max_octets // 1024))
+        if usage.max_messages is not None:
+            parts.append(b"MESSAGE %d %d" % (usage.messages, usage.max_messages))
+    if owner.mailboxes is not None:
+        parts.append(b"MAILBOX %d %d" % (len(await state.conn.offload(Tree(owner.maildir).names)), owner.mailboxes))
     return b"(" + b" ".join(parts) + b")"

@@ -114,6 +114,12 @@ class User:
         return frozenset(filter(None, self.fields.get("userdb_acl_groups", "").split(",")))
 
     @property
+    def mailboxes(self) -> int | None:
+        """Folders the user may have, None for no limit of their own: Dovecot's `userdb_quota_mailbox_count=100`."""
+        value = self.fields.get("userdb_quota_mailbox_count", "")
+        return int(value) or None if value.isdecimal() else None
+
+    @property
     def quota(self) -> tuple[int | None, int | None]:
         """Octets and messages allowed, None for no limit: Dovecot's `userdb_quota_rule=*:storage=1G:messages=1000`."""
         storage = messages = None

@@ -24,19 +24,21 @@ def kwargs(name: str) -> dict[str, object]:
     return {"service": "imap", "peer": "", "can_starttls": False}
 
 
-def limit_alice(home: Home) -> None:
-    """2 KiB and 4 messages."""
+LIMITS = {"quota": "userdb_quota_rule=*:storage=2K:messages=4", "quota-mailbox": "userdb_quota_mailbox_count=7"}
+"""What alice may have, by the dialogue."""
+
+
+def limit_alice(home: Home, limit: str) -> None:
     passwd = Path(home.passwd)
-    rule = "::::::userdb_quota_rule=*:storage=2K:messages=4"
-    passwd.write_text(passwd.read_text().replace("{PLAIN}secret::::::", f"{{PLAIN}}secret{rule}", 1))
+    passwd.write_text(passwd.read_text().replace("{PLAIN}secret::::::", f"{{PLAIN}}secret::::::{limit}", 1))
 
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_transcript(path: Path, tmp_path: Path) -> None:
     home = mailboxes.make(tmp_path)
     stranger = path.stem.startswith(("tls-", "clear-", "pipe-"))
-    if path.stem == "quota":
-        limit_alice(home)
+    if path.stem in LIMITS:
+        limit_alice(home, LIMITS[path.stem])
     user = None if stranger else Passwd(home).lookup("alice@example.test")
     dialogue = path.read_text("utf-8")
 

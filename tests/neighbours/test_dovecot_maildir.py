@@ -46,8 +46,9 @@ State = dict[int, tuple[frozenset[str], bytes]]
 class Dovecot:
     """Dovecot's imap over one Maildir."""
 
-    def __init__(self, home: str) -> None:
+    def __init__(self, home: str, user: str = "bob") -> None:
         self.home = home
+        self.user = user
         self.uid = os.getuid() or _NOBODY
         Path(home, "conf").write_text(_CONFIG.format(home=home, uid=self.uid))
 
@@ -59,7 +60,7 @@ class Dovecot:
             [_IMAP, "-c", f"{self.home}/conf", "-k"],
             input=text.encode(),
             capture_output=True,
-            env={"USER": "bob", "HOME": self.home, "PATH": "/usr/bin:/bin"},
+            env={"USER": self.user, "HOME": self.home, "PATH": "/usr/bin:/bin"},
             timeout=30,
         )
         answer = done.stdout.decode("latin-1")

@@ -32,7 +32,7 @@ async def getquotaroot(state: Session, reader: Reader) -> None:
     found = await tree.attempt(state, tree.of(state).locate, name)
     if found.owner is not state.user:
         found = await tree.mailbox(state, name, "r")
-    roots = [astring(room.root_of(state, found.owner))] if found.owner and room.limited(found.owner) else []
+    roots = [astring(room.root_of(state, found.owner))] if found.owner and room.rooted(found.owner) else []
     state.conn.write(untagged(b"QUOTAROOT", mailbox(name, state.utf8), *roots))
     if roots and found.owner:
         await tell(state, found.owner)
@@ -55,4 +55,4 @@ def _owner(state: Session, root: str) -> User | None:
     owner = tree.of(state).sharer(root)
     if owner is None or not any("r" in found.granted() for found in tree.of(state).shared_by(owner)):
         return None
-    return owner if room.limited(owner) else None
+    return owner if room.rooted(owner) else None
