@@ -9,17 +9,18 @@ and forgotten.
 
 from __future__ import annotations
 
+from array import array
+
 from mailkit import clock, log
 from mailkit.exits import Temp
+from mailkit.fulltext.draft import Draft
+from mailkit.fulltext.store import Store
 from mailkit.imap import texts
+from mailkit.maildir import heap
 from mailkit.net.conn import Timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
-
-    from mailkit.fulltext.draft import Draft
-    from mailkit.fulltext.store import Store
     from mailkit.imap.session import Session
     from mailkit.maildir.folder import Folder
 
@@ -43,8 +44,8 @@ class Filling:
     def __init__(self, folder: Folder, write_octets: int = 0) -> None:
         self.added = 0  # messages
         self._folder = folder
-        self._store: Store | None = None
-        self._draft: Draft | None = None
+        self._store = Store(folder.directory, folder.uidvalidity)
+        self._draft = Draft()
         self._alive: set[int] = set()
         self._pending: array[int] | None = None  # UIDs, the last is the next
         self._write_octets = write_octets or WRITE_OCTETS
@@ -61,6 +62,7 @@ class Filling:
                 break
         if not self._pending:
             self._write()
+            heap.give_back()
         return bool(self._pending)
 
     @property
@@ -75,24 +77,17 @@ class Filling:
 
     def _begin(self) -> bool:
         """Find out what is missing. False: somebody else is at it."""
-        from array import array
-
-        from mailkit.fulltext.draft import Draft
-        from mailkit.fulltext.store import Store
-
         if Filling._owner is not None:
             return False
-        store = Store(self._folder.directory, self._folder.uidvalidity)
-        if not store.lock():
+        if not self._store.lock():
             return False
-        Filling._owner, self._store, self._draft = self, store, Draft()
+        Filling._owner = self
         self._alive = set(self._folder.table.uids)
-        store.tidy(self._alive)
-        self._pending = array("I", sorted(self._alive - store.covered(), reverse=True))
+        self._store.tidy(self._alive)
+        self._pending = array("I", sorted(self._alive - self._store.covered(), reverse=True))
         return True
 
     def _take(self, uid: int) -> None:
-        assert self._draft is not None
         try:
             data = self._folder.read(uid)
         except FileNotFoundError:
@@ -106,9 +101,6 @@ class Filling:
             self._write()
 
     def _write(self) -> None:
-        from mailkit.fulltext.draft import Draft
-
-        assert self._store is not None and self._draft is not None
         if self._draft.uids:
             self._store.add(self._draft, self._alive)
             self._draft = Draft()
@@ -144,8 +136,7 @@ class Filling:
         """Let others; what is not written yet is forgotten."""
         if Filling._owner is self:
             Filling._owner = None
-        if self._store is not None:
-            self._store.unlock()
+        self._store.unlock()
 
 
 def begin(state: Session, covered: set[int]) -> None:

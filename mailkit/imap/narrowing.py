@@ -6,6 +6,8 @@ without an answer, as when there is no index or the search is for few messages a
 
 from __future__ import annotations
 
+from mailkit.fulltext.store import Store
+from mailkit.fulltext.words import Query
 from mailkit.imap import filling, intake, pieces
 
 TYPE_CHECKING = False
@@ -13,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mailkit.fulltext.store import Search
-    from mailkit.fulltext.words import Query
     from mailkit.imap.matching import Matcher
     from mailkit.imap.wire.keys import Key
 
@@ -24,14 +25,11 @@ LEAST = 200
 
 
 async def ask(matcher: Matcher, rows: Sequence[int], key: Key) -> None:
-    """Fill `matcher.known` for `key`, which reads messages. What the index of the selected folder lacks is
-    put into it later."""
+    """Fill `matcher.known` for `key`, which reads messages. What the index of the selected folder lacks comes later."""
     matcher.known.clear()
     state = matcher.state
     if len(rows) < LEAST or not state.home.control.flag("fulltext"):
         return
-    from mailkit.fulltext.store import Store  # no part of the way to the greeting
-
     queries = {leaf: query for leaf in leaves(key) if (query := question(leaf)).parts}
     if not queries:
         return
@@ -62,8 +60,6 @@ def leaves(key: Key) -> Iterator[Key]:
 
 def question(leaf: Key) -> Query:
     """The same for the index."""
-    from mailkit.fulltext.words import Query
-
     return Query(str(leaf[0]), pieces.fold(str(leaf[-1])))
 
 

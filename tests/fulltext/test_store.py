@@ -238,3 +238,30 @@ def test_absorbing_what_is_damaged_changes_nothing(tmp_path: Path) -> None:
     with pytest.raises(Damaged):
         new.absorb(Segment(str(path)), set(SOME))
     assert len(new.uids) == 0
+
+
+def test_two_processes_that_do_not_see_each_other(tmp_path: Path) -> None:
+    """As on a file system whose locks do not hold between machines."""
+    children = []
+    for chance in (1, 2):
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                into = library.store(tmp_path)
+                order = sorted(SOME, key=lambda uid: uid * (37 if chance == 1 else 23) % 41)
+                for uid in order:
+                    library.add(into, {uid: SOME[uid]}, set(SOME))
+                    if uid % 5 == 0:
+                        into.tidy(set(SOME))
+                status = 0
+            finally:
+                os._exit(status)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+    into = library.store(tmp_path)
+    library.add(into, {uid: SOME[uid] for uid in set(SOME) - into.covered()}, set(SOME))
+    into.tidy(set(SOME))
+    assert into.covered() == set(SOME)
+    for query in (Query(BODY, b"1"), Query(TEXT, b"nr 2"), Query(BODY, b"all")):
+        holds(into, SOME, query)
