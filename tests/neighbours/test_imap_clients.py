@@ -104,11 +104,12 @@ Expunge Both
 SyncState *
 """)
 
-    def sync() -> None:
-        done = run(mbsync, "-c", str(rc), "-a", home=tmp_path)
+    def sync(*options: str) -> bytes:
+        done = run(mbsync, *options, "-c", str(rc), "-a", home=tmp_path)
         assert done.returncode == 0, done.stderr.decode() + server.log
+        return done.stdout + done.stderr
 
-    sync()
+    assert b"COMPRESS DEFLATE" in sync("-Dn")
     near = tmp_path / "mail" / "INBOX"
     paths = [path for part in ("cur", "new") for path in (near / part).iterdir()]
     assert len(paths) == 3

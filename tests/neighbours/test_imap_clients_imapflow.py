@@ -42,3 +42,9 @@ def test_imapflow(tmp_path: Path) -> None:
     assert (seen["appended"], seen["moved"], seen["archive"]) == (7, [[1, 1]], 1)
     assert ["Größe", ""] in seen["uses"]
     assert ["Sent", "\\Sent"] in seen["uses"]
+    found = seen["resynchronised"]
+    assert found["qresync"]
+    assert found["vanished"] == 2 * [[5, True, True]], "at SELECT, and with FETCH (CHANGEDSINCE VANISHED)"
+    assert found["flags"] == [[2, ["$Work", "\\Answered", "\\Flagged"], True]]
+    assert found["changed"] == [2]
+    assert found["kept"] == ["$Work", "\\Answered", "\\Flagged"], "a conditional STORE came too late"
