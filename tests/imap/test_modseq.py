@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailkit import clock
 from mailkit.control import Home
 from tests.imap import mailboxes
 from tests.imap.pair import Client
@@ -126,3 +128,111 @@ def test_enabling_in_a_selected_folder_tells_where_it_is(home: Home) -> None:
     assert len(modseqs(client.do("FETCH 1:3 (FLAGS)"))) == 3
     assert modseqs(client.do("FETCH 1 (BODY[TEXT])")) == []
     assert len(modseqs(client.do("FETCH 3 (BODY[TEXT])"))) == 1, "it is \\Seen now"
+
+
+# Two sessions: whatever happens, no number is lower than one that was told before, and none is missed.
+
+
+class Believer:
+    """A session that remembers the highest number it was told, and what it knows of each message."""
+
+    def __init__(self, home: Home) -> None:
+        self.home = home
+        self.flags: dict[int, str] = {}
+        self.highest = 0
+        self.client, _ = self._selected()
+
+    def _selected(self) -> tuple[Client, int]:
+        client = Client(self.home, "")
+        client.do("ENABLE QRESYNC")
+        known = f" (QRESYNC (12345 {self.highest}))" if self.highest else ""
+        self.learn(client.do(f"SELECT INBOX{known}"))
+        self.learn(client.do("UID FETCH 1:* (FLAGS)") if not known else [])
+        return client, self.highest
+
+    def learn(self, lines: list[str]) -> None:
+        """Take in what the server says; a lower number is what must never be."""
+        for found in re.findall(r"VANISHED (?:\(EARLIER\) )?(\S+)", "\n".join(lines)):
+            for part in found.split(","):
+                low, _, high = part.partition(":")
+                for uid in range(int(low), int(high or low) + 1):
+                    self.flags.pop(uid, None)
+        for uid, flags in re.findall(r"UID (\d+) FLAGS \(([^)]*)\)", "\n".join(lines)):
+            self.flags[int(uid)] = " ".join(sorted(set(flags.split()) - {"\\Recent"}))
+        told = [int(number) for number in re.findall(r"HIGHESTMODSEQ (\d+)", "\n".join(lines))]
+        assert all(number >= self.highest for number in told), "HIGHESTMODSEQ went back"
+        self.highest = max([self.highest, *told])
+
+    def away(self) -> None:
+        self.client.do("LOGOUT")
+
+    def back(self) -> None:
+        self.client, _ = self._selected()
+
+    def truth(self) -> dict[int, str]:
+        """What a client that knows nothing is told."""
+        return Believer(self.home).flags
+
+
+def other_program(home: Home, turn: int) -> None:
+    """mutt or mbsync sets a flag, and delivers something."""
+    cur = Path(mailboxes.inbox(home), "cur")
+    path = sorted(cur.glob("*M2P1*"))[0]
+    path.rename(path.with_name(path.name.partition(":")[0] + (":2,F" if turn % 2 else ":2,FR")))
+    (cur.parent / "new" / f"90000000{turn}.M1P1.other").write_bytes(b"Subject: x\n\nx\n")
+
+
+def ourselves(home: Home, turn: int) -> None:
+    client = Client(home)
+    client.do(f"UID STORE 2 {'+' if turn % 2 else '-'}FLAGS.SILENT (\\Answered)")
+    client.do("UID STORE 1 FLAGS.SILENT (\\Deleted)")
+    client.do("EXPUNGE")
+    client.do("LOGOUT")
+
+
+def lose_index(home: Home, turn: int) -> None:
+    for path in Path(mailboxes.inbox(home)).glob("mailkit-*"):
+        path.unlink()
+    other_program(home, turn)
+
+
+def spoil_index(home: Home, turn: int) -> None:
+    path = Path(mailboxes.inbox(home), "mailkit-log")
+    path.write_bytes(path.read_bytes()[: 40 + turn])
+    ourselves(home, turn)
+
+
+def set_clock_back(home: Home, turn: int) -> None:
+    clock.now_ns = lambda: (1_000_000_000 - turn) * 1_000_000_000
+    ourselves(home, turn)
+
+
+@pytest.mark.parametrize("happens", [other_program, ourselves, lose_index, spoil_index, set_clock_back])
+def test_number_never_goes_back_and_nothing_is_missed(
+    home: Home, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Home, int], None]
+) -> None:
+    monkeypatch.setattr(clock, "now_ns", clock.now_ns)  # put back at the end
+    believer = Believer(home)
+    for turn in range(1, 5):
+        believer.away()
+        happens(home, turn)
+        believer.back()
+        assert believer.flags == believer.truth()
+
+
+@pytest.mark.parametrize("happens", [other_program, ourselves, lose_index, spoil_index, set_clock_back])
+def test_a_session_that_stays_is_told_higher_numbers_only(
+    home: Home, monkeypatch: pytest.MonkeyPatch, happens: Callable[[Home, int], None]
+) -> None:
+    monkeypatch.setattr(clock, "now_ns", clock.now_ns)
+    believer = Believer(home)
+    last = believer.highest
+    for turn in range(1, 5):
+        happens(home, turn)
+        lines = believer.client.news()
+        believer.learn(lines)
+        numbers = modseqs(lines)
+        assert numbers and min(numbers) > last
+        last = max(numbers)
+        assert highest(believer.client.do("SELECT INBOX")) >= last
+    assert believer.flags.items() <= believer.truth().items()
