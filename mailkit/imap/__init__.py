@@ -17,7 +17,7 @@
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
 `ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
 `forest`     which folders there are: the user's, others', public ones; where they are, who may do what with them.
-`acl`        their rights as clients say them.
+`acl`        their rights as clients say them; `sharing` what all users share.
 `metadata`   annotations of folders and of the server.
 `modseq`     CONDSTORE and QRESYNC; `uidonly` no message numbers.
 `room`       quota.

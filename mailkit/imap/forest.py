@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 
 from mailkit import files
+from mailkit.imap import sharing
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, subscriptions
 from mailkit.maildir.tree import INBOX, Tree, canonical
@@ -270,6 +271,7 @@ class Forest:
         return Mailbox(name, Tree(owner.maildir), inner, owner, acl.Who(self.user.address, self.user.groups))
 
     def _shared(self) -> list[Mailbox]:
+        sharing.ensure(self.home)
         owners = filter(None, map(self.sharer, shares.owners(self.home, self.user)))
         return [mailbox for owner in owners for mailbox in self.shared_by(owner)]
 

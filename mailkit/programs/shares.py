@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import click
 
 from mailkit.control import Home
+from mailkit.imap import sharing
 from mailkit.maildir import acl
-from mailkit.maildir.tree import Tree
 from mailkit.programs import options
 from mailkit.users import shares
 from mailkit.users.passwd import Passwd, User
@@ -33,14 +33,12 @@ def command(home: Home, as_json: bool, rebuild: bool, owners: tuple[str, ...]) -
     between. A file that makes no sense is named on standard error; the exit status is 100 then.
     """
     damaged: list[str] = []
-    found = _found(home, _users(home, owners), damaged)
     if rebuild:
         if owners:
             raise click.UsageError("--rebuild is for all users")
-        pairs = ((owner, entry.identifier) for owner, _, entry in found if not entry.negative)
-        click.echo(f"{shares.rebuild(home, pairs)} entries in {home.join('run', shares.DIRECTORY)}")
+        click.echo(f"{sharing.remake(home, damaged)} entries in {home.join('run', shares.DIRECTORY)}")
     else:
-        for owner, folder, entry in found:
+        for owner, folder, entry in sharing.grants(_users(home, owners), damaged):
             click.echo(_shown(owner, folder, entry, as_json))
     for line in damaged:
         click.echo(line, err=True)
@@ -57,25 +55,6 @@ def _users(home: Home, owners: tuple[str, ...]) -> Iterator[User]:
         if user is None:
             raise click.UsageError(f"there is no user {address}")
         yield user
-
-
-def _found(home: Home, users: Iterator[User], damaged: list[str]) -> Iterator[tuple[User, str, acl.Entry]]:
-    """Every entry for somebody else, folder by folder; what cannot be read goes to `damaged`."""
-    for user in users:
-        try:
-            tree = Tree(user.maildir)
-            for folder in tree.names():
-                yield from ((user, folder, entry) for entry in _entries(tree.path(folder), damaged))
-        except (OSError, ValueError) as error:
-            damaged.append(f"{user.maildir}: {error}")
-
-
-def _entries(directory: str, damaged: list[str]) -> list[acl.Entry]:
-    try:
-        return [entry for entry in acl.read(directory) or () if entry.identifier != "owner"]
-    except (OSError, ValueError) as error:
-        damaged.append(f"{directory}/{acl.NAME}: {error}")
-        return []
 
 
 def _shown(owner: User, folder: str, entry: acl.Entry, as_json: bool) -> str:

@@ -6,8 +6,8 @@
 
 Empty files in directories. They only say where to look: what bob may see is decided by the dovecot-acl of each folder
 when it is looked at, so an entry too many costs time and shows nothing, and one that is missing hides folders from
-lists. SETACL and DELETEACL keep it; whoever edits dovecot-acl by hand, or brought it along from Dovecot, has it made
-anew with `mailkit-shares --rebuild`. It may be deleted at any time, and made anew likewise.
+lists. SETACL and DELETEACL keep it; whoever edits dovecot-acl by hand has it made anew with `mailkit-shares
+--rebuild`, or deletes it: where there is none at all, it is made anew when somebody looks into it.
 
 Names are written as `names.directory` does. Layer 3: knows nothing of Maildirs.
 """
@@ -60,16 +60,16 @@ def owners(home: Home, user: User) -> list[str]:
     return sorted(found)
 
 
+def missing(home: Home) -> bool:
+    """There is no index."""
+    return not os.path.isdir(home.join("run", DIRECTORY))
+
+
 def note(home: Home, owner: User, identifier: str) -> None:
-    """A folder of the owner's names this identifier, as dovecot-acl writes it. OSError."""
-    directory = _path(home, _key(owner, identifier))
-    entry = os.path.join(directory, names.directory(owner.address))
-    files.mkdir(directory)
-    files.append(entry, b"")
-    if os.geteuid() == 0:  # an administrator at work: the servers must be able to change it
-        status = os.stat(home.run)
-        for path in (os.path.dirname(directory), directory, entry):
-            files.chown(path, status.st_uid, status.st_gid)
+    """A folder of the owner's names this identifier, as dovecot-acl writes it. Where there is no index nothing is
+    noted: it would pass for a whole one. OSError."""
+    if not missing(home):
+        _add(home.join("run", DIRECTORY), _key(owner, identifier), owner)
 
 
 def forget(home: Home, owner: User, identifier: str) -> None:
@@ -85,14 +85,20 @@ def forget(home: Home, owner: User, identifier: str) -> None:
 def rebuild(home: Home, shared: Iterable[tuple[User, str]]) -> int:
     """Make it anew from pairs of owner and identifier; how many entries there are. OSError.
 
-    New entries come before old ones go, so that a list made meanwhile lacks nothing.
+    New entries come before old ones go, so that a list made meanwhile lacks nothing; an index that was not there
+    appears when it is whole. One at a time: `imap.sharing` has the lock.
     """
+    top = home.join("run", DIRECTORY)
+    place = f"{top}.tmp" if missing(home) else top  # what a crash left there goes with the old ones
+    files.mkdir(place)
+    own(place)
     wanted: dict[str, set[str]] = {}
     for owner, identifier in shared:
-        note(home, owner, identifier)
-        wanted.setdefault(names.directory(_key(owner, identifier)), set()).add(names.directory(owner.address))
-    top = home.join("run", DIRECTORY)
-    files.mkdir(top)
+        key = _key(owner, identifier)
+        _add(place, key, owner)
+        wanted.setdefault(names.directory(key), set()).add(names.directory(owner.address))
+    if place != top:
+        files.rename(place, top)
     for key in os.listdir(top):
         for entry in os.listdir(os.path.join(top, key)):
             if entry not in wanted.get(key, ()):
@@ -100,6 +106,22 @@ def rebuild(home: Home, shared: Iterable[tuple[User, str]]) -> int:
         if key not in wanted:
             files.rmdir(os.path.join(top, key))
     return sum(map(len, wanted.values()))
+
+
+def _add(top: str, key: str, owner: User) -> None:
+    directory = os.path.join(top, names.directory(key))
+    entry = os.path.join(directory, names.directory(owner.address))
+    files.mkdir(directory)
+    files.append(entry, b"")
+    own(directory)
+    own(entry)
+
+
+def own(path: str) -> None:
+    """What an administrator makes belongs to whom the directory above belongs to: servers must be able to change it."""
+    if os.geteuid() == 0:
+        status = os.stat(os.path.dirname(path))
+        files.chown(path, status.st_uid, status.st_gid)
 
 
 def _key(owner: User, identifier: str) -> str:

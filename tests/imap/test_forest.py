@@ -15,7 +15,6 @@ from mailkit.control import Home
 from mailkit.imap import forest
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, tree
-from mailkit.users import shares
 from mailkit.users.passwd import Passwd
 from tests.harness.homes import set_control
 from tests.imap import mailboxes
@@ -171,13 +170,31 @@ def test_no_sharing(home: Home) -> None:
 def test_a_dovecot_maildir_keeps_its_rights(home: Home) -> None:
     (Path(mailboxes.inbox(home)) / ".Archive" / acl.NAME).write_text("user=bob@example.test lr\n")
     bob = Client(home, "", user="bob")
-    assert "Archive" not in "".join(bob.do('LIST "" *'))
-    user = Passwd(home).lookup("alice@example.test")
-    assert user is not None
-    shares.rebuild(home, [(user, "user=bob@example.test")])
     assert "Archive" in "".join(bob.do('LIST "" *'))
-    shutil.rmtree(home.join("run", "shared"))
     assert bob.do(f"EXAMINE {ARCHIVE}")[-1] == "OK [READ-ONLY] Read only"
+
+
+def test_a_lost_index_is_made_anew(home: Home) -> None:
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    bob.do('LIST "" *')
+    index = Path(home.join("run", "shared"))
+    assert list(index.iterdir()) == []
+    alice.do("SETACL Archive bob@example.test lr")
+    assert [path.name for path in index.rglob("*")] == ["user=bob@example.test", "alice@example.test"]
+    shutil.rmtree(index)
+    alice.do("SETACL Sent bob@example.test lr")
+    said = "".join(bob.do('LIST "" *'))
+    assert "Archive" in said and "Sent" in said
+    alice.do("DELETEACL Sent bob@example.test")
+    assert list(index.rglob("alice*")) != []
+    alice.do("DELETEACL Archive bob@example.test")
+    assert list(index.rglob("*")) == []
+
+
+def test_an_index_that_cannot_be_made_shows_nothing(home: Home) -> None:
+    shutil.rmtree(home.run)
+    bob = Client(home, "", user="bob")
+    assert bob.do('LIST "" *')[-1] == "OK LIST completed"
 
 
 def test_new_folders_have_the_rights_of_the_one_above(home: Home) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from mailkit.control import Home
 from mailkit.programs import shares
+from mailkit.users import shares as users_shares
 from tests.harness.servers import environment, program
 from tests.imap import mailboxes
 from tests.imap.pair import Client
@@ -48,7 +48,7 @@ def test_the_index_is_made_anew(home: Home, capsys: pytest.CaptureFixture[str]) 
     maildir = Path(mailboxes.inbox(home))
     (maildir / ".Archive" / "dovecot-acl").write_text("user=bob@example.test lr\nowner lrwstipekxa\n")
     (maildir / ".Sent" / "dovecot-acl").write_text("rubbish\n")
-    shutil.rmtree(home.join("run", "shared"), ignore_errors=True)
+    users_shares.rebuild(home, [])
     bob = Client(home, "", user="bob")
     assert "Archive" not in "".join(bob.do('LIST "" *'))
     assert shares.main(["--rebuild"]) == 100

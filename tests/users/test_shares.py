@@ -19,7 +19,9 @@ CAROL = User("carol@other.test")
 
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
-    return make_home(tmp_path, domains=("example.test", "other.test"))
+    made = make_home(tmp_path, domains=("example.test", "other.test"))
+    shares.rebuild(made, [])
+    return made
 
 
 @pytest.mark.parametrize("identifier", ["user=bob@example.test", "group=sales", "group-override=a/b", "anyone",
@@ -59,6 +61,9 @@ def test_made_anew(home: Home) -> None:
     shares.note(home, CAROL, "user=bob@example.test")
     shutil.rmtree(home.join("run", "shared"))
     assert shares.owners(home, BOB) == []
+    shares.note(home, ALICE, "anyone")
+    assert shares.missing(home), "one entry would pass for an index"
+    assert shares.rebuild(home, []) == 0
     shares.note(home, CAROL, "anyone")  # which is not so any more
     assert shares.rebuild(home, [(ALICE, "anyone"), (ALICE, "user=bob@example.test")]) == 2
     assert shares.owners(home, BOB) == ["alice@example.test"]
