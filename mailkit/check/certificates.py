@@ -44,14 +44,15 @@ def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
         with open(chain, "rb") as file:
             leaf = x509.load_pem_x509_certificates(file.read())[0]
     except (OSError, ValueError) as error:
-        yield Finding(BAD, f"{name}: {chain} and {key} cannot be used: {error}", "put the right pair there")
+        yield Finding(BAD, f"{name}: {chain} and {key} cannot be used: {error}", _anew(chain))
         return
     if not _covers(leaf, name):
         text = f"{name}: the certificate is for {', '.join(subjects(leaf)) or 'nobody'}"
-        yield Finding(BAD, text, "clients will refuse it: get one for this name")
+        yield Finding(BAD, f"{text}: clients will refuse it", _anew(chain))
     left_s = leaf.not_valid_after_utc.timestamp() - clock.now()
     if left_s < 0:
-        yield Finding(BAD, f"{name}: it ran out {-left_s / 86400:.0f} days ago", "renew it; servers see it at once")
+        mend = _anew(chain) if leaf.issuer == leaf.subject else "certbot renew; servers see it at once"
+        yield Finding(BAD, f"{name}: it ran out {-left_s / 86400:.0f} days ago", mend)
     elif leaf.not_valid_before_utc.timestamp() > clock.now():
         yield Finding(BAD, f"{name}: it is not valid yet", "look at the clock")
     elif left_s < _RENEW_S:
@@ -60,6 +61,11 @@ def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
         yield Finding(GOOD, f"{name}: loads, fits its key, holds for {left_s / 86400:.0f} days")
     if leaf.issuer == leaf.subject:
         yield Finding(NOTE, f"{name}: self-signed: clients ask their users, other servers do not mind")
+
+
+def _anew(chain: str) -> str:
+    """The command for another pair in the place of one."""
+    return f"rm -r {os.path.dirname(chain)} && mailkit-setup --domain DOMAIN [--certificate CHAIN --key KEY]"
 
 
 def _closed(pair: tuple[str, str], owner: os.stat_result) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from mailkit import VERSION
 from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
 from mailkit.control import Control, parse
 from mailkit.control.table import ROWS, TABLE
@@ -46,13 +47,15 @@ def _unknown(control: Control) -> Iterator[Finding]:
     for name in found:
         if name not in TABLE and not name.startswith("."):
             path = os.path.join(control.directory, name)
-            yield Finding(WARN, f"{path}: no program of this version reads it", "mailkit-showctl lists what there is")
+            text = f"{path}: no program of version {VERSION} reads it: misspelt, or of a newer version?"
+            yield Finding(WARN, text, "mailkit-showctl lists what there is; pip install --upgrade mailkit")
 
 
 def _who_we_are(control: Control) -> Iterator[Finding]:
     me = control.text("me")
     if not control.set("me") or "." not in me:
-        yield Finding(BAD, f"control/me is {me!r}: others want this host's full name", "echo mail.example.org > me")
+        text = f"control/me is {me!r}: others want this host's full name"
+        yield Finding(BAD, text, f"echo mail.example.org > {os.path.join(control.directory, 'me')}")
     domains = control.lines("domains")
     if not domains:
         yield Finding(BAD, "control/domains is empty: no mail is taken for anybody", "mailkit-setup --domain DOMAIN")

@@ -1,0 +1,112 @@
+"""Homes as people leave them: each fault is told in one sentence with the command that mends it, and the command does."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import mailkit.check
+from mailkit.check.finding import BAD, UNSURE, WARN, Site
+from mailkit.control import Home
+from mailkit.programs import setup
+from tests.harness.servers import environment, program
+from tests.programs.test_check import certificate
+
+Break = Callable[[Home], None]
+OFFLINE = [name for name in mailkit.check.CHECKS if name not in ("dns", "ports", "canary")]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    """What mailkit-setup makes."""
+    assert setup.main(["--home", str(tmp_path / "home"), "--domain", "example.test", "--ports", "10000", "--yes"]) == 0
+    return Home(str(tmp_path / "home"))
+
+
+def faults(home: Home) -> dict[str, str]:
+    """Each fault, and what mends it."""
+    found = [one for name in OFFLINE for one in mailkit.check.made(name, Site(Home(home.path)))]
+    return {one.text: one.mend for one in found if one.level in (BAD, WARN, UNSURE)}
+
+
+def half_finished(home: Home) -> None:
+    """A setup that was killed after the first directories."""
+    for name in ("me", "domains", "listen"):
+        os.unlink(home.join("control", name))
+    os.rmdir(home.join("queue", "hold"))
+    os.rename(home.tls, home.path + ".tls")
+
+
+def expired(home: Home) -> None:
+    certificate(home, "mail.example.test", "mail.example.test", -3)
+
+
+def for_another(home: Home) -> None:
+    certificate(home, "mail.example.test", "mail.example.net", 90)
+
+
+def mismatched(home: Home) -> None:
+    chain = Path(home.tls, "mail.example.test", "cert.pem")
+    before = chain.read_bytes()
+    certificate(home, "mail.example.test", "mail.example.test", 90)
+    chain.write_bytes(before)
+
+
+def newer(home: Home) -> None:
+    Path(home.control.directory, "telepathy").write_text("yes\n")
+
+
+CASES = [
+    (half_finished, "control/domains is empty", "mailkit-setup --domain"),
+    (expired, "it ran out 3 days ago", "rm -r "),
+    (for_another, "the certificate is for mail.example.net", "rm -r "),
+    (mismatched, "cannot be used", "rm -r "),
+    (newer, "control/telepathy: no program of version ", "mailkit-showctl lists"),
+]
+
+
+def test_a_new_home_has_no_fault(home: Home) -> None:
+    assert set(faults(home)) == {"postmaster@example.test reaches nobody: no such user here"}
+
+
+@pytest.mark.parametrize(("break_it", "told", "mend"), CASES, ids=lambda value: getattr(value, "__name__", ""))
+def test_a_fault_is_told_with_what_mends_it(home: Home, break_it: Break, told: str, mend: str) -> None:
+    before = set(faults(home))
+    break_it(home)
+    found = {text: mend for text, mend in faults(home).items() if text not in before}
+    assert any(told in text and mend in how for text, how in found.items()), found
+    assert all(how and "\n" not in text for text, how in found.items()), found
+
+
+@pytest.mark.parametrize("break_it", [half_finished, expired, for_another, mismatched])
+def test_the_command_mends_it(home: Home, break_it: Break) -> None:
+    before = set(faults(home))
+    break_it(home)
+    for how in faults(home).values():
+        if how.startswith("rm -r "):
+            subprocess.run(["sh", "-c", how.partition(" && ")[0]], check=True)
+    assert setup.main(["--home", home.path, "--domain", "example.test", "--ports", "10000", "--yes"]) == 0
+    assert set(faults(home)) == before
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_files_of_root_in_the_home_of_another_user(home: Home) -> None:
+    subprocess.run(["chown", "-R", "4711:4711", home.path], check=True)
+    assert not [text for text in faults(home) if "belongs" in text]
+    os.chown(home.join("queue", "new"), 0, 0)
+    (text,) = [text for text in faults(home) if "belongs" in text]
+    assert faults(home)[text] == f"chown 4711 {home.join('queue', 'new')}"
+    subprocess.run(["sh", "-c", faults(home)[text]], check=True)
+    assert not [text for text in faults(home) if "belongs" in text]
+
+
+@pytest.mark.parametrize("name", ["smtpd", "imapd", "pop3d", "runq", "up", "check", "mailq", "lsusers"])
+def test_no_program_shows_a_traceback_where_there_is_no_home(name: str, tmp_path: Path) -> None:
+    command = program(name, "--home", str(tmp_path / "nowhere"), *(["--once"] if name == "runq" else []))
+    done = subprocess.run(command, input="", capture_output=True, text=True, env=environment(), timeout=60)
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "trace=" not in done.stderr
