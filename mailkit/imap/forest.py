@@ -126,13 +126,15 @@ class Forest:
     alone: this process serves nobody else and may not look at others' folders.
     """
 
-    __slots__ = ("alone", "home", "own", "user")
+    __slots__ = ("_guest", "_master", "alone", "home", "own", "user")
 
     def __init__(self, home: Home, user: User, alone: bool = False) -> None:
         self.home = home
         self.user = user
         self.alone = alone
         self.own = Tree(user.maildir)
+        self._master = acl.Who(user.address, user.groups, owner=True)
+        self._guest = acl.Who(user.address, user.groups)
 
     @property
     def shares(self) -> bool:
@@ -146,7 +148,7 @@ class Forest:
         if first not in (OTHERS, PUBLIC) or not self.shares or own.exists:
             return own
         if first == PUBLIC:
-            return Mailbox(name, self.public(), rest, None, acl.Who(self.user.address, self.user.groups))
+            return Mailbox(name, self.public(), rest, None, self._guest)
         entry, _, inner = rest.partition("/")
         owner = self.sharer(names.named(entry))
         if owner is None or entry != names.directory(owner.address):
@@ -264,11 +266,11 @@ class Forest:
         return [self._of(owner, name) for name in inner]
 
     def _mine(self, name: str) -> Mailbox:
-        return Mailbox(name, self.own, name, self.user, acl.Who(self.user.address, self.user.groups, owner=True))
+        return Mailbox(name, self.own, name, self.user, self._master)
 
     def _of(self, owner: User, inner: str) -> Mailbox:
         name = f"{OTHERS}/{names.directory(owner.address)}/{inner}"
-        return Mailbox(name, Tree(owner.maildir), inner, owner, acl.Who(self.user.address, self.user.groups))
+        return Mailbox(name, Tree(owner.maildir), inner, owner, self._guest)
 
     def _shared(self) -> list[Mailbox]:
         sharing.ensure(self.home)
@@ -281,5 +283,4 @@ class Forest:
             inner = tree.names()
         except OSError:
             return []
-        who = acl.Who(self.user.address, self.user.groups)
-        return [Mailbox(f"{PUBLIC}/{name}", tree, name, None, who) for name in inner if name != INBOX]
+        return [Mailbox(f"{PUBLIC}/{name}", tree, name, None, self._guest) for name in inner if name != INBOX]
