@@ -4,7 +4,8 @@ It is a cache. It may be deleted at any time, also under running sessions; a sea
 somebody fills it anew. What it says is exactly what reading every message would say, or "read this one".
 
 words    words(text) -> set                        the words of folded text, in octets
-         Query(field, needle)                      what is looked for: HEADER, BODY or TEXT (either), folded UTF-8
+         Query(field, needle, name=b"")            what is looked for: HEADER, BODY or TEXT (either), folded UTF-8;
+                                                   name: of a header field that must be there
            .parts                                  none: no index knows, every message must be read
 draft    Draft()                                   a segment in the making, in memory
            .add(uid, header, body)                 folded texts; too much text counts as add_unread

@@ -42,7 +42,11 @@ _checked: set[tuple[str, int]] = set()  # (path, offset) of the parts this proce
 
 
 class Damaged(Exception):
-    """The file is no segment, or not of this edition, or not as it was written."""
+    """The file is no segment, or not as it was written."""
+
+
+class Outdated(Damaged):
+    """The file is of another edition."""
 
 
 def encode(
@@ -88,8 +92,10 @@ class Segment:
         if len(head) < _HEAD.size + _CRC.size:
             raise Damaged("too short")
         magic, edition, self.uidvalidity, messages, unread, self.octets, *facts = _HEAD.unpack_from(head)
-        if magic != _MAGIC or edition != EDITION:
-            raise Damaged("not of this edition")
+        if magic != _MAGIC:
+            raise Damaged("no segment")
+        if edition != EDITION:
+            raise Outdated(f"edition {edition}")
         who = os.pread(self._fd, 4 * messages + 2 * unread, len(head))
         if _CRC.unpack_from(head, _HEAD.size)[0] != crc32(who, crc32(head[: _HEAD.size])):
             raise Damaged("wrong checksum")

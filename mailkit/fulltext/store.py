@@ -15,7 +15,7 @@ import os
 
 from mailkit import clock, files, log
 from mailkit.fulltext.draft import OCTETS_MOST, Draft
-from mailkit.fulltext.segment import MESSAGES_MOST, Damaged, Segment
+from mailkit.fulltext.segment import MESSAGES_MOST, Damaged, Outdated, Segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,6 +86,9 @@ class Store:
         path = f"{self.directory}/{name}"
         try:
             segment = Segment(path)
+        except Outdated:
+            self._forget(path)
+            return None
         except Damaged as error:
             self.remove_damaged(path, error)
             return None

@@ -19,26 +19,30 @@ def words(text: bytes) -> set[bytes]:
 
 
 class Query:
-    """What is looked for.
+    """What is looked for: folded UTF-8. name: of a field of the header, which the message must have as well.
 
     parts: what some words must have, with line ends around each word: b"\\nbegin", b"end\\n", b"\\nwhole\\n", b"any".
     exact: who has all the parts has the needle, no message need be read.
     """
 
-    __slots__ = ("exact", "field", "needle", "parts")
+    __slots__ = ("exact", "field", "name", "needle", "parts")
 
-    def __init__(self, field: str, needle: bytes) -> None:
+    def __init__(self, field: str, needle: bytes, name: bytes = b"") -> None:
         self.field = field
         self.needle = needle
-        self.parts = _parts(needle)
+        self.name = name
+        self.parts = [b"\n%b\n" % word for word in sorted(words(name))] + _parts(needle)
         # A field is one of many in the header, and only its value counts.
         self.exact = self.parts == [needle] and b"\n" not in needle and field != HEADER
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Query) and (self.field, self.needle) == (other.field, other.needle)
+        return isinstance(other, Query) and self._key() == other._key()
 
     def __hash__(self) -> int:
-        return hash((self.field, self.needle))
+        return hash(self._key())
+
+    def _key(self) -> tuple[str, bytes, bytes]:
+        return self.field, self.needle, self.name
 
 
 def _parts(needle: bytes) -> list[bytes]:

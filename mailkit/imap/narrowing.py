@@ -60,7 +60,8 @@ def leaves(key: Key) -> Iterator[Key]:
 
 def question(leaf: Key) -> Query:
     """The same for the index."""
-    return Query(str(leaf[0]), pieces.fold(str(leaf[-1])))
+    name = str(leaf[1]).lower() if leaf[0] == "HEADER" else ""
+    return Query(str(leaf[0]), pieces.fold(str(leaf[-1])), name.encode("ascii") if name.isascii() else b"")
 
 
 def learn(matcher: Matcher, rows: Sequence[int], queries: dict[Key, Query], search: Search) -> None:

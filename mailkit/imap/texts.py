@@ -5,7 +5,7 @@ When this changes, `mailkit.fulltext.segment.EDITION` must be raised.
 
 from __future__ import annotations
 
-from mailkit.imap.pieces import fold
+from mailkit.imap.pieces import fold, folded
 from mailkit.mail import content, header, mime
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def fields(block: bytes) -> Iterator[bytes]:
     """`name: value` of each field of a header."""
     for name, value in header.fields(block):
-        yield fold(f"{name.decode('latin-1')}: {header.text(value)}")
+        yield fold(name.decode("latin-1")) + b": " + folded(value)
 
 
 def parts(data: bytes, root: Part) -> Iterator[bytes]:

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit import clock, files
-from mailkit.fulltext import draft, store
+from mailkit.fulltext import draft, segment, store
 from mailkit.fulltext.draft import Draft
 from mailkit.fulltext.segment import Damaged, Segment
 from mailkit.fulltext.words import BODY, TEXT, Query
@@ -124,6 +124,15 @@ def test_another_uidvalidity_is_another_folder(tmp_path: Path) -> None:
     library.add(library.store(tmp_path), SOME)
     assert library.store(tmp_path, library.UIDVALIDITY + 1).covered() == set()
     assert library.segments(tmp_path) == []
+
+
+def test_another_edition_is_done_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
+    into = library.store(tmp_path)
+    library.add(into, SOME)
+    monkeypatch.setattr(segment, "EDITION", segment.EDITION + 1)
+    assert into.covered() == set()
+    assert library.segments(tmp_path) == []
+    assert lines == []
 
 
 @given(st.data())

@@ -35,6 +35,12 @@ def test_a_header_field_is_never_sure() -> None:
     assert Query(TEXT, b"word").exact
 
 
+def test_the_name_of_a_field_is_looked_for_as_well() -> None:
+    assert Query(HEADER, b"yes", b"x-spam").parts == [b"\nspam\n", b"\nx\n", b"yes"]
+    assert Query(HEADER, b"", b"x-spam").parts
+    assert Query(HEADER, b"yes", b"x-spam") != Query(HEADER, b"yes")
+
+
 @given(library.text, library.text, library.text)
 def test_who_has_the_needle_has_its_parts(before: bytes, needle: bytes, after: bytes) -> None:
     block = b"\n" + b"\n".join(words(before + needle + after)) + b"\n"
