@@ -78,6 +78,14 @@ def test_every_log_word_is_in_the_page() -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_what_the_pages_point_to_exists(path: Path) -> None:
+    """Files of the source that a page names."""
+    named = re.findall(r"^\.Pa ((?:mailkit|tests|contrib|bin|man)/\S+)(?: [,.;:]+)?$", path.read_text(), re.M)
+    missing = [name for name in named if not (ROOT / name).exists()]
+    assert not missing
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_pages_are_clean_mdoc(path: Path) -> None:
     command = [need("mandoc"), "-Tlint", "-Wwarning", str(path)]
     lint = subprocess.run(command, capture_output=True, text=True, check=False)
