@@ -96,6 +96,9 @@ class Segment:
             raise Damaged("no segment")
         if edition != EDITION:
             raise Outdated(f"edition {edition}")
+        self.size_octets = os.fstat(self._fd).st_size
+        if len(head) + 4 * messages + 2 * unread > self.size_octets:
+            raise Damaged("cut off")
         who = os.pread(self._fd, 4 * messages + 2 * unread, len(head))
         if _CRC.unpack_from(head, _HEAD.size)[0] != crc32(who, crc32(head[: _HEAD.size])):
             raise Damaged("wrong checksum")
@@ -103,7 +106,6 @@ class Segment:
         self.unread = array("H", who[4 * messages :])
         self._facts = {HEADER: (len(head) + len(who), *facts[:5])}
         self._facts[BODY] = (self._end(HEADER), *facts[5:])
-        self.size_octets = os.fstat(self._fd).st_size
         if self.size_octets != self._end(BODY):
             raise Damaged("cut off")
 

@@ -92,7 +92,10 @@ class Store:
         except Damaged as error:
             self.remove_damaged(path, error)
             return None
-        except OSError:
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            self.unreadable(path, error)
             return None
         if segment.uidvalidity == self.uidvalidity:
             return segment
@@ -104,6 +107,10 @@ class Store:
         """Its messages have to be read again."""
         log.event("fulltext", verdict="damaged", path=path, error=str(error))
         self._forget(path)
+
+    def unreadable(self, path: str, error: OSError) -> None:
+        """Its messages have to be read this time."""
+        log.event("fulltext", verdict="unreadable", path=path, error=error.strerror)
 
     def _forget(self, path: str) -> None:
         try:
@@ -125,7 +132,8 @@ class Store:
     # writing
 
     def lock(self) -> bool:
-        """Become the one who fills it. False: somebody else does. OSError."""
+        """Become the one who fills it. False: somebody else does. OSError; FileNotFoundError: there is no folder."""
+        os.stat(os.path.dirname(self.directory))
         files.mkdir(self.directory)
         self._fd = os.open(f"{self.directory}/{_LOCK}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         if files.lock(self._fd):
@@ -237,6 +245,8 @@ class Search:
                 self._look(segment)
             except Damaged as error:
                 self._store.remove_damaged(segment.path, error)
+            except OSError as error:
+                self._store.unreadable(segment.path, error)
         return True
 
     def _look(self, segment: Segment) -> None:

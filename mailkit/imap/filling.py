@@ -12,7 +12,6 @@ from __future__ import annotations
 from array import array
 
 from mailkit import clock, log
-from mailkit.exits import Temp
 from mailkit.fulltext.draft import Draft
 from mailkit.fulltext.store import Store
 from mailkit.imap import texts
@@ -127,7 +126,7 @@ class Filling:
         try:
             if await state.conn.offload(self.advance, SLICE_S):
                 return
-        except (OSError, Temp) as error:
+        except OSError as error:
             log.event("fulltext", verdict="skipped", c=state.conn.id, error=str(error))
         self.close()
         state.filling = None

@@ -237,6 +237,25 @@ def test_a_full_disk_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {path.name: path.read_bytes() for path in (tmp_path / store.NAME).iterdir()} == before
 
 
+def test_what_cannot_be_read_is_not_covered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
+    into = library.store(tmp_path)
+    library.add(into, SOME)
+
+    def search(self: Segment, query: Query) -> set[int]:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Segment, "search", search)
+    assert library.look(into, Query(BODY, b"39")) == (set(), set(), set())
+    assert [line.split()[1] for line in lines] == ["verdict=unreadable"]
+    assert library.segments(tmp_path)
+
+
+def test_the_folder_is_not_made_again(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        library.store(tmp_path / "deleted").lock()
+    assert os.listdir(tmp_path) == []
+
+
 def test_absorbing_what_is_damaged_changes_nothing(tmp_path: Path) -> None:
     library.add(library.store(tmp_path), SOME)
     (path,) = library.segments(tmp_path)
