@@ -122,7 +122,10 @@ def match(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
         rest = [row for row in rows if row not in first]
         return sorted(first.union(match(matcher, rest, operands(key)[1])))
     if name == "NOT":
-        without = set(match(matcher, rows, operands(key)[0]))
+        inner = operands(key)[0]
+        if inner[0] == "FLAG":
+            return no_flag(matcher, rows, inner)
+        without = set(match(matcher, rows, inner))
         return [row for row in rows if row not in without]
     assert isinstance(name, str)
     return LEAVES[name](matcher, rows, key)
@@ -139,8 +142,15 @@ def everything(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 def flag(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """FLAG; nobody has a keyword that the folder does not know."""
     bit = matcher.view.folder.mask([str(key[1]).encode("ascii")], create=False)
-    marks = matcher.table.marks
-    return [row for row in rows if marks[row] & bit]
+    marks = selection.column(matcher.table.marks, rows)
+    return [row for row, mark in zip(rows, marks, strict=False) if mark & bit]
+
+
+def no_flag(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """NOT FLAG."""
+    bit = matcher.view.folder.mask([str(key[1]).encode("ascii")], create=False)
+    marks = selection.column(matcher.table.marks, rows)
+    return [row for row, mark in zip(rows, marks, strict=False) if not mark & bit]
 
 
 def recent(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:

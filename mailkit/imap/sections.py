@@ -2,7 +2,8 @@
 
 `Message` is one file, read when something of it is first wanted. `rendered` makes the octets of one item. A whole
 message larger than STREAM_OCTETS is never in memory: it is sent piece by piece, in two passes, for the literal's size
-must be right to the octet and no file name is believed about it.
+must be right to the octet and no file name is believed about it. A part of such a message is sent piece by piece out of
+the one copy in memory that finding it takes.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Message:
     @property
     def data(self) -> bytes:
         if self._data is None:
-            self._data = b"".join(chunks(self._fd, self.size_octets + 1))
+            data = os.pread(self._fd, self.size_octets + 1, 0)
+            self._data = data if len(data) == self.size_octets else b"".join(chunks(self._fd, self.size_octets + 1))
         return self._data
 
     @property
@@ -56,15 +58,23 @@ class Message:
         os.close(self._fd)
 
     def streams(self, items: list[Item]) -> bool:
-        """Too large to be read at once, and wanted whole."""
-        return self.size_octets > STREAM_OCTETS and any(whole(item) for item in items)
+        """Too large for its answer to be made at once."""
+        return self.size_octets > STREAM_OCTETS and any(streamed(item) for item in items)
 
-    def wire_size(self) -> int:
-        """Octets with every line end as CRLF, by reading it through."""
-        return sum(map(len, self.wire_chunks()))
+    def wire_size(self, item: Item) -> int | None:
+        """Octets of a streamed item, by going through it; None when there is no such section."""
+        if not whole(item) and section.span(self.root, item.path, item.what) is None:
+            return None
+        return sum(map(len, self.wire_chunks(item)))
 
-    def wire_chunks(self) -> Iterator[bytes]:
-        """The message with CRLF line ends, in pieces."""
+    def wire_chunks(self, item: Item) -> Iterator[bytes]:
+        """A streamed item with CRLF line ends, in pieces."""
+        if whole(item):
+            return self._file_chunks()
+        found = section.span(self.root, item.path, item.what)
+        return mime.windows(self.data, *found) if found else iter(())
+
+    def _file_chunks(self) -> Iterator[bytes]:
         carried = b""
         for chunk in chunks(self._fd, CHUNK_OCTETS):
             chunk = carried + chunk
@@ -115,6 +125,11 @@ def whole(item: Item) -> bool:
     return item.name == "BODY[]" and not item.path and not item.what and item.partial is None
 
 
+def streamed(item: Item) -> bool:
+    """The item may be large, and can be sent in pieces: the message, the body of a part or of a message inside."""
+    return item.name == "BODY[]" and item.partial is None and item.what in ("", "TEXT")
+
+
 def all_rendered(message: Message, items: list[Item]) -> bytes:
     """` label value` of every item. No [LIMIT] when they name the same octets over and over: answers wait in memory."""
     room = REPEATED_MOST * message.size_octets + CHUNK_OCTETS
@@ -144,7 +159,9 @@ def rendered(message: Message, item: Item) -> bytes:
             return b" " + item.label + b" " + mark + literal(octets)
     else:
         octets = body(message, item)
-    return b" " + item.label + b" " + (b"NIL" if octets is None else literal(octets))
+    if octets is None:
+        return b" " + item.label + b" NIL"
+    return b" %b {%d}\r\n%b" % (item.label, len(octets), octets)  # once: it may be long
 
 
 def body(message: Message, item: Item) -> bytes | None:

@@ -87,7 +87,7 @@ def octets(folder: Folder, uid: int, item: Item) -> Iterator[bytes]:
         if message is None:
             raise FileNotFoundError(uid)
         if sections.whole(item):
-            yield from message.wire_chunks()
+            yield from message.wire_chunks(item)
             return
         found = sections.body(message, item)
         if found is None:

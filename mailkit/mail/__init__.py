@@ -56,6 +56,7 @@ mime         scan(data) -> Part                  tree of parts, see the class: o
              size(data) -> int                   octets as if CRLF: RFC822.SIZE
              crlf(data) -> bytes                 every line end as CRLF
              partial(data, start, end, origin, octets) -> bytes      a cut of crlf(data[start:end])
+             windows(data, start, end) -> iterator of bytes          the same in pieces
 memo         Memo(make)                          a bounded dict that makes what it lacks: mail repeats itself
 structure    envelope(part), bodystructure(part), body(part) -> bytes      IMAP wire form
              envelope_of(fields) -> bytes        the same from `Part.fields`

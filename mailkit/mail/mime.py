@@ -274,6 +274,14 @@ def crlf(data: bytes) -> bytes:
     return data.replace(b"\n", b"\r\n")
 
 
+def windows(data: bytes, start: int, end: int) -> Iterator[bytes]:
+    """`crlf(data[start:end])` in pieces, so that a part of a huge message is never there twice."""
+    while start < end:
+        stop = _cut(data, min(start + _CUT_OCTETS, end), end)
+        yield crlf(data[start:stop])
+        start = stop
+
+
 def partial(data: bytes, start: int, end: int, origin: int, octets: int) -> bytes:
     """`crlf(data[start:end])[origin:origin + octets]`, without making more of it than is asked for."""
     at, passed = start, 0

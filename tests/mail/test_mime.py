@@ -218,3 +218,13 @@ def test_fields_beyond_the_first_mebibyte_are_not_read() -> None:
     root = mime.scan(data)
     assert b"subject" not in root.fields
     assert data[root.body : root.end] == b"body"
+
+
+@given(octets, st.integers(0, 40), st.integers(0, 400), st.integers(1, 9))
+def test_windows_together_are_the_whole(data: bytes, start: int, length: int, cut: int) -> None:
+    end = min(start + length, len(data))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mime, "_CUT_OCTETS", cut)
+        found = list(mime.windows(data, start, end))
+    assert b"".join(found) == mime.crlf(data[start:end])
+    assert max(map(len, found), default=0) <= 2 * (cut + 1)

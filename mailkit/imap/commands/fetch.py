@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
 
-QUICK_BLOCK, SLOW_BLOCK = 500, 50
-LONG_S = 0.02
+QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 50, 4000
+LONG_S, SHORT_S = 0.02, 0.002
 FILE_BLOCK = 50
 SLICE_OCTETS = 1 << 19
 """So much of message files is made before it is sent."""
@@ -148,9 +148,16 @@ async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:
             state.conn.write(b"".join(lines))
             await intake.breathe(state)
             first = last + 1
-            # What the index lacks is made now, a hundred times slower: then blocks are small.
-            size = SLOW_BLOCK if clock.monotonic() - begun_s > LONG_S else QUICK_BLOCK
+            size = next_size(size, clock.monotonic() - begun_s)
     return missing
+
+
+def next_size(size: int, taken_s: float) -> int:
+    """How many messages to answer at once, after so many took so long. What the index lacks is made now, a hundred
+    times slower than what it has."""
+    if taken_s > LONG_S:
+        return SLOW_BLOCK
+    return min(2 * size, LARGEST_BLOCK) if taken_s < SHORT_S else max(size, QUICK_BLOCK)
 
 
 def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -> list[bytes]:
@@ -286,7 +293,9 @@ def file_line(
     except OSError as error:
         sections.unreadable(uid, error)
         return None
-    return uidonly.opening(state, number, uid) + (head(state, plan, uid, marked) + parts)[1:] + b")\r\n"
+    start = uidonly.opening(state, number, uid)
+    before = head(state, plan, uid, marked)
+    return b"".join((start, before[1:], parts, b")\r\n") if before else (start, parts[1:], b")\r\n"))
 
 
 def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
@@ -317,23 +326,24 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
         if message is None:
             return False
         # Everything that may be refused is made before the response is begun.
-        parts = [item for item in plan.files if not sections.whole(item)]
+        parts = [item for item in plan.files if not sections.streamed(item)]
         start = head(state, plan, uid, marked) + await state.conn.offload(sections.all_rendered, message, parts)
-        size_octets = await state.conn.offload(message.wire_size)
         state.conn.write(uidonly.opening(state, number, uid) + start[1:])
-        for item in filter(sections.whole, plan.files):
-            state.conn.write(b"%b%b {%d}\r\n" % (b" " if start else b"", item.label, size_octets))
+        for item in filter(sections.streamed, plan.files):
+            size_octets = await state.conn.offload(message.wire_size, item)
+            value = b"NIL" if size_octets is None else b"{%d}\r\n" % size_octets
+            state.conn.write(b"%b%b %b" % (b" " if start else b"", item.label, value))
             start = item.label
-            await send_whole(state, message, size_octets)
+            await send_chunks(state, message, item, size_octets or 0)
         state.conn.write(b")\r\n")
     return True
 
 
-async def send_whole(state: Session, message: Message, size_octets: int) -> None:
+async def send_chunks(state: Session, message: Message, item: Item, size_octets: int) -> None:
     """The octets of a literal that was announced. Gone when the file has become another: no answer would be right."""
     left = size_octets
     try:
-        for chunk in message.wire_chunks():
+        for chunk in message.wire_chunks(item):
             left -= len(chunk)
             if left < 0:
                 break

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.table import Table
 
+_DENSE = 10  # of so many messages one is wanted: then going through all is faster than looking for each
+
 
 async def search(state: Session, reader: Reader) -> str | None:
     """[RETURN options] [CHARSET name] keys; answers with message numbers."""
@@ -44,7 +46,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     numbers = uids if by_uid else in_view(state, uids)
     highest = highest_modseq(state, view.folder.table, wanted, uids)
     if wanted.returns is None and not news.rev2(state):
-        state.conn.write(untagged(b"SEARCH", *(b"%d" % number for number in numbers), *highest))
+        found = " ".join(map(str, numbers)).encode("ascii")
+        state.conn.write(untagged(b"SEARCH", *([found] if found else []), *highest))
     else:
         answer(state, wanted, numbers, by_uid, highest)
     if context is not None:
@@ -84,6 +87,9 @@ def in_view(state: Session, uids: list[int]) -> list[int]:
     assert view is not None
     if len(uids) == view.count:
         return list(range(1, view.count + 1))
+    if len(uids) > view.count // _DENSE:
+        wanted = set(uids)
+        return [number for number, uid in enumerate(view.uids[: view.count], 1) if uid in wanted]
     return [number for number in map(view.seq, uids) if number is not None]
 
 

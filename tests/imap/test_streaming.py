@@ -1,0 +1,39 @@
+"""Large messages are sent in pieces: the same octets as when they are made at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mailkit.control import Home
+from mailkit.imap import sections
+from tests.imap import mailboxes
+from tests.imap.pair import Client
+
+ITEMS = ["BODY.PEEK[]", "BODY.PEEK[1]", "BODY.PEEK[3]", "BODY.PEEK[3.TEXT]", "BODY.PEEK[TEXT]", "BODY.PEEK[9]"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    return mailboxes.make(tmp_path)
+
+
+@pytest.mark.parametrize("item", ITEMS)
+def test_streamed_item_is_as_the_other(home: Home, item: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(home)
+    at_once = client.do(f"UID FETCH 1:* (FLAGS {item})")
+    monkeypatch.setattr(sections, "STREAM_OCTETS", 0)
+    monkeypatch.setattr(sections, "CHUNK_OCTETS", 7)
+    streamed = client.do(f"UID FETCH 1:* (FLAGS {item})")
+    assert [line for line in streamed if line.startswith("* ")] == [line for line in at_once if line.startswith("* ")]
+    assert len(streamed) == len(at_once) > 3
+
+
+def test_streamed_and_other_items_together(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sections, "STREAM_OCTETS", 0)
+    found = "\n".join(Client(home).do("FETCH 2 (UID BODY.PEEK[3.TEXT] BODY.PEEK[9] BODY.PEEK[1]<0.4>)"))
+    assert "* 2 FETCH (UID 2 BODY[1]<0> {4}" in found
+    assert "BODY[3.TEXT] {" in found
+    assert "inner text" in found
+    assert "BODY[9] NIL)" in found
