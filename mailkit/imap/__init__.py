@@ -15,7 +15,8 @@
 `target`     the folder that is written to, kept open; `incoming` the messages that come with a command.
 `catenate`   messages put together of others; `sources` the folders they are in; `authorized` URLs for others.
 `listing`    which folders answer a LIST; `tree` what can be wrong with their names.
-`ordering`   values to sort by; `subject`, `references` and `threads` what THREAD does with them.
+`ordering`   values to sort by; `facts` those that are kept as numbers.
+`threads`    what THREAD makes of them; `subject` and `references` what that needs.
 `forest`     which folders there are: the user's, others', public ones; where they are, who may do what with them.
 `acl`        their rights as clients say them; `sharing` what all users share.
 `metadata`   annotations of folders and of the server.

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
 BLOCK = 500
 KIND = {
-    "ARRIVAL": pieces.WORDS, "DATE": pieces.WORDS, "SUBJECT": pieces.WORDS, "FROM": pieces.FIELDS,
+    "ARRIVAL": pieces.WORDS, "SUBJECT": pieces.WORDS, "FROM": pieces.FIELDS,
     "TO": pieces.FIELDS, "CC": pieces.FIELDS, "DISPLAYFROM": pieces.FIELDS, "DISPLAYTO": pieces.FIELDS,
 }  # fmt: skip
-"""Which piece has the value; SIZE is a column."""
+"""Which piece has the value; SIZE is a column, and DATE one of `facts`."""
 
 
 async def ordered(state: Session, matcher: Matcher, rows: list[int], criteria: list[Criterion]) -> list[int]:
@@ -42,16 +42,21 @@ async def values_of(state: Session, matcher: Matcher, rows: Sequence[int], name:
     if name == "SIZE":
         known = matcher.table.detail.sizes
         return [known[row] or size_read(matcher, row) for row in rows]
+    if name == "DATE":
+        from mailkit.imap import facts
+
+        return (await facts.of_rows(state, matcher, rows)).sent.tolist()
     function = VALUES[name]
     return [function(piece) for piece in await pieces_of(state, matcher, rows, KIND[name])]
 
 
-async def pieces_of(state: Session, matcher: Matcher, rows: Sequence[int], kind: int) -> list[bytes]:
-    """One kind of piece of each row, empty for a message that cannot be read; others have their turn meanwhile."""
+async def pieces_of(state: Session, matcher: Matcher, rows: Sequence[int], *kinds: int) -> list[bytes]:
+    """Some kinds of pieces of each row, as one, empty for a message that cannot be read; others have their turn
+    meanwhile."""
     found: list[bytes] = []
     for start in range(0, len(rows), BLOCK):
         block = rows[start : start + BLOCK]
-        parts = matcher.view.folder.parts(matcher.table, block, (kind,), pieces.build)
+        parts = matcher.view.folder.parts(matcher.table, block, kinds, pieces.build)
         found += [part or b"" for part in parts]
         await intake.breathe(state, start + len(block), len(rows))
     return found
@@ -120,6 +125,6 @@ def first(piece: bytes, name: bytes) -> tuple[bytes | None, bytes | None, bytes,
 
 
 VALUES: dict[str, Callable[[bytes], Any]] = {
-    "ARRIVAL": arrival, "DATE": sent, "SUBJECT": base_subject, "FROM": address(b"From"), "TO": address(b"To"),
+    "ARRIVAL": arrival, "SUBJECT": base_subject, "FROM": address(b"From"), "TO": address(b"To"),
     "CC": address(b"Cc"), "DISPLAYFROM": display(b"From"), "DISPLAYTO": display(b"To"),
 }  # fmt: skip

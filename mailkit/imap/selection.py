@@ -91,6 +91,15 @@ def rows(view: View, first: int, last: int) -> tuple[Table, Sequence[int], Seque
     return table, numbers, [row for row in found if row >= 0]
 
 
+def named(view: View, table: Table, chosen: Sequence[int], by_uid: bool) -> Sequence[int]:
+    """What the client calls the messages in these rows: UIDs or numbers."""
+    if by_uid:
+        return column(table.uids, chosen)
+    if view.uids is table.uids:
+        return [row + 1 for row in chosen]
+    return [view.seq(uid) or 0 for uid in column(table.uids, chosen)]
+
+
 def column(values: array[int], chosen: Sequence[int]) -> Sequence[int]:
     """A column of the table at these rows."""
     if isinstance(chosen, range):

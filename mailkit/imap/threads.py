@@ -1,235 +1,266 @@
 """Messages into threads: ORDEREDSUBJECT and REFERENCES (RFC 5256 section 3), REFS (draft-ietf-morg-inthread). Pure.
 
-A `Node` is a message, or stands for one that is not here (a dummy, uid 0). Nothing recurses: threads may be as deep as
-somebody likes to make them.
+Messages are the places 0 to n - 1 of columns, in the order of their numbers. A place from n on stands for a message
+that is not here (a dummy). A forest is its `roots` and, for each place that has any, its `children`. Nothing
+recurses: threads may be as deep as somebody likes to make them.
 """
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Sequence
 
 
-class Facts:
-    """What threading needs to know of a message."""
+class Messages:
+    """What threading needs to know, a column for each.
 
-    __slots__ = ("message_id", "number", "references", "replied", "sent", "subject")
+    sent: seconds; subjects: the base subject, or what stands for it, false for none; replied: it is a reply or a
+    forwarded message; names: the Message-ID, false for none; references: what a message refers to, oldest first.
+    """
+
+    __slots__ = ("names", "references", "replied", "sent", "subjects")
 
     def __init__(
-        self, number: int, sent: int, subject: str, replied: bool, message_id: bytes, references: list[bytes]
+        self,
+        sent: Sequence[int],
+        subjects: Sequence[object],
+        replied: Sequence[int],
+        names: Sequence[object],
+        references: Sequence[Sequence[object]],
     ) -> None:
-        self.number = number  # as it is answered: message number or UID
         self.sent = sent
-        self.subject = subject
+        self.subjects = subjects
         self.replied = replied
-        self.message_id = message_id
+        self.names = names
         self.references = references
 
 
-class Node:
-    """A place in a thread."""
+class Forest:
+    """Threads of some messages."""
 
-    __slots__ = ("children", "facts", "parent")
+    __slots__ = ("children", "messages", "roots", "total")
 
-    def __init__(self, facts: Facts | None = None) -> None:
-        self.facts = facts
-        self.parent: Node | None = None
-        self.children: dict[Node, None] = {}  # a set with an order
+    def __init__(self, messages: Messages) -> None:
+        self.messages = messages
+        self.total = len(messages.sent)
+        self.roots: list[int] = []
+        self.children: dict[int, list[int]] = {}
 
-    def lead(self) -> Facts:
-        """The facts of the message, of a dummy those of its first child."""
-        node = self
-        while node.facts is None:
-            node = next(iter(node.children))
-        return node.facts
+    def lead(self, place: int) -> int:
+        """The message, of a dummy its first child."""
+        return place if place < self.total else self.children[place][0]
 
-    def add(self, child: Node) -> None:
-        """`child` and what is below it go under this."""
-        if child.parent is not None:
-            del child.parent.children[child]
-        child.parent = self
-        self.children[child] = None
-
-    def is_above(self, other: Node) -> bool:
-        """`other` is this, or somewhere below it."""
-        if self is other or not self.children:
-            return self is other
-        node: Node | None = other
-        while node is not None:
-            if node is self:
-                return True
-            node = node.parent
-        return False
+    def sort(self, places: list[int]) -> None:
+        """By date; of one date by number (RFC 5256 section 2.2)."""
+        sent = self.messages.sent
+        if all(map(self.total.__gt__, places)):
+            places.sort()
+            places.sort(key=sent.__getitem__)
+        else:
+            leads = {place: self.lead(place) for place in places}
+            places.sort(key=lambda place: (sent[leads[place]], leads[place]))
 
 
-def by_date(node: Node) -> tuple[int, int]:
-    """Sort key: when it was sent, then its number."""
-    facts = node.lead()
-    return facts.sent, facts.number
-
-
-def ordered_subject(messages: list[Facts]) -> list[Node]:
+def ordered_subject(messages: Messages) -> Forest:
     """One thread for each base subject, by date within and among them."""
-    threads: dict[str, Node] = {}
-    for facts in sorted(messages, key=lambda facts: (facts.sent, facts.number)):
-        node = Node(facts)
-        first = threads.setdefault(facts.subject, node)
-        if first is not node:
-            first.add(node)
-    return list(threads.values())
+    forest = Forest(messages)
+    first: dict[object, int] = {}
+    every = list(range(forest.total))
+    forest.sort(every)
+    for place in every:
+        start = first.setdefault(messages.subjects[place], place)
+        if start != place:
+            forest.children.setdefault(start, []).append(place)
+    forest.roots = list(first.values())
+    return forest
 
 
-def references(messages: list[Facts]) -> list[Node]:
+def references(messages: Messages) -> Forest:
     """Threads by what refers to what, and then by subject."""
-    roots = prune(linked(messages))
-    sort_all(roots)
-    roots = joined_by_subject(roots)
-    sort_all(roots)
-    return roots
+    forest = linked(messages)
+    forest.sort(forest.roots)
+    join_by_subject(forest)
+    forest.sort(forest.roots)
+    return forest
 
 
-def refs(messages: list[Facts]) -> list[Node]:
+def refs(messages: Messages) -> Forest:
     """Threads by what refers to what alone; the one with the youngest message comes last.
 
     Young is what was sent last, as for REFERENCES and in Dovecot; the draft would have taken the date of arrival.
     """
-    roots = prune(linked(messages))
-    sort_all(roots)
-    youngest: dict[Node, int] = {}
-    for node in below_first(roots):
-        own = node.facts.sent if node.facts is not None else 0
-        youngest[node] = max([own, *(youngest[child] for child in node.children)])
-    roots.sort(key=lambda root: (youngest[root], root.lead().number))
-    return roots
+    forest = linked(messages)
+    sent = messages.sent
+    youngest = {}
+    for root in forest.roots:
+        below = [root] if root < forest.total else list(forest.children[root])
+        latest = 0
+        while below:
+            place = below.pop()
+            latest = max(latest, sent[place])
+            below += forest.children.get(place, ())
+        youngest[root] = latest, forest.lead(root)
+    forest.roots.sort(key=youngest.__getitem__)
+    return forest
 
 
-def linked(messages: list[Facts]) -> list[Node]:
-    """Steps 1 and 2: every message under the one it refers to; the roots."""
-    nodes: dict[bytes, Node] = {}
-    every: list[Node] = []
-    for facts in messages:
-        node = nodes.get(facts.message_id) if facts.message_id else None
-        if node is None:
-            node = Node(facts)
-            every.append(node)
-            if facts.message_id:
-                nodes[facts.message_id] = node
-        elif node.facts is None:
-            node.facts = facts
-        else:
-            node = Node(facts)  # the same Message-ID twice: the second has none
-            every.append(node)
-        link(nodes, every, node, facts.references)
-    return [node for node in every if node.parent is None]
-
-
-def link(nodes: dict[bytes, Node], every: list[Node], node: Node, refers_to: list[bytes]) -> None:
-    """Chain what a message refers to, and put it under the last of them; no link makes a loop."""
-    above: Node | None = None
-    for reference in refers_to:
-        here = nodes.get(reference)
-        if here is None:
-            here = nodes[reference] = Node()
-            every.append(here)
-        if above is not None and here.parent is None and not here.is_above(above):
-            above.add(here)
-        above = here
-    if above is not None and not node.is_above(above):
-        above.add(node)
-
-
-def prune(roots: list[Node]) -> list[Node]:
-    """Step 3: dummies go; their children take their place, but at the root only a single one does."""
-    for node in list(below_first(roots)):
-        kept: list[Node] = []
-        for child in node.children:
-            kept += [child] if child.facts is not None else child.children
-        for child in kept:
-            child.parent = node
-        node.children = dict.fromkeys(kept)
-    found: list[Node] = []
-    for root in roots:
-        if root.facts is not None or len(root.children) > 1:
-            found.append(root)
-        else:
-            for child in root.children:
-                child.parent = None
-                found.append(child)
-    return found
-
-
-def below_first(roots: Iterable[Node]) -> Iterator[Node]:
-    """Every node, children before their parents."""
-    order: list[Node] = []
-    stack = list(roots)
-    while stack:
-        node = stack.pop()
-        order.append(node)
-        stack += node.children
-    return reversed(order)
-
-
-def joined_by_subject(roots: list[Node]) -> list[Node]:
-    """Step 5: threads whose roots have one base subject become one."""
-    leaders: dict[str, Node] = {}
-    for root in roots:
-        lead = root.lead()
-        if lead.subject and better(root, leaders.get(lead.subject)):
-            leaders[lead.subject] = root
-    instead: dict[Node, Node] = {}
-    for root in roots:
-        lead = root.lead()
-        leader = leaders.get(lead.subject) if lead.subject else None
-        if leader is None or leader is root or root.parent is not None:
+def linked(messages: Messages) -> Forest:
+    """Steps 1 to 4: every message under the one it refers to, without dummies that hold nothing together; siblings by
+    date."""
+    forest = Forest(messages)
+    total = forest.total
+    parents = parents_of(messages)
+    top: dict[int, int] = {}
+    groups: dict[int, list[int]] = {}
+    children = forest.children
+    for place in range(total):
+        parent = parents[place]
+        if parent < 0:
+            forest.roots.append(place)
             continue
-        if leader.facts is None and root.facts is None:
-            for child in list(root.children):
-                leader.add(child)
-        elif leader.facts is None or (lead.replied and not leader.facts.replied):
-            leader.add(root)
+        if parent >= total:
+            parent = top[parent] if parent in top else climbed(parents, total, top, parent)
+        (children if parent < total else groups).setdefault(parent, []).append(place)
+    for dummy, group in groups.items():
+        if len(group) == 1:
+            forest.roots += group
         else:
-            both = leaders[lead.subject] = instead[leader] = Node()
-            both.add(leader)
-            both.add(root)
-    joined = [instead.get(root, root) for root in roots]
-    return [root for root in joined if root.parent is None and (root.facts is not None or root.children)]
+            children[dummy] = group
+            forest.roots.append(dummy)
+    for siblings in children.values():
+        if len(siblings) > 1:
+            forest.sort(siblings)
+    return forest
 
 
-def better(root: Node, leader: Node | None) -> bool:
-    """Is this a better first message of its subject: a dummy before a message, an original before a reply?"""
-    if leader is None:
-        return True
-    if leader.facts is None:
-        return False
-    return root.facts is None or (leader.facts.replied and not root.facts.replied)
+def climbed(parents: list[int], total: int, top: dict[int, int], place: int) -> int:
+    """The first message above a dummy, or the highest dummy; noted in `top` for all on the way."""
+    way = []
+    while place >= total and place not in top and parents[place] >= 0:
+        way.append(place)
+        place = parents[place]
+    place = top.get(place, place)
+    top.update(dict.fromkeys(way, place))
+    return place
 
 
-def sort_all(roots: list[Node]) -> None:
-    """Steps 4 and 6: siblings by date, from the leaves up, for a dummy has the date of its first child."""
-    for node in below_first(roots):
-        node.children = dict.fromkeys(sorted(node.children, key=by_date))
-    roots.sort(key=by_date)
+def parents_of(messages: Messages) -> list[int]:
+    """Steps 1 and 2: what each place is under, -1 for nothing; dummies are added behind the messages."""
+    names = messages.names
+    # The same Message-ID twice: the second message has none.
+    places = {name: place for place, name in reversed(list(enumerate(names))) if name}
+    parents = [-1] * len(names)
+    holds = bytearray(len(names))  # something is under it, or was
+    for place, refers_to in enumerate(messages.references):
+        if not refers_to:
+            continue
+        above = -1
+        for name in refers_to:
+            here = places.get(name)
+            if here is None:
+                here = places[name] = len(parents)
+                parents.append(-1)
+                holds.append(0)
+            if (
+                above >= 0
+                and parents[here] < 0
+                and here != above
+                and not (holds[here] and is_above(parents, here, above))
+            ):
+                parents[here] = above
+                holds[above] = 1
+            above = here
+        # What a message itself says of its parent counts more than what others say of it.
+        if place != above and not (holds[place] and is_above(parents, place, above)):
+            parents[place] = above
+            holds[above] = 1
+    return parents
 
 
-def form(roots: list[Node]) -> bytes:
-    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4, thread-list."""
+def is_above(parents: list[int], place: int, other: int) -> bool:
+    """`other` is this, or somewhere below it: a link would make a loop."""
+    while other >= 0:
+        if other == place:
+            return True
+        other = parents[other]
+    return False
+
+
+def join_by_subject(forest: Forest) -> None:
+    """Step 5: threads whose roots have one base subject become one."""
+    leaders = leaders_of(forest)
+    children, subjects, replied, total = (
+        forest.children,
+        forest.messages.subjects,
+        forest.messages.replied,
+        forest.total,
+    )
+    new = max([total, *children]) + 1
+    inside: set[int] = set()  # roots that are under another now, or empty
+    instead: dict[int, int] = {}
+    changed = set()
+    for root in forest.roots:
+        lead = root if root < total else children[root][0]
+        leader = leaders.get(subjects[lead], root) if subjects[lead] else root
+        if leader == root or root in inside:
+            continue
+        inside.add(root)
+        if leader >= total and root >= total:
+            children[leader] += children.pop(root)
+        elif leader >= total or (replied[lead] and not replied[leader]):
+            children.setdefault(leader, []).append(root)
+        else:
+            leaders[subjects[lead]] = instead[leader] = new
+            children[new] = [leader, root]
+            leader, new = new, new + 1
+        changed.add(leader)
+    for place in changed:
+        forest.sort(children[place])
+    forest.roots = [instead.get(root, root) for root in forest.roots if root not in inside]
+
+
+def leaders_of(forest: Forest) -> dict[object, int]:
+    """The best root of each subject: a dummy before a message, an original before a reply, else the first."""
+    subjects, replied, total = forest.messages.subjects, forest.messages.replied, forest.total
+    leaders: dict[object, int] = {}
+    for root in forest.roots:
+        subject = subjects[root if root < total else forest.children[root][0]]
+        if not subject:
+            continue
+        leader = leaders.setdefault(subject, root)
+        if leader != root and leader < total and (root >= total or (replied[leader] and not replied[root])):
+            leaders[subject] = root
+    return leaders
+
+
+def form(forest: Forest, numbers: Sequence[int]) -> bytes:
+    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4, thread-list. numbers: what the messages are called."""
+    children = forest.children
+    if not children:
+        return b"".join([b"(%d)" % numbers[root] for root in forest.roots])
+    return b"".join(
+        [b"(%d)" % numbers[root] if root not in children else one(forest, numbers, root) for root in forest.roots]
+    )
+
+
+def one(forest: Forest, numbers: Sequence[int], root: int) -> bytes:
+    """One thread."""
     parts: list[bytes] = []
-    stack: list[Node | bytes] = []
-    for root in reversed(roots):
-        stack += [b")", root, b"("]
+    stack: list[int | bytes] = [b")", root, b"("]
     while stack:
         item = stack.pop()
         if isinstance(item, bytes):
             parts.append(item)
             continue
-        if item.facts is not None:
-            parts.append(b"%d" % item.facts.number)
-        if len(item.children) == 1:
-            stack += [*item.children, b" "]
+        below = forest.children.get(item, ())
+        if item < forest.total:
+            parts.append(b"%d" % numbers[item])
+            if below:
+                parts.append(b" ")
+        if len(below) == 1:
+            stack.append(below[0])
             continue
-        for child in reversed(list(item.children)):
+        for child in reversed(below):
             stack += [b")", child, b"("]
-        if item.children and item.facts is not None:
-            stack.append(b" ")
     return b"".join(parts)

@@ -30,6 +30,7 @@ acl      rights(directory, Who) -> "lrs"            what somebody may do with a 
          read, granted, change, inherit             its entries
 metadata read(path) -> {name: value}                annotations (RFC 5464), from the file metadata.NAME of a folder
          change(path, {name: value or None})        all or none; metadata.Full
+facts    read(directory, uidvalidity) -> Facts, write(...)      columns to sort and thread by, a cache
 accesskey  read(directory) -> key | None, ensured(directory) -> key, forget(directory)      of URLs (RFC 4467)
 folder   open(path) -> Folder                       shared by every session of this process; .close() when done
          status(path) -> state.State                STATUS without opening, from the tail of mailkit-log where it may

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit.imap import pieces, subject, threads
-from mailkit.imap.commands.thread import references_of
+from mailkit.imap.facts import references_of
 from mailkit.imap.references import identifiers
-from mailkit.imap.threads import Facts
 
 
 @pytest.mark.parametrize(("text", "base", "replied"), [
@@ -35,15 +35,22 @@ def test_base_subject_is_its_own(text: str) -> None:
     assert subject.base(base)[0] == base
 
 
-def message(number: int, refers: str = "", text: str = "", sent: int = 0, name: str | None = None) -> Facts:
+Message = tuple[int, int, str, bool, str, list[str]]
+
+
+def message(number: int, refers: str = "", text: str = "", sent: int = 0, name: str | None = None) -> Message:
     """A message whose Message-ID is its number, and which refers to others."""
     base, replied = subject.base(text)
-    own = (name if name is not None else str(number)).encode()
-    return Facts(number, sent or number, base, replied, own, [each.encode() for each in refers.split()])
+    return number, sent or number, base, replied, name if name is not None else str(number), refers.split()
 
 
-def threaded(*messages: Facts) -> bytes:
-    return threads.form(threads.references(list(messages)))
+def formed(threaded: Callable[[threads.Messages], threads.Forest], *messages: Message) -> bytes:
+    numbers, *columns = zip(*messages, strict=True) if messages else [()] * 6
+    return threads.form(threaded(threads.Messages(*columns)), numbers)
+
+
+def threaded(*messages: Message) -> bytes:
+    return formed(threads.references, *messages)
 
 
 def test_replies_are_below_what_they_answer() -> None:
@@ -93,11 +100,11 @@ def test_siblings_are_in_the_order_of_their_dates() -> None:
 def test_ordered_subject() -> None:
     messages = [message(1, text="x", sent=3), message(2, text="y", sent=1), message(3, text="re: x", sent=5)]
     messages.append(message(4, text="x (fwd)", sent=4))
-    assert threads.form(threads.ordered_subject(messages)) == b"(2)(1 (4)(3))"
+    assert formed(threads.ordered_subject, *messages) == b"(2)(1 (4)(3))"
 
 
-def refs(*messages: Facts) -> bytes:
-    return threads.form(threads.refs(list(messages)))
+def refs(*messages: Message) -> bytes:
+    return formed(threads.refs, *messages)
 
 
 def test_refs_are_by_the_youngest_message() -> None:

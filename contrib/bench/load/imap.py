@@ -31,6 +31,8 @@ COMMANDS = {
     "search-phrase": b'SEARCH BODY "day is quixotic"',
     "search-frequent": b"SEARCH BODY government",
     "search-text": b"SEARCH TEXT quixotic",
+    "sort-date": b"SORT (DATE) UTF-8 ALL",
+    "thread-references": b"THREAD REFERENCES UTF-8 ALL",
 }
 _TARGET = b"target"
 _STATUS = b"(MESSAGES UIDNEXT UIDVALIDITY UNSEEN)"

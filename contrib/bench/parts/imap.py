@@ -11,7 +11,7 @@ import table
 _USER = "bench@example.test"
 _READS = [
     "select", "fetch-envelopes", "fetch-flags", "fetch-headers", "fetch-bodies", "search-flags", "search-header",
-    "search-body",
+    "search-body", "sort-date", "thread-references",
 ]  # fmt: skip
 _COLD = ("select", "fetch-envelopes", "fetch-headers", "search-header")
 _WRITES = {"store": 0, "append": 500, "copy": 10_000, "move": 10_000, "expunge": 10_000}

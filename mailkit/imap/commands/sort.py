@@ -39,10 +39,10 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     uids = list(selection.column(matcher.table.uids, rows))
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(sorted(searches.kept(wanted, uids))))
-    numbers = uids if by_uid else [view.seq(uid) or 0 for uid in uids]
+    numbers = list(selection.named(view, matcher.table, rows, by_uid))
     highest = searches.highest_modseq(state, matcher.table, wanted, uids)
     if wanted.returns is None:
-        state.conn.write(untagged(b"SORT", *(b"%d" % number for number in numbers), *highest))
+        state.conn.write(untagged(b"SORT", *map(b"%d".__mod__, numbers), *highest))
     else:
         searches.answer(state, wanted, numbers, by_uid, highest, in_order)
     if context is not None:
