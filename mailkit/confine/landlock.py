@@ -66,7 +66,8 @@ def abi() -> int:
 def restrict(paths: Iterable[tuple[str, str]], network: bool = False) -> None:
     """Give up everything but these rights, letters of RIGHTS, on these paths and what is below them.
 
-    A path that does not exist, or that this process could not reach anyway, is left out. network: TCP stays as it is; otherwise nothing is connected to or bound.
+    A path that does not exist, or that this process could not reach anyway, is left out. network: TCP stays as it is;
+    otherwise nothing is connected to or bound.
     OSError: nothing was given up. Ask `abi` first.
     """
     version = abi()

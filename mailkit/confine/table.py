@@ -111,26 +111,32 @@ def rows(name: str, home: Home) -> list[Row]:
 
 
 def paths(row: Row, home: Home, maildir: str = "") -> list[str]:
-    """The paths a row stands for."""
+    """The paths a row stands for. A place outside that the home is in would open all of it, and is left out."""
     if row.path == "@system":
-        return [*_SYSTEM_PATHS, *_python(home.path)]
+        return [*(path for path in _SYSTEM_PATHS if not _holds(path, home)), *_python(home)]
     if row.path == "@certificates":
         return _certificates(home.tls)
     if row.path == "@maildir":
         return [maildir]
     if row.path in (NETWORK, BECOME):
         return []
-    return [row.path if row.path[0] == "/" else home.join(row.path)]
+    if row.path[0] != "/":
+        return [home.join(row.path)]
+    return [] if _holds(row.path, home) else [row.path]
+
+
+def _holds(place: str, home: Home) -> bool:
+    return f"{home.path}/".startswith(f"{place}/")
 
 
 def _is_set(home: Home, name: str) -> bool:
     return bool(home.control.flag(name) if TABLE[name].kind == "flag" else home.control.lines(name))
 
 
-def _python(home: str) -> list[str]:
+def _python(home: Home) -> list[str]:
     """Where modules are imported from. Where the home is inside such a place, only the package itself."""
     places = [os.path.abspath(path) for path in (*sys.path, os.path.join(sys.base_prefix, "lib")) if path]
-    return [os.path.join(place, "mailkit") if f"{home}/".startswith(f"{place}/") else place for place in places]
+    return [os.path.join(place, "mailkit") if _holds(place, home) else place for place in places]
 
 
 def _certificates(tls: str) -> list[str]:

@@ -327,6 +327,7 @@ class LoopConn(asyncio.Protocol):
         await self._pool.loop.connect_accepted_socket(lambda: channel, ours)
         await asyncio.wait((channel.begun,), timeout=_HAND_OVER_S)
         if not channel.begun.done() or not channel.begun.result():
+            channel.other = None
             channel.close()
             raise Temp("too many sessions, please try again later", code="4.3.2", detail="the steward gives no process")
         self._join(client, channel, rest)

@@ -88,7 +88,16 @@ class Channel(End):
         if data:
             super().data_received(data)
 
+    def eof_received(self) -> bool:
+        self._refused()
+        return super().eof_received()
+
     def connection_lost(self, error: Exception | None) -> None:
-        if not self.begun.done():
-            self.begun.set_result(False)
+        self._refused()
         super().connection_lost(error)
+
+    def _refused(self) -> None:
+        """If nobody has begun by now, the session goes on where it was."""
+        if not self.begun.done():
+            self.other = None
+            self.begun.set_result(False)

@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from inotify_simple import INotify
+
 
 class Watch:
     """Some directories of one session. `fire` is called when a name in one of them changes."""
@@ -104,11 +106,11 @@ class Watcher:
             self.fd = -1
 
     def _started(self, path: str) -> int | None:
-        from inotify_simple import INotify, flags
+        from inotify_simple import flags
 
         try:
             if self._inotify is None:
-                self._inotify = INotify(nonblocking=True)
+                self._inotify = _instance()
                 self.fd = self._inotify.fileno()  # type: ignore[attr-defined]
             mask = flags.CREATE | flags.DELETE | flags.MOVED_FROM | flags.MOVED_TO | flags.ONLYDIR
             wd = self._inotify.add_watch(os.fsencode(path), mask)  # type: ignore[attr-defined]
@@ -129,6 +131,17 @@ class Watcher:
         self._by_wd.pop(wd, None)
         for path in [path for path, known in self._wd.items() if known == wd]:
             del self._wd[path]
+
+
+def _instance() -> INotify:
+    """A new inotify descriptor. Left alone, the package starts a compiler to learn where the C library is that is
+    loaded already: slow, and nothing for a confined process."""
+    import ctypes
+
+    import inotify_simple
+
+    inotify_simple._libc = inotify_simple._libc or ctypes.CDLL(None, use_errno=True)
+    return inotify_simple.INotify(nonblocking=True)
 
 
 def _changed_at(path: str) -> int:

@@ -6,8 +6,10 @@ Entries that vanish are not told: who wants to claim them finds out.
 
 from __future__ import annotations
 
+import ctypes
 import os
 
+import inotify_simple
 from inotify_simple import INotify, flags
 
 from mailkit.control import Home
@@ -28,6 +30,8 @@ class Arrivals:
     def __init__(self, home: Home) -> None:
         self.missed = False
         self.dropped = False
+        # The package would start a compiler to find the library: see net.watch.
+        inotify_simple._libc = inotify_simple._libc or ctypes.CDLL(None, use_errno=True)
         self._inotify = INotify(nonblocking=True)
         self._directories: dict[int, str] = {}
         try:

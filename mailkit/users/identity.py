@@ -15,18 +15,33 @@ import os
 
 from mailkit import confine, counters
 from mailkit.exits import Perm, Temp
+from mailkit.users import keyed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from mailkit.control import Home
     from mailkit.net.conn import Conn
     from mailkit.users.passwd import User
 
+LATER = (
+    "array", "bisect", "ctypes", "datetime", "grp", "hashlib", "hmac", "html", "idna", "inotify_simple", "ipaddress",
+    "pwd", "resource", "stringprep", "traceback", "unicodedata", "zlib", "mailkit.mail.idn", "mailkit.net.watch",
+    "mailkit.users.keys",
+)  # fmt: skip
+"""What is imported only when it is wanted, of sessions of every kind; see `preload`."""
+
 _UMASK = 0o077
 _COUNTERS_S = 1.0
 _SEPARATE = ("own", "all")
+
+
+def preload(names: Iterable[str]) -> None:
+    """Import modules, and those of LATER. Once before workers and stewards are forked, so that they share them; and
+    before a process becomes a user, who may not be allowed to read them."""
+    for name in (*LATER, *names):
+        __import__(name)
 
 
 def foreign(user: User | None) -> bool:
@@ -101,6 +116,7 @@ async def settle(
             await conn.hand_over({**words, "user": user.address}, rest)
         return False
     counters.flush(_COUNTERS_S)  # their file is out of reach afterwards
+    keyed.forget()
     if foreign(user):
         load()
         home.control.freeze()

@@ -250,6 +250,11 @@ def opened(path: str, run: str) -> Keyed:
     return found
 
 
+def forget() -> None:
+    """Close every file: nothing of them is to be at hand in a process that serves one user."""
+    _opened.clear()
+
+
 def edit(path: str, change: Callable[[bytes], bytes]) -> bool:
     """Replace the file's contents by `change` of them, under the lock; whatever `change` raises leaves it as it was.
 

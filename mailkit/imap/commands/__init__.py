@@ -126,7 +126,19 @@ def find(name: str, state: int) -> Row:
     return row
 
 
+LATER = (
+    "mailkit.deliver.quota", "mailkit.fulltext.draft", "mailkit.fulltext.store", "mailkit.fulltext.words",
+    "mailkit.imap.catenate", "mailkit.imap.contexts", "mailkit.imap.deflate", "mailkit.imap.filling",
+    "mailkit.imap.forest", "mailkit.imap.ordering", "mailkit.mail.binary", "mailkit.maildir.transfer",
+    "mailkit.maildir.tree",
+)  # fmt: skip
+"""What commands import when they need it."""
+
+
 def preload() -> None:
-    """Import every command."""
+    """Import every command, and all that sessions import later."""
+    from mailkit.users import identity
+
     for row in TABLE.values():
         row.function()
+    identity.preload(LATER)

@@ -47,10 +47,16 @@ class Verb:
 
 
 def preload() -> None:
-    """Import every verb."""
+    """Import every verb, and all that sessions import later."""
+    from mailkit.users import identity
+
     for verb in TABLE.values():
         verb.function()
+    identity.preload(LATER)
 
+
+LATER = ("mailkit.maildir.transfer", "mailkit.maildir.tree", "mailkit.pop3.verbs.login")
+"""What verbs import when they need it."""
 
 TABLE = {
     b"APOP": Verb("login:apop", AUTHORIZATION),

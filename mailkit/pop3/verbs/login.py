@@ -7,8 +7,8 @@ opened: one that is in use by another session is refused, and the client may try
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.net.conn import Gone
 from mailkit.maildir import save
+from mailkit.net.conn import Gone
 from mailkit.pop3 import maildrop, verbs, wire
 from mailkit.users import identity, login
 from mailkit.users.passwd import Passwd
