@@ -251,17 +251,20 @@ class Forest:
         return Tree(os.path.realpath(os.path.join(self.home.domains, domain, _PUBLIC_DIRECTORY)))
 
     def sharer(self, address: str) -> User | None:
-        """The other user with this address, if folders may be shared between the two."""
+        """The other user with this address, if folders may be shared between the two.
+
+        None whose files are another system user's: what their directories lead to is not for this process to follow.
+        """
         owner = Passwd(self.home).lookup(address)
         if owner is None or owner.address == self.user.address or not shares.reach(self.home, self.user, owner):
             return None
-        return owner
+        return owner if owner.uid in (None, os.geteuid()) else None
 
     def shared_by(self, owner: User) -> list[Mailbox]:
         """The folders of one other user."""
         try:
             inner = Tree(owner.maildir).names()
-        except OSError:  # a user with a uid: the kernel does not let us look
+        except OSError:
             return []
         return [self._of(owner, name) for name in inner]
 

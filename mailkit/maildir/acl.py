@@ -125,7 +125,9 @@ def granted(entries: Iterable[Entry], who: Who) -> str:
 def read(directory: str) -> list[Entry] | None:
     """The entries of a folder, None where there is no file. ValueError: a line makes no sense. OSError."""
     try:
-        with open(f"{directory}/{NAME}", "rb") as file:
+        # A FIFO in its place must not make us wait.
+        fd = os.open(f"{directory}/{NAME}", os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open(fd, "rb") as file:
             data = file.read(_MOST_OCTETS + 1)
     except (FileNotFoundError, NotADirectoryError):
         return None

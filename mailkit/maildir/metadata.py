@@ -12,6 +12,8 @@ Who may see or set what is not decided here.
 
 from __future__ import annotations
 
+import os
+
 from mailkit import files
 from mailkit.exits import Temp
 
@@ -67,7 +69,8 @@ def copy(source: str, target: str) -> None:
 
 def _content(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
+        # A FIFO in its place must not make us wait.
+        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:
             data = file.read(2 * FILE_MOST_OCTETS + 1)
     except FileNotFoundError:
         return b""

@@ -155,6 +155,18 @@ def test_groups(home: Home) -> None:
     assert bob.do(f"MYRIGHTS {ARCHIVE}")[0].endswith(" l")
 
 
+def test_nobody_looks_into_a_system_users_directories(home: Home) -> None:
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    alice.do("SETACL Archive bob@example.test lr")
+    assert bob.do(f"EXAMINE {ARCHIVE}")[-1].startswith("OK ")
+    passwd = Path(home.passwd)
+    passwd.write_text(passwd.read_text().replace("secret::::::", f"secret:{os.geteuid() + 1}:1::::", 1))
+    assert bob.do(f"EXAMINE {ARCHIVE}")[-1] == "NO [NONEXISTENT] There is no such mailbox"
+    assert "alice" not in "".join(bob.do('LIST "" *'))
+    passwd.write_text(passwd.read_text().replace(f"secret:{os.geteuid() + 1}:", f"secret:{os.geteuid()}:", 1))
+    assert bob.do(f"EXAMINE {ARCHIVE}")[-1].startswith("OK ")
+
+
 def test_no_sharing(home: Home) -> None:
     mailboxes.publish(home)
     alice = Client(home, "")

@@ -6,9 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailkit.control import Home
+from mailkit.imap import acl as said
+from mailkit.imap.forest import Mailbox
+from mailkit.imap.wire import Bad
 from mailkit.maildir import acl
+from mailkit.maildir.tree import Tree
+from mailkit.users.passwd import User
 from tests.imap import mailboxes
 from tests.imap.pair import Client
 
@@ -137,3 +144,30 @@ def test_who_may_only_put_in_learns_no_uid(pair: tuple[Client, Client]) -> None:
     assert BOX not in "".join(bob.do('LIST "" *'))
     grant(alice, "p")
     assert bob.do(f"MYRIGHTS {BOX}")[0].startswith("NO [NONEXISTENT]")
+
+
+IDENTIFIERS = st.text(max_size=12) | st.lists(st.sampled_from([
+    "-", "$", "!$", "anyone", "owner", "user=", "bob@example.test", "@", '"', "\\", " ", ":", "#", "\n", "\0", "é", ",", ".",
+]), max_size=5).map("".join)  # fmt: skip
+
+
+@given(text=IDENTIFIERS, rights=st.text(max_size=6))
+def test_whatever_is_granted_can_be_read_again(text: str, rights: str) -> None:
+    client = FakeSession()
+    found = Mailbox("x", Tree("/nowhere"), "x", User("alice@example.test"), acl.Who("alice@example.test", owner=True))
+    try:
+        key = said.identifier(client, found, text)  # type: ignore[arg-type]
+        sign, letters = said.modification(rights)
+    except Bad:
+        return
+    entry = acl.Entry(key[0], letters, key[1])
+    (read,) = acl.parse(entry.line())
+    assert (read.key, read.rights) == (key, letters)
+    assert sign in ("", "+", "-")
+    assert set(letters) <= set(acl.ALL)
+
+
+class FakeSession:
+    """What identifiers are read with: a home without control/authdomain."""
+
+    home = Home("/nowhere")

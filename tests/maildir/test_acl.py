@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from mailkit import clock, log
 from mailkit.exits import Temp
-from mailkit.maildir import acl
+from mailkit.maildir import acl, metadata
 from tests.harness.crash import crashes
 
 ALICE = acl.Who("alice@example.test", owner=True)
@@ -76,6 +77,13 @@ def test_damage_gives_nothing_to_others(tmp_path: Path, line: str) -> None:
     finally:
         log.sink = before
     assert lines[0].startswith("acl ")
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / acl.NAME)
+    os.mkfifo(tmp_path / metadata.NAME)
+    assert acl.rights(str(tmp_path), BOB) == ""
+    assert metadata.read(str(tmp_path / metadata.NAME)) == {}
 
 
 def test_names_of_rights_without_letters_stay(tmp_path: Path) -> None:
