@@ -31,7 +31,8 @@ class Known:
 
 
 class Entry:
-    """One name of the answer."""
+    """One name of the answer. selectable: a folder, and not only named for what is below it; RETURN STATUS and the like
+    are for such (RFC 5819 section 2, RFC 8440 section 3)."""
 
     __slots__ = ("attributes", "child_info", "name", "selectable")
 
@@ -58,7 +59,7 @@ def entries(known: Known, request: Request) -> list[Entry]:
         chosen = selected(known, request, name)
         below = "RECURSIVEMATCH" in request.selects and _chosen_below(known, request, name)
         if chosen or below:
-            found.append(Entry(name, attributes(known, request, name), name in folders, below))
+            found.append(Entry(name, attributes(known, request, name), chosen and name in folders, below))
     return found
 
 
