@@ -330,12 +330,16 @@ def lock(fd: int, wait_s: float = 0) -> bool:
             clock.sleep(0.01)
 
 
+_FIRST_SPACE = "pid:[4026531836]"  # of the machine itself: PROC_PID_INIT_INO of linux/proc_ns.h
+
+
 class DotLock:
     """A lock file that also works between machines on a shared file system: `with DotLock(path): ...`.
 
-    The lock is held by whoever could link(2) the name, as Dovecot and mutt do it. A lock file untouched for
-    `stale_s` seconds was left by a process that died: it is broken. Temp when it is not had within `wait_s`.
-    A holder who may need longer than `stale_s` calls `touch`.
+    The lock is held by whoever could link(2) the name, as Dovecot and mutt do it; it says "PID:HOST". One whose
+    process is gone from this host is broken at once; one that was not touched for `stale_s` seconds was left by a
+    process that died elsewhere. Temp when it is not had within `wait_s`. A holder who may need longer than `stale_s`
+    calls `touch`.
     """
 
     __slots__ = ("path", "stale_s", "wait_s")
@@ -365,7 +369,7 @@ class DotLock:
         own = f"{self.path}.{clock.host()}.{clock.pid()}.{clock.token(4)}"
         fd = create(own, 0o600)
         try:
-            write(fd, b"%d:%s\n" % (clock.pid(), clock.host().encode()))
+            write(fd, b"%d:%s\n" % (clock.pid(), _where().encode()))
         except OSError:
             pass  # a full disk; what it says is for people, and a lock is needed to make room
         finally:
@@ -379,15 +383,42 @@ class DotLock:
             unlink(own)
 
     def _break_stale(self) -> None:
-        """Break a lock nobody touches: by rename, so that of two breakers only one removes it, and checked again
+        """Break a lock nobody holds: by rename, so that of two breakers only one removes it, and checked again
         after the rename, so that a lock taken in between is put back."""
         try:
-            if clock.now() - os.stat(self.path).st_mtime < self.stale_s:
+            if not self._is_stale(self.path):
                 return
             aside = f"{self.path}.{clock.token(4)}.stale"
             rename(self.path, aside)
-            if clock.now() - os.stat(aside).st_mtime < self.stale_s:
+            if not self._is_stale(aside):
                 link(aside, self.path)
             unlink(aside)
         except FileNotFoundError:
             return
+
+    def _is_stale(self, path: str) -> bool:
+        """FileNotFoundError: it was given back meanwhile."""
+        if clock.now() - os.stat(path).st_mtime >= self.stale_s:
+            return True
+        with open(path, "rb", buffering=0) as file:
+            pid, _, where = file.read(300).decode("utf-8", "replace").strip().partition(":")
+        return where == _where() and pid.isascii() and pid.isdigit() and not _lives(int(pid))
+
+
+def _where() -> str:
+    """Whose process numbers ours are: the host, and in a namespace of its own (a container, a sandbox) that as well."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")
+    except OSError:
+        space = "pid:[unknown]"
+    return clock.host() if space == _FIRST_SPACE else f"{clock.host()}-{space[5:-1]}"
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass  # somebody else's
+    return True

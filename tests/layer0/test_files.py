@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from mailkit import files
+from mailkit import clock, files
 from mailkit.exits import Temp
 from tests.harness.crash import crashes
 from tests.harness.transcript import run
@@ -85,6 +86,39 @@ def test_dot_lock_is_held_by_one(tmp_path: Path) -> None:
             pass
         assert os.path.exists(path)
     assert os.listdir(tmp_path) == []
+
+
+def gone() -> int:
+    """The number of a process that has ended."""
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    return pid
+
+
+@pytest.mark.parametrize(("pid", "host", "broken"), [("dead", "here", True), ("dead", "elsewhere", False), ("ours", "here", False),
+                                                     ("x", "here", False), ("", "", False)])  # fmt: skip
+def test_a_lock_of_a_process_that_died_here_is_broken_at_once(tmp_path: Path, pid: str, host: str, broken: bool) -> None:
+    with files.DotLock(str(tmp_path / "lock")):
+        here = (tmp_path / "lock").read_text().strip().partition(":")[2]
+    number = {"dead": str(gone()), "ours": str(os.getpid())}.get(pid, pid)
+    (tmp_path / "lock").write_text(f"{number}:{here if host == 'here' else host}\n")
+    with contextlib.nullcontext() if broken else pytest.raises(Temp), files.DotLock(str(tmp_path / "lock"), wait_s=0.1):
+        pass
+    assert (tmp_path / "lock").exists() != broken
+
+
+def test_process_numbers_of_another_namespace_say_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "lock"
+    monkeypatch.setattr(os, "readlink", lambda name: "pid:[4026532000]")
+    with files.DotLock(str(path)):
+        assert path.read_text() == f"{os.getpid()}:{clock.host()}-4026532000\n"
+        content = path.read_text().replace(str(os.getpid()), str(gone()))
+    path.write_text(content)
+    monkeypatch.undo()
+    with pytest.raises(Temp), files.DotLock(str(path), wait_s=0):
+        pass
 
 
 def test_stale_dot_lock_is_broken(tmp_path: Path) -> None:
