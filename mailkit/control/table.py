@@ -93,6 +93,9 @@ ROWS = (
     # IMAP
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
     Value("fulltext", "flag", "yes", "use and fill the full-text index of folders, for SEARCH BODY and TEXT", "imapd"),
+    Value("messagelimit", "number", "0", "messages one IMAP command deals with, better 1000 or more; 0: any number",
+          "imapd"),
+    Value("savelimit", "number", "0", "messages one APPEND or COPY of IMAP stores; 0: any number", "imapd"),
     Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
     Value("mailboxes", "number", "10000", "folders that IMAP clients of one user may make; 0: no limit", "imapd"),
     Value("sharing", "text", "domain", "who may share folders with each other: no, domain (users of one) or all",

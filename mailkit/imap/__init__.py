@@ -22,7 +22,7 @@
 `metadata`   annotations of folders and of the server.
 `modseq`     CONDSTORE and QRESYNC; `uidonly` no message numbers.
 `room`       quota.
-`progress`   INPROGRESS.
+`progress`   INPROGRESS; `limits` MESSAGELIMIT.
 `deflate`    COMPRESS.
 
 The store is `mailkit.maildir`, logins are `mailkit.users.login`; nothing here touches a file of its own.

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from mailkit.imap import limits
 from mailkit.imap.commands import NOT_AUTHENTICATED
 from mailkit.users import login
 
@@ -42,7 +43,7 @@ def line(state: Session) -> bytes:
         words += before_login(state)
     else:
         words += [word for word in LOGGED_IN if not (state.bound and word == "UNAUTHENTICATE")]
-        words.append(f"APPENDLIMIT={append_limit(state)}")
+        words += [f"APPENDLIMIT={append_limit(state)}", *limits.capabilities(state)]
     return " ".join(words).encode("ascii")
 
 

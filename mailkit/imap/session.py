@@ -18,7 +18,7 @@ import os
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, identity, intake, news, selection, target, uidonly
+from mailkit.imap import capability, commands, identity, intake, limits, news, selection, target, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.progress import Progress
 from mailkit.imap.responses import No, status
@@ -57,8 +57,8 @@ class Session:
 
     __slots__ = (
         "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "following",
-        "home", "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn", "upload",
-        "user", "view", "why",
+        "home", "limited", "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn",
+        "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -79,6 +79,7 @@ class Session:
         self.following: Following | None = None  # since the first NOTIFY
         self.tag = b""
         self.progress = Progress()
+        self.limited = ""  # how far the command came, if that is not all the way: see `limits`
         self.upload: Upload | None = None  # offered with the command that runs now
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
         self.bound = False  # this process can serve nobody else any more
@@ -189,6 +190,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
     """Run one command and write its tagged answer."""
     state.tag = event.tag
     state.progress.begin()
+    state.limited = ""
     state.upload = event if isinstance(event, Upload) else None
     name = event.name
     try:
@@ -203,7 +205,10 @@ async def perform(state: Session, event: Command | Upload) -> None:
             await news.tell(state, expunges=row.tells >= commands.ALL, own=row.tells == commands.OWN)
         if state.following is not None:
             await state.following.after(state, name)
-        answer = status(event.tag, "OK", text or f"{name} completed")
+        text = text or f"{name} completed"
+        if state.limited:
+            text = limits.text(state, text)
+        answer = status(event.tag, "OK", text)
         state.errors = 0
     except Bad as error:
         answer = status(event.tag, "BAD", str(error), error.code)

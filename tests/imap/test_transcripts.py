@@ -9,6 +9,7 @@ import pytest
 from mailkit.control import Home
 from mailkit.imap.session import session
 from mailkit.users.passwd import Passwd
+from tests.harness.homes import set_control
 from tests.harness.transcript import FakeTls, replay
 from tests.imap import mailboxes
 
@@ -40,6 +41,8 @@ def test_transcript(path: Path, tmp_path: Path) -> None:
     if path.stem in LIMITS:
         limit_alice(home, LIMITS[path.stem])
     user = None if stranger else Passwd(home).lookup("alice@example.test")
+    if path.stem in ("messagelimit", "savelimit"):
+        set_control(home, path.stem, "2")
     dialogue = path.read_text("utf-8")
 
     def fresh() -> None:

@@ -8,7 +8,7 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.imap import flags, room, target
+from mailkit.imap import flags, limits, room, target
 from mailkit.imap.capability import append_limit
 from mailkit.imap.incoming import Incoming, Lines, refuse_size
 from mailkit.imap.responses import No
@@ -86,6 +86,7 @@ async def store(state: Session, reader: Reader, most: int) -> str:
 async def gather(state: Session, incoming: Incoming, batch: Batch, most: int) -> None:
     """Every message of the command into tmp/."""
     while not incoming.over:
+        limits.all_or_none(state, len(batch.parcels) + 1)
         if len(batch.parcels) == most:
             raise No(f"At most {most} at once", "LIMIT")
         names, received_s = options(incoming.reader)

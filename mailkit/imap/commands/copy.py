@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, room, selection, target
+from mailkit.imap import flags, limits, room, selection, target
 from mailkit.imap.target import stored
 from mailkit.imap.wire import sets
 
@@ -28,6 +28,7 @@ async def uid_copy(state: Session, reader: Reader) -> str | None:
 async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """All messages are copied, or none."""
     chosen, folder = await read(state, reader, by_uid)
+    limits.all_or_none(state, len(chosen))
     assert state.view is not None
     octets = room.total(state.view.folder, chosen)
     await room.need(state, octets)

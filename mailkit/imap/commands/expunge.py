@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, modseq, room, selection
+from mailkit.imap import intake, limits, modseq, room, selection
 from mailkit.imap.wire import sets
 from mailkit.maildir.marks import DELETED
 
@@ -46,6 +46,8 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
     for first, last in [(1, view.count)] if among is None else among:
         table, rows = view.rows(first, last)
         gone += [table.uids[row] for row in rows if row >= 0 and table.marks[row] & DELETED]
+    if among is not None:
+        gone = limits.newest(state, gone)
     if gone:
         octets = room.total(view.folder, gone)
         await state.conn.offload(view.folder.expunge, gone)

@@ -8,7 +8,7 @@ first, so that the flags in the same response are right.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, modseq, news, pieces, savedate, sections, selection, uidonly
+from mailkit.imap import intake, limits, modseq, news, pieces, savedate, sections, selection, uidonly
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.maildir.marks import SEEN
@@ -116,6 +116,7 @@ def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers:
     if modifiers.page is not None:
         if not by_uid:
             raise Bad("PARTIAL is for UID FETCH")
+        limits.page(state, modifiers.page)
         ranges = pages.cut(modifiers.page, ranges)
     since = modifiers.changed_since
     if modifiers.vanished:
@@ -129,7 +130,7 @@ def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers:
     if plan.modseq:
         modseq.enable(state)
     plan.modseq |= plan.flags and modseq.known(state)
-    return ranges
+    return limits.cut(state, ranges)
 
 
 async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, room, target
+from mailkit.imap import flags, intake, limits, room, target
 from mailkit.imap.commands.copy import copied, read
 
 TYPE_CHECKING = False
@@ -32,6 +32,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     """COPYUID goes in an untagged OK, before the EXPUNGE responses that end the command (RFC 6851 section 4.3)."""
     intake.writable(state, "te")
     chosen, folder = await read(state, reader, by_uid)
+    chosen = limits.newest(state, chosen)
     assert state.view is not None
     octets = room.total(state.view.folder, chosen)
     elsewhere = not same_owner(state)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import matching, modseq, news
+from mailkit.imap import limits, matching, modseq, news
 from mailkit.imap.responses import No, correlator, untagged
 from mailkit.imap.wire import keys, pages, sets
 
@@ -39,8 +39,9 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         raise bad_charset(state)
     view = state.view
     assert view is not None
+    key = limits.narrow(state, wanted.key, updated="UPDATE" in (wanted.returns or ()))
     context = updated(state, wanted, [], by_uid)
-    uids = await matching.find(state, view, wanted.key)
+    uids = await matching.find(state, view, key)
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(kept(wanted, uids)))
     numbers = uids if by_uid else in_view(state, uids)

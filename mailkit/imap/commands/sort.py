@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import matching, ordering, selection
+from mailkit.imap import limits, matching, ordering, selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import keys, orders, sets
@@ -32,6 +32,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     reader.end()
     view = state.view
     assert view is not None
+    limits.whole(state, wanted.key)
     context = searches.updated(state, wanted, criteria, by_uid)
     matcher = matching.Matcher(state, view)
     found = await matching.find_rows(matcher, wanted.key)

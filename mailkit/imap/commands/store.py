@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, modseq, news, selection
+from mailkit.imap import flags, intake, limits, modseq, news, selection
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
 
@@ -39,7 +39,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     intake.writable(state)
     view = state.view
     assert view is not None
-    ranges = selection.numbers(state, asked, by_uid)
+    ranges = limits.cut(state, selection.numbers(state, asked, by_uid))
     rights = permitting(state)
     mask = flags.mask(state, view.folder, names, create=action >= 0, rights=rights)
     if not mask and names and flags.permitted(rights) != flags.EVERY:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import facts, matching, selection, threads
+from mailkit.imap import facts, limits, matching, selection, threads
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import keys, orders
@@ -32,6 +32,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     reader.end()
     view = state.view
     assert view is not None
+    limits.whole(state, wanted.key)
     matcher = matching.Matcher(state, view)
     rows = await matching.find_rows(matcher, wanted.key)
     found = await facts.of_rows(state, matcher, rows)

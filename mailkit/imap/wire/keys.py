@@ -23,6 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.wire.pages import Page
     from mailkit.imap.wire.reader import Reader
+    from mailkit.imap.wire.sets import Ranges
 
     Key = tuple[object, ...]
 
@@ -191,11 +192,19 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
         return (word, reader.number())
     if word == "UID":
         return ("UID", sets.read(reader))
+    if word in ("UIDAFTER", "UIDBEFORE"):
+        return ("UID", _beside(word, reader.number()))
     if word in ("EMAILID", "THREADID"):
         return (word, reader.astring())
     if word == "MODSEQ":
         return ("MODSEQ", _modseq(reader))
     raise Bad(f"SEARCH knows no {word}")
+
+
+def _beside(word: str, uid: int) -> Ranges:
+    """UIDs above or below one (RFC 9738 section 3.5)."""
+    low, high = (uid + 1, sets.LAST - 1) if word == "UIDAFTER" else (1, min(uid, sets.LAST) - 1)
+    return [(low, high)] if low <= high else []
 
 
 def _modseq(reader: Reader) -> int:

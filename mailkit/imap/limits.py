@@ -1,0 +1,149 @@
+"""MESSAGELIMIT and SAVELIMIT (RFC 9738): how many messages one command deals with, where control/messagelimit says so.
+
+FETCH, STORE, SEARCH, MOVE and UID EXPUNGE deal with the newest so many of what they are given and say with which UID
+they stopped, so that the client goes on below it. What is all or nothing, COPY and APPEND, or makes no sense in parts,
+SORT and THREAD, is refused. SAVELIMIT (control/savelimit) is of COPY and APPEND alone. EXPUNGE and CLOSE have no limit.
+"""
+
+from __future__ import annotations
+
+from mailkit.imap import selection
+from mailkit.imap.responses import No
+from mailkit.imap.wire import pages
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Key
+    from mailkit.imap.wire.pages import Page
+    from mailkit.imap.wire.sets import Ranges
+
+HIGHEST_UID = (1 << 32) - 1
+
+
+def messages(state: Session) -> int:
+    """MESSAGELIMIT, 0 for none."""
+    return max(0, state.home.control.number("messagelimit"))
+
+
+def saved(state: Session) -> int:
+    """How many COPY and APPEND take, 0 for any number."""
+    return messages(state) or max(0, state.home.control.number("savelimit"))
+
+
+def capabilities(state: Session) -> list[str]:
+    """What is advertised: MESSAGELIMIT says SAVELIMIT as well (section 3)."""
+    limit = saved(state)
+    if not limit:
+        return []
+    return [f"{'MESSAGELIMIT' if messages(state) else 'SAVELIMIT'}={limit}"]
+
+
+def cut(state: Session, ranges: Ranges) -> Ranges:
+    """The newest of these message numbers, as many as a command deals with; what it leaves out the client is told."""
+    limit = messages(state)
+    if not limit or count(ranges) <= limit:
+        return ranges
+    view = state.view
+    assert view is not None
+    ranges = pages.cut((-1, -limit), ranges)
+    stopped(state, limit, view.uids[ranges[0][0] - 1])
+    return ranges
+
+
+def newest(state: Session, uids: list[int]) -> list[int]:
+    """The same of ascending UIDs."""
+    limit = messages(state)
+    if not limit or len(uids) <= limit:
+        return uids
+    stopped(state, limit, uids[-limit])
+    return uids[-limit:]
+
+
+def narrow(state: Session, key: Key, updated: bool) -> Key:
+    """The key, for the newest messages that may be searched: those that sequence sets and UIDs in it leave (section
+    3.1). No: more of them, and the client wants to be told what changes in all of them."""
+    limit = messages(state)
+    candidates = named(state, key) if limit else []
+    if not limit or count(candidates) <= limit:
+        return key
+    if updated:
+        raise refusal(limit)
+    low = cut(state, candidates)[0][0]
+    assert state.view is not None
+    return ("AND", [key, ("UID", [(state.view.uids[low - 1], HIGHEST_UID)])])
+
+
+def whole(state: Session, key: Key) -> None:
+    """No: the key may match more messages than one command deals with."""
+    limit = messages(state)
+    if limit and count(named(state, key)) > limit:
+        raise refusal(limit)
+
+
+def all_or_none(state: Session, number: int) -> None:
+    """No: so many cannot be stored at once."""
+    limit = saved(state)
+    if limit and number > limit:
+        raise refusal(limit)
+
+
+def page(state: Session, wanted: Page) -> None:
+    """No: a page of UID FETCH (PARTIAL) that is longer."""
+    limit = messages(state)
+    if limit and abs(wanted[1]) - abs(wanted[0]) >= limit:
+        raise refusal(limit)
+
+
+def named(state: Session, key: Key) -> Ranges:
+    """Message numbers that the key's outermost sets leave; all without such sets."""
+    from mailkit.imap import matching  # no part of the way to the greeting
+
+    assert state.view is not None
+    found = [(1, state.view.count)] if state.view.count else []
+    for each in matching.conjuncts(key):
+        if each[0] in ("SEQ", "UID"):
+            wanted = each[1]
+            assert isinstance(wanted, list)
+            found = both(found, selection.numbers(state, wanted, by_uid=each[0] == "UID"))
+    return found
+
+
+def both(one: Ranges, two: Ranges) -> Ranges:
+    """Numbers in both of two lists of ascending ranges."""
+    found = []
+    at = 0
+    for low, high in one:
+        while at < len(two) and two[at][1] < low:
+            at += 1
+        for first, last in two[at:]:
+            if first > high:
+                break
+            found.append((max(low, first), min(high, last)))
+    return found
+
+
+def count(ranges: Ranges) -> int:
+    """How many numbers."""
+    return sum(last - first + 1 for first, last in ranges)
+
+
+def refusal(limit: int) -> No:
+    """Too many messages for all or nothing."""
+    return No(f"One command deals with {limit} messages", f"MESSAGELIMIT {limit}")
+
+
+def stopped(state: Session, limit: int, uid: int) -> None:
+    """The command deals with the messages from this UID on."""
+    state.limited = f"MESSAGELIMIT {limit} {uid}"
+
+
+def text(state: Session, answer: str) -> str:
+    """The text of the OK, with where the command stopped: as its code, or where it has one in a NO of its own."""
+    limited, state.limited = state.limited, ""
+    if not limited:
+        return answer
+    if answer.startswith("["):
+        state.conn.write(f"* NO [{limited}] There are older ones\r\n".encode("ascii"))
+        return answer
+    return f"[{limited}] There are older ones"
