@@ -27,6 +27,8 @@ from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mailkit.control import Home
     from mailkit.users.passwd import User
 
@@ -120,6 +122,12 @@ def missing(code: str = "NONEXISTENT") -> No:
     return No("There is no such mailbox", code)
 
 
+def _reaches(patterns: Iterable[str], first: str) -> bool:
+    """Could one of these match a name below this first level, or it alone?"""
+    heads = [pattern.replace("%", "*").partition("*") for pattern in patterns]
+    return any(f"{head}/".startswith(f"{first}/") or (star and f"{first}/".startswith(head)) for head, star, _ in heads)
+
+
 class Forest:
     """All of them, for one user. Names are as in `tree.Tree`, whose methods of the same name these are.
 
@@ -166,13 +174,18 @@ class Forest:
         """The directory of a folder. ValueError; No."""
         return self.locate(name).directory
 
-    def names(self) -> list[str]:
-        """Every folder the user may know of; their own first, INBOX first of all."""
+    def names(self, patterns: Iterable[str] = ("*",)) -> list[str]:
+        """Every folder the user may know of; their own first, INBOX first of all.
+
+        patterns of LIST: those of others and public ones are looked for only where one of these could match.
+        """
         found = [name for name in self.own.names() if "l" in self._mine(name).granted()]
         if not self.shares:
             return found
         known = set(found)
-        for mailbox in (*self._shared(), *self._public()):
+        shared = self._shared() if _reaches(patterns, OTHERS) else []
+        public = self._public() if _reaches(patterns, PUBLIC) else []
+        for mailbox in (*shared, *public):
             if mailbox.name not in known and "l" in mailbox.granted():
                 found.append(mailbox.name)
         return found

@@ -17,12 +17,15 @@ RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "METADATA", "MYRIGHTS", "SPECIAL-
 
 
 class Known:
-    """The folders, what is above them, subscriptions and special uses, as they are now."""
+    """The folders, what is above them, subscriptions and special uses, as they are now.
+
+    patterns: what will be asked for; others' folders that none of them can match are left out.
+    """
 
     __slots__ = ("folders", "parents", "special", "subscribed")
 
-    def __init__(self, tree: Forest) -> None:
-        self.folders = tree.names()
+    def __init__(self, tree: Forest, patterns: Iterable[str] = ("*",)) -> None:
+        self.folders = tree.names(patterns)
         self.subscribed = {"INBOX" if name.upper() == "INBOX" else name for name in tree.subscriptions()}
         self.special = tree.special()
         self.parents: set[str] = set()
@@ -43,9 +46,14 @@ class Entry:
         self.child_info = child_info
 
 
+def patterns_of(request: Request) -> list[str]:
+    """What a LIST or LSUB asks for, reference and all."""
+    return [pattern(request.reference, text) for text in request.patterns]
+
+
 def entries(known: Known, request: Request) -> list[Entry]:
     """The answer of LIST, INBOX first, then by name."""
-    patterns = [pattern(request.reference, text) for text in request.patterns]
+    patterns = patterns_of(request)
     folders = set(known.folders)
     candidates = folders | known.parents
     if "SUBSCRIBED" in request.selects:

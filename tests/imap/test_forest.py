@@ -15,6 +15,7 @@ from mailkit.control import Home
 from mailkit.imap import forest
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, tree
+from mailkit.users import shares
 from mailkit.users.passwd import Passwd
 from tests.harness.homes import set_control
 from tests.imap import mailboxes
@@ -141,6 +142,23 @@ def test_what_is_stored_counts_for_the_owner(home: Home) -> None:
     bob.do(f"SELECT {ARCHIVE}")
     assert bob.do("MOVE 1 INBOX")[-1] == "OK MOVE completed"
     assert alice.do('GETQUOTA ""')[0] == '* QUOTA "" (STORAGE 1 2)'
+
+
+@pytest.mark.parametrize(("pattern", "looks"), [
+    ("INBOX", False), ("%", True), ("*", True), ("Sent*", False), ("Other Users/%", True), ("Other Users", True),
+    ("Other*", True), ("Oth%Users/*", True), ("Public/*", False), ("Other Users/alice@example.test/Archive", True),
+])  # fmt: skip
+def test_who_does_not_ask_for_others_does_not_wait_for_them(
+    home: Home, monkeypatch: pytest.MonkeyPatch, pattern: str, looks: bool
+) -> None:
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    alice.do("SETACL Archive bob@example.test lr")
+    asked: list[Home] = []
+    owners = shares.owners
+    monkeypatch.setattr(shares, "owners", lambda home, user: asked.append(home) or owners(home, user))
+    said = bob.do(f'LIST "" "{pattern}"')
+    assert bool(asked) == looks
+    assert ("Other" in "".join(said)) == looks
 
 
 def test_groups(home: Home) -> None:

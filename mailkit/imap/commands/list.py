@@ -43,7 +43,7 @@ async def list_(state: Session, reader: Reader) -> None:
         # RFC 9051 section 6.3.9: an empty name asks for the delimiter.
         state.conn.write(untagged(b'LIST (\\Noselect) "/" ""'))
         return
-    known = await tree.attempt(state, listing.Known, tree.of(state))
+    known = await tree.attempt(state, listing.Known, tree.of(state), listing.patterns_of(request))
     for entry in listing.entries(known, request):
         state.conn.write(b"* LIST " + shown(state, entry))
         if entry.selectable:
@@ -83,7 +83,7 @@ async def lsub(state: Session, reader: Reader) -> None:
     reader.space()
     request.patterns = [reader.pattern()]
     reader.end()
-    known = await tree.attempt(state, listing.Known, tree.of(state))
+    known = await tree.attempt(state, listing.Known, tree.of(state), listing.patterns_of(request))
     for entry in listing.subscribed(known, request):
         state.conn.write(b"* LSUB " + shown(state, entry))
 
