@@ -56,8 +56,9 @@ class Context:
     def keep(self, state: Session, uids: Sequence[int]) -> None:
         """Go on with what was found; NO [NOUPDATE] when that would be too much (section 4.3.1)."""
         total = len(uids) + sum(len(other.members) for other in state.contexts.values())
-        if len(state.contexts) >= CONTEXTS_MOST or total > MESSAGES_MOST:
-            state.conn.write(untagged(b'NO [NOUPDATE "' + state.tag + b'"]', b"Too many results to keep up to date"))
+        scored = any(name == "RELEVANCY" for name, _ in self.criteria)  # what it is sorted by is not kept
+        if len(state.contexts) >= CONTEXTS_MOST or total > MESSAGES_MOST or scored:
+            state.conn.write(untagged(b'NO [NOUPDATE "' + state.tag + b'"]', b"The results are not kept up to date"))
             return
         self.members = array("I", uids)
         state.contexts[state.tag] = self
@@ -127,7 +128,7 @@ def fixed(state: Session, view: View, key: Key) -> Key:
     """The key with UIDs in place of message numbers and of what is saved now (section 4.3)."""
     if key[0] == "AND":
         return ("AND", [fixed(state, view, each) for each in matching.operands(key)])
-    if key[0] in ("OR", "NOT"):
+    if key[0] in ("OR", "NOT", "FUZZY"):
         return (key[0], *(fixed(state, view, each) for each in matching.operands(key)))
     if key[0] not in ("SEQ", "UID"):
         return key

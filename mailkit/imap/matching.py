@@ -34,7 +34,7 @@ BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 40}
 class Matcher:
     """The folder as the client knows it when the search begins: `rows[n - 1]` is the row of message n, or -1."""
 
-    __slots__ = ("known", "now_s", "rows", "state", "table", "view")
+    __slots__ = ("known", "now_s", "rows", "scores", "state", "table", "view")
 
     def __init__(self, state: Session, view: View) -> None:
         self.state = state
@@ -42,12 +42,22 @@ class Matcher:
         self.table, self.rows = view.rows(1, view.count)
         self.now_s = int(clock.now())
         self.known: Known = {}  # see `narrowing`
+        self.scores: dict[int, list[int]] = {}  # of rows that FUZZY keys matched
 
 
-async def find(state: Session, view: View, key: Key) -> list[int]:
-    """UIDs of the matching messages, ascending."""
+async def find(state: Session, view: View, key: Key, scores: dict[int, int] | None = None) -> list[int]:
+    """UIDs of the matching messages, ascending. scores: gets their relevancy by UID, when there is a FUZZY key."""
     matcher = Matcher(state, view)
-    return list(selection.column(matcher.table.uids, await find_rows(matcher, key)))
+    rows = await find_rows(matcher, key)
+    if scores is not None:
+        scores.update(relevancies(matcher, rows))
+    return list(selection.column(matcher.table.uids, rows))
+
+
+def relevancies(matcher: Matcher, rows: Sequence[int]) -> dict[int, int]:
+    """Relevancy of each row by its UID; nothing where nothing was FUZZY."""
+    uids = matcher.table.uids
+    return {uids[row]: relevancy(matcher, row) for row in rows} if matcher.scores else {}
 
 
 async def find_rows(matcher: Matcher, key: Key) -> list[int]:
@@ -92,7 +102,7 @@ def conjuncts(key: Key) -> list[Key]:
 def cost(key: Key) -> int:
     """COLUMNS, PIECES or FILES: the dearest of what it looks at."""
     name = key[0]
-    if name in ("AND", "OR", "NOT"):
+    if name in ("AND", "OR", "NOT", "FUZZY"):
         return max(map(cost, operands(key)))
     if name == "HEADER":
         field = key[1]
@@ -104,7 +114,7 @@ def cost(key: Key) -> int:
 
 
 def operands(key: Key) -> list[Key]:
-    """The keys inside AND, OR, NOT."""
+    """The keys inside AND, OR, NOT, FUZZY."""
     inner = key[1] if key[0] == "AND" else list(key[1:])
     assert isinstance(inner, list)
     return inner
@@ -384,8 +394,22 @@ DAYS = frozenset({"BEFORE", "ON", "SINCE", "SENTBEFORE", "SENTON", "SENTSINCE", 
 SAVED_DAYS = frozenset({"SAVEDBEFORE", "SAVEDON", "SAVEDSINCE"})
 IDENTIFIERS = ("EMAILID", "THREADID")
 
+
+def fuzzy(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
+    """FUZZY."""
+    from mailkit.imap import fuzzy  # few searches are
+
+    return fuzzy.matched(matcher, rows, key)
+
+
+def relevancy(matcher: Matcher, row: int) -> int:
+    """1 to 100: the mean of what FUZZY keys made of a row; 100 where none looked at it."""
+    found = matcher.scores.get(row)
+    return sum(found) // len(found) if found else 100
+
+
 LEAVES: dict[str, Leaf] = {
     "ALL": everything, "FLAG": flag, "RECENT": recent, "SEQ": numbered, "UID": numbered, "MODSEQ": modified,
-    "LARGER": sized, "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text,
+    "LARGER": sized, "SMALLER": sized, "HEADER": in_header, "BODY": in_body, "TEXT": in_text, "FUZZY": fuzzy,
     **dict.fromkeys(DAYS, dated), **dict.fromkeys(SAVED_DAYS, saved), **dict.fromkeys(IDENTIFIERS, identified),
 }  # fmt: skip

@@ -81,6 +81,8 @@ def to_rows(matcher: Matcher, uids: set[int]) -> set[int]:
 def portions(matcher: Matcher, rows: Sequence[int], key: Key) -> tuple[Sequence[int], Sequence[int]]:
     """(rows that are decided without reading a message, the others)."""
     answers = [matcher.known.get(leaf) for leaf in leaves(key)]
+    if not answers:
+        return (), rows  # FUZZY, of which the index knows nothing
     unread: set[int] = set()
     for answer in answers:
         if answer is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, pieces, subject
+from mailkit.imap import intake, matching, pieces, subject
 from mailkit.imap.matching import size_read
 from mailkit.mail import addresslist, collation, header
 
@@ -42,6 +42,8 @@ async def values_of(state: Session, matcher: Matcher, rows: Sequence[int], name:
     if name == "SIZE":
         known = matcher.table.detail.sizes
         return [known[row] or size_read(matcher, row) for row in rows]
+    if name == "RELEVANCY":
+        return [-matching.relevancy(matcher, row) for row in rows]
     if name == "DATE":
         from mailkit.imap import facts
 

@@ -46,9 +46,7 @@ class Client:
 
     def __init__(self, home: Home, select: str = "INBOX", user: str = "alice") -> None:
         self.conn = WaitingConn()
-        self.running: Coroutine[Any, Any, None] = session(
-            self.conn, home, Passwd(home).lookup(f"{user}@example.test")
-        )
+        self.running: Coroutine[Any, Any, None] = session(self.conn, home, Passwd(home).lookup(f"{user}@example.test"))
         self.seen = 0
         self.number = 0
         self.over = False

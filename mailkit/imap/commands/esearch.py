@@ -110,6 +110,7 @@ async def answered(state: Session, view: View, name: str, wanted: Search) -> Non
         state.saved = list(sets.runs(searches.kept(wanted, uids)))
     if uids:
         highest = searches.highest_modseq(state, matcher.table, wanted, uids)
-        searches.answer(state, wanted, uids, True, highest, where=where)
+        scores = [matching.relevancy(matcher, row) for row in rows]
+        searches.answer(state, wanted, uids, True, highest, where=where, scores=scores)
     if context is not None:
         context.keep(state, uids)

@@ -8,7 +8,7 @@ from mailkit.imap.wire import keys, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from mailkit.imap.contexts import Context
     from mailkit.imap.session import Session
@@ -41,7 +41,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     assert view is not None
     key = limits.narrow(state, wanted.key, updated="UPDATE" in (wanted.returns or ()))
     context = updated(state, wanted, [], by_uid)
-    uids = await matching.find(state, view, key)
+    scores: dict[int, int] = {}
+    uids = await matching.find(state, view, key, scores)
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(kept(wanted, uids)))
     numbers = uids if by_uid else in_view(state, uids)
@@ -50,7 +51,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         found = " ".join(map(str, numbers)).encode("ascii")
         state.conn.write(untagged(b"SEARCH", *([found] if found else []), *highest))
     else:
-        answer(state, wanted, numbers, by_uid, highest)
+        answer(state, wanted, numbers, by_uid, highest, scores=[scores[uid] for uid in uids] if scores else ())
     if context is not None:
         context.keep(state, uids)
     return None
@@ -116,10 +117,12 @@ def answer(
     highest: list[bytes],
     form: Callable[[list[int]], bytes] = sets.form,
     where: bytes = b"",
+    scores: Sequence[int] = (),
 ) -> None:
     """The ESEARCH response (RFC 9051 section 7.3.4); none when no more than SAVE was asked for (RFC 5182 section 2.4).
 
-    form: what makes the value of ALL and PARTIAL of numbers; where: which mailbox it is of, beside the tag.
+    form: what makes the value of ALL and PARTIAL of numbers; where: which mailbox it is of, beside the tag;
+    scores: relevancy of each of the numbers.
     """
     returns = wanted.returns if wanted.returns is not None else frozenset({"ALL"})
     if returns <= {"SAVE", "UPDATE"}:
@@ -132,6 +135,9 @@ def answer(
     if wanted.page is not None:
         found = form(numbers[pages.span(wanted.page, len(numbers))])
         parts.append(b"PARTIAL (%b %b)" % (pages.form(wanted.page), found or b"NIL"))
+    if "RELEVANCY" in returns:
+        shown = scores[pages.span(wanted.page, len(numbers))] if wanted.page is not None else scores
+        parts.append(b"RELEVANCY (" + b" ".join(map(b"%d".__mod__, shown)) + b")")
     if "COUNT" in returns:
         parts.append(b"COUNT %d" % len(numbers))
     parts += [each.strip(b"()") for each in highest]

@@ -45,7 +45,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     if wanted.returns is None:
         state.conn.write(untagged(b"SORT", *map(b"%d".__mod__, numbers), *highest))
     else:
-        searches.answer(state, wanted, numbers, by_uid, highest, in_order)
+        scores = [matching.relevancy(matcher, row) for row in rows] if "RELEVANCY" in wanted.returns else ()
+        searches.answer(state, wanted, numbers, by_uid, highest, in_order, scores=scores)
     if context is not None:
         context.keep(state, uids)
     return None

@@ -12,6 +12,7 @@ A key is a tuple whose first element names it:
     ("HEADER", name, text)            name in capitals, text a str; SUBJECT, FROM, TO, CC, BCC are HEADER too
     ("BODY", text) ("TEXT", text)
     ("EMAILID", id) ("THREADID", id)  RFC 8474
+    ("FUZZY", key)                    as people remember it (RFC 6203)
     ("MODSEQ", n)                     changed at n or later (RFC 7162 section 3.1.5)
 """
 
@@ -33,7 +34,7 @@ DAYS = frozenset({
     "BEFORE", "ON", "SAVEDBEFORE", "SAVEDON", "SAVEDSINCE", "SENTBEFORE", "SENTON", "SENTSINCE", "SINCE",
 })  # fmt: skip
 NUMBERS = frozenset({"LARGER", "SMALLER", "OLDER", "YOUNGER"})
-RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "CONTEXT", "UPDATE"})
+RETURNS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL", "CONTEXT", "UPDATE", "RELEVANCY"})
 """CONTEXT is a hint that the same search will come again (RFC 5267 section 4.2), of which nothing is made."""
 CHARSETS = ("UTF-8", "US-ASCII")
 """What the NO [BADCHARSET ...] offers."""
@@ -62,6 +63,8 @@ class Search:
         self.page = options.page
         self.charset = charset
         self.key = key
+        if "RELEVANCY" in (self.returns or ()) and not mentions(key, "FUZZY"):
+            raise Bad("RELEVANCY is of FUZZY searches")
 
 
 class UnknownCharset(Exception):
@@ -169,8 +172,8 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
     if reader.peek() != b" ":
         raise Bad(f"SEARCH knows no {word}, or its argument is missing")
     reader.space()
-    if word == "NOT":
-        return ("NOT", _key(reader, charset, depth + 1))
+    if word in ("NOT", "FUZZY"):
+        return (word, _key(reader, charset, depth + 1))
     if word == "OR":
         first = _key(reader, charset, depth + 1)
         reader.space()
@@ -230,8 +233,8 @@ def numbers(key: Key) -> bool:
 
 
 def parts(key: Key) -> list[Key]:
-    """The keys inside AND, OR, NOT; none of others."""
-    inner = key[1] if key[0] == "AND" else list(key[1:]) if key[0] in ("OR", "NOT") else []
+    """The keys inside AND, OR, NOT, FUZZY; none of others."""
+    inner = key[1] if key[0] == "AND" else list(key[1:]) if key[0] in ("OR", "NOT", "FUZZY") else []
     assert isinstance(inner, list)
     return inner
 

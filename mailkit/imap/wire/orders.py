@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
     Criterion = tuple[str, bool]
 
-CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "SIZE", "SUBJECT", "TO"})
+CRITERIA = frozenset(
+    {"ARRIVAL", "CC", "DATE", "DISPLAYFROM", "DISPLAYTO", "FROM", "RELEVANCY", "SIZE", "SUBJECT", "TO"}
+)
 ALGORITHMS = ("ORDEREDSUBJECT", "REFERENCES", "REFS")
 CRITERIA_MOST = 20
 
@@ -32,7 +34,10 @@ def read_sort(reader: Reader) -> tuple[list[Criterion], Search]:
     if not found or backwards or len(found) > CRITERIA_MOST:
         raise Bad("SORT wants criteria in parentheses, REVERSE in front of one")
     reader.space()
-    return found, _search(reader, options)
+    search = _search(reader, options)
+    if any(word == "RELEVANCY" for word, _ in found) and not keys.mentions(search.key, "FUZZY"):
+        raise Bad("RELEVANCY is of FUZZY searches")
+    return found, search
 
 
 def read_thread(reader: Reader) -> tuple[str, Search]:
