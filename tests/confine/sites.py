@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from mailkit import clock
@@ -13,19 +16,22 @@ UID, GID = 60123, 60124
 PASSWORD = "secret"
 
 
-def make(path: Path) -> Home:
-    """alice and bob are the mail system's own; carol has a uid and a home outside."""
-    home = make_home(path / "home", tls=True)
-    own = path / "carol"
-    own.mkdir(mode=0o700)
-    os.chown(own, UID, GID)
-    with open(home.passwd, "a", encoding="ascii") as file:
-        file.write(f"carol@example.test:{{PLAIN}}{PASSWORD}:{UID}:{GID}::{own}::\n")
-    set_control(home, "clearauth", "yes")
-    for directory in (path, *path.parents):
-        if directory.is_relative_to("/tmp") and str(directory) != "/tmp":
-            os.chmod(directory, 0o711)
-    return home
+@contextlib.contextmanager
+def site() -> Iterator[Home]:
+    """alice and bob are the mail system's own; carol has a uid and a home outside. Not in pytest's directory, which
+    every run of pytest closes to others."""
+    with tempfile.TemporaryDirectory(prefix="mailkit-site-") as directory:
+        path = Path(directory)
+        path.chmod(0o711)
+        home = make_home(path / "home", tls=True)
+        Path(home.path).chmod(0o711)
+        theirs = path / "carol"
+        theirs.mkdir(mode=0o700)
+        os.chown(theirs, UID, GID)
+        with open(home.passwd, "a", encoding="ascii") as file:
+            file.write(f"carol@example.test:{{PLAIN}}{PASSWORD}:{UID}:{GID}::{theirs}::\n")
+        set_control(home, "clearauth", "yes")
+        yield home
 
 
 def own(home: Home) -> Path:

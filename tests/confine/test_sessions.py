@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailkit.control import Home
-from tests.confine.sites import GID, PASSWORD, UID, children, make, own, owners, served_by, status, until
+from tests.confine.sites import GID, PASSWORD, UID, children, own, owners, served_by, site, status, until
 from tests.harness.homes import set_control
 from tests.harness.servers import Server, converse, serve
 
@@ -27,8 +27,9 @@ MESSAGE = b"Subject: x\r\n\r\nhello\r\n"
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return make(tmp_path)
+def home() -> Iterator[Home]:
+    with site() as made:
+        yield made
 
 
 def unchecked() -> ssl.SSLContext:
