@@ -9,6 +9,7 @@
 `selection`  the selected folder; sequence and UID sets against it.
 `pieces`     what the folder's index keeps of each message for FETCH and SEARCH.
 `matching`   SEARCH keys against messages; `savedate` when they came into the folder.
+`filters`    searches that have a name.
 `contexts`   searches that go on; `fuzzy` those of words as people remember them.
 `texts`      what a message says to SEARCH; `narrowing` what the full-text index knows of it, `filling` how it does.
 `sections`   message files as FETCH sends them.

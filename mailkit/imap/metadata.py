@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 
 from mailkit import files
-from mailkit.imap import tree
+from mailkit.imap import filters, tree
 from mailkit.imap.responses import No, mailbox, nstring, paren, untagged
 from mailkit.imap.wire import entries
 from mailkit.maildir import folder as folders
@@ -50,6 +50,8 @@ async def change(state: Session, name: str, values: Mapping[str, bytes | None]) 
     """Set entries, all or none. No [METADATA MAXSIZE], [METADATA TOOMANY] and whatever `read` says."""
     if any(len(value or b"") > store.VALUE_MOST_OCTETS for value in values.values()):
         raise No("That value is too long", f"METADATA MAXSIZE {store.VALUE_MOST_OCTETS}")
+    if not name:
+        filters.check(values)
     path = await path_for(state, await mailbox_of(state, name), values) if name else own_of_server(state, values)
     try:
         if not name:

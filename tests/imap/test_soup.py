@@ -38,7 +38,7 @@ WORDS = st.sampled_from([
     "GETQUOTA", "CAPABILITY", "STARTTLS", "LOGIN", "AUTHENTICATE", "PLAIN", "(USE (\\Sent))", "UIDBATCHES", "UIDAFTER", "NOTIFY", "SET", "UIDONLY",
     "(selected (MessageNew (FLAGS) MessageExpunge))", "(personal (MailboxName))", "SAVEDATE", "SAVEDON", "500", "1:2",
     "(PARTIAL 1:2)", "(PARTIAL -1:-2 COUNT)", "&AOk-", "é", "[", "]",
-    "\\", "\0", "CATENATE", '(URL "/INBOX/;UID=1")', "(URL ;UID=2/;SECTION=1 TEXT {1+}\r\nx)", "(TEXT {2}", "(UPDATE ALL)", "(UPDATE)", "CANCELUPDATE", '"a1"', "FUZZY", "(RELEVANCY ALL)", "(RELEVANCY)", "ESEARCH", "IN (PERSONAL)", "IN (subtree Sent)", "GENURLAUTH", "URLFETCH", "RESETKEY",
+    "\\", "\0", "CATENATE", '(URL "/INBOX/;UID=1")', "(URL ;UID=2/;SECTION=1 TEXT {1+}\r\nx)", "(TEXT {2}", "(UPDATE ALL)", "(UPDATE)", "CANCELUPDATE", '"a1"', "FILTER", "SETMETADATA", '(/private/filters/values/x "FILTER x")', "FUZZY", "(RELEVANCY ALL)", "(RELEVANCY)", "ESEARCH", "IN (PERSONAL)", "IN (subtree Sent)", "GENURLAUTH", "URLFETCH", "RESETKEY",
     '"imap://alice%40example.test@mail.example.test/INBOX/;UID=1;URLAUTH=anonymous"', "INTERNAL", "~{3+}\r\na\0b",
 ])  # fmt: skip
 COMMANDS = st.lists(st.lists(WORDS, min_size=1, max_size=6), min_size=1, max_size=12)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import matching, selection, tree
+from mailkit.imap import filters, matching, selection, tree
 from mailkit.imap.commands import search as searches
 from mailkit.imap.commands.select import opened
 from mailkit.imap.responses import No, mailbox
@@ -28,6 +28,7 @@ async def esearch(state: Session, reader: Reader) -> None:
     except keys.UnknownCharset:
         raise searches.bad_charset(state)
     check(state, sources, wanted)
+    await filters.expand(state, wanted)
     names = await tree.attempt(state, chosen, state, sources)
     if len(names) > FOLDERS_MOST:
         raise No(f"A search is of at most {FOLDERS_MOST} mailboxes", "LIMIT")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import limits, matching, modseq, news
+from mailkit.imap import filters, limits, matching, modseq, news
 from mailkit.imap.responses import No, correlator, untagged
 from mailkit.imap.wire import keys, pages, sets
 
@@ -37,6 +37,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
         reader.end()
     except keys.UnknownCharset:
         raise bad_charset(state)
+    await filters.expand(state, wanted)
     view = state.view
     assert view is not None
     key = limits.narrow(state, wanted.key, updated="UPDATE" in (wanted.returns or ()))

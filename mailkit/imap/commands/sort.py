@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import limits, matching, ordering, selection
+from mailkit.imap import filters, limits, matching, ordering, selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import keys, orders, sets
@@ -30,6 +30,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     except keys.UnknownCharset:
         raise searches.bad_charset(state)
     reader.end()
+    await filters.expand(state, wanted)
     view = state.view
     assert view is not None
     limits.whole(state, wanted.key)

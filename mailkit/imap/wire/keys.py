@@ -13,6 +13,7 @@ A key is a tuple whose first element names it:
     ("BODY", text) ("TEXT", text)
     ("EMAILID", id) ("THREADID", id)  RFC 8474
     ("FUZZY", key)                    as people remember it (RFC 6203)
+    ("FILTER", name)                  a search that is kept under a name (RFC 5466), see `filters`
     ("MODSEQ", n)                     changed at n or later (RFC 7162 section 3.1.5)
 """
 
@@ -197,6 +198,8 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
         return ("UID", sets.read(reader))
     if word in ("UIDAFTER", "UIDBEFORE"):
         return ("UID", _beside(word, reader.number()))
+    if word == "FILTER":
+        return ("FILTER", reader.atom().decode("ascii"))
     if word in ("EMAILID", "THREADID"):
         return (word, reader.astring())
     if word == "MODSEQ":
