@@ -6,6 +6,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -93,6 +94,21 @@ def test_inetd(home: Home, port: int, tmp_path: Path, name: str, service: str) -
     conf.write_text(f"127.0.0.1:{port} stream tcp nowait {getpass.getuser()} {program} mailkit-{name}\n")
     with running(port, programs.need("inetd"), "-i", str(conf)):
         assert "Subject: started" in fetched(port, service)
+
+
+def test_inetd_hands_over_the_port(home: Home, port: int, tmp_path: Path) -> None:
+    """With "wait" the first connection starts one server, which serves all that follow."""
+    program = Path(script(home, tmp_path, "imapd", "imap"))
+    program.write_text(program.read_text().replace("exec ", f"echo $$ >>{tmp_path}/pids\nexec "))
+    conf = tmp_path / "inetd.conf"
+    conf.write_text(f"127.0.0.1:{port} stream tcp wait {getpass.getuser()} {program} mailkit-imapd\n")
+    with running(port, programs.need("inetd"), "-i", str(conf)):
+        try:
+            for _ in range(3):
+                assert "Subject: started" in fetched(port, "imap")
+        finally:
+            (pid,) = (tmp_path / "pids").read_text().split()
+            os.kill(int(pid), signal.SIGTERM)
 
 
 @CASES
