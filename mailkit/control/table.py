@@ -98,6 +98,7 @@ ROWS = (
     Value("savelimit", "number", "0", "messages one APPEND or COPY of IMAP stores; 0: any number", "imapd"),
     Value("imapmetadata", "list", "", "what IMAP clients are told of the server: /shared/NAME VALUE a line", "imapd"),
     Value("mailboxes", "number", "10000", "folders that IMAP clients of one user may make; 0: no limit", "imapd"),
+    Value("publicquota", "octets", "0", "what the public folders of a domain may hold together; 0: no limit", "imapd"),
     Value("sharing", "text", "domain", "who may share folders with each other: no, domain (users of one) or all",
           "imapd shares", safe=False),
     # Logging in

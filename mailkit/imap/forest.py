@@ -2,13 +2,14 @@
 
     Sent/2024                                   the user's Maildir
     Other Users/alice@example.test/Projects     alice's Maildir; "/" and "%" in an address are written %2F and %25
-    Public/Sales                                domains/DOMAIN/@public, which has the form of a Maildir++
+    Public/Sales                                domains/DOMAIN/@public/Maildir, whose INBOX is not used
 
 A folder of the user's own that is called like one of the others goes before it. A name becomes a path in two steps that
 nobody else makes: the prefix and the address, which must be that of a user in its canonical form, then `maildir.tree`
 for the rest. What somebody may do with a folder is in its dovecot-acl (`maildir.acl`); a public folder without one
-has that of domains/DOMAIN/@public. Whoever lacks a right hears that it is missing if they may know of the folder, else
-that there is no such folder, in the same words.
+has that of the Maildir they are in. Whoever lacks a right hears that it is missing if they may know of the folder, else
+that there is no such folder, in the same words. What is stored counts for the owner; public folders of a domain have
+one account together, with the limit of control/publicquota.
 
 Everything here blocks, and reads the disk anew each time.
 """
@@ -23,28 +24,30 @@ from mailkit.imap.responses import No
 from mailkit.maildir import acl, subscriptions
 from mailkit.maildir.tree import INBOX, Tree, canonical
 from mailkit.users import names, shares
-from mailkit.users.passwd import Passwd
+from mailkit.users.passwd import Passwd, User
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailkit.control import Home
-    from mailkit.users.passwd import User
 
 OTHERS = "Other Users"
 PUBLIC = "Public"
-_PUBLIC_DIRECTORY = "@public"
-"""No local part has an @ in it, so no user's directory is called like this."""
+_PUBLIC = "@public"
+"""Stands for a local part. None has an @ in it, so no user's directory is called like this."""
 
 
 class Mailbox:
-    """One folder, there or not. name: as the client says it; owner: None for a public one; inner: its name in the
-    tree."""
+    """One folder, there or not. name: as the client says it; owner: None for a public one; inner: its name in the tree;
+    account: for whom counts what is in it, the owner or, in public folders, a user who is in no passwd file."""
 
-    __slots__ = ("inner", "name", "owner", "tree", "who")
+    __slots__ = ("account", "inner", "name", "owner", "tree", "who")
 
-    def __init__(self, name: str, tree: Tree, inner: str, owner: User | None, who: acl.Who) -> None:
+    def __init__(
+        self, name: str, tree: Tree, inner: str, owner: User | None, who: acl.Who, account: User | None = None
+    ) -> None:
+        self.account = account or owner
         self.name = name
         self.tree = tree
         self.inner = inner
@@ -79,7 +82,7 @@ class Mailbox:
         inner = self.inner
         while "/" in inner:
             inner = inner.rpartition("/")[0]
-            parent = Mailbox(self.name, self.tree, inner, self.owner, self.who)
+            parent = Mailbox(self.name, self.tree, inner, self.owner, self.who, self.account)
             if parent.exists:
                 return parent
         return None
@@ -156,7 +159,7 @@ class Forest:
         if first not in (OTHERS, PUBLIC) or not self.shares or own.exists:
             return own
         if first == PUBLIC:
-            return Mailbox(name, self.public(), rest, None, self._guest)
+            return self._common(rest, self.public())
         entry, _, inner = rest.partition("/")
         owner = self.sharer(names.named(entry))
         if owner is None or entry != names.directory(owner.address):
@@ -184,7 +187,7 @@ class Forest:
             return found
         known = set(found)
         shared = self._shared() if _reaches(patterns, OTHERS) else []
-        public = self._public() if _reaches(patterns, PUBLIC) else []
+        public = self.shared_by_all() if _reaches(patterns, PUBLIC) else []
         for mailbox in (*shared, *public):
             if mailbox.name not in known and "l" in mailbox.granted():
                 found.append(mailbox.name)
@@ -260,8 +263,13 @@ class Forest:
 
     def public(self) -> Tree:
         """The public folders of the user's domain, there or not."""
-        domain = names.directory(self.user.domain)
-        return Tree(os.path.realpath(os.path.join(self.home.domains, domain, _PUBLIC_DIRECTORY)))
+        return Tree(os.path.realpath(self.public_account().maildir))
+
+    def public_account(self) -> User:
+        """For whom counts what is in them."""
+        most = self.home.control.octets("publicquota")
+        fields = {"userdb_quota_rule": f"*:bytes={most}"} if most else {}
+        return User(f"{_PUBLIC}@{self.user.domain}", fields=fields, domains=self.home.domains)
 
     def sharer(self, address: str) -> User | None:
         """The other user with this address, if folders may be shared between the two.
@@ -293,10 +301,14 @@ class Forest:
         owners = filter(None, map(self.sharer, shares.owners(self.home, self.user)))
         return [mailbox for owner in owners for mailbox in self.shared_by(owner)]
 
-    def _public(self) -> list[Mailbox]:
+    def shared_by_all(self) -> list[Mailbox]:
+        """The public folders."""
         tree = self.public()
         try:
             inner = tree.names()
         except OSError:
             return []
-        return [Mailbox(f"{PUBLIC}/{name}", tree, name, None, self._guest) for name in inner if name != INBOX]
+        return [self._common(name, tree) for name in inner if name != INBOX]
+
+    def _common(self, inner: str, tree: Tree) -> Mailbox:
+        return Mailbox(f"{PUBLIC}/{inner}", tree, inner, None, self._guest, self.public_account())

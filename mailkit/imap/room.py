@@ -1,8 +1,8 @@
 """Quota: is there room for what a client stores, and what it may be told of it (RFC 9208).
 
 The count itself is kept by `deliver.quota`, in the file that Courier and Dovecot keep too. One quota root, "", is for
-all folders of a user; users without limits have none. What is in a shared folder counts for its owner, whose address is
-the name of that quota root; public folders have none.
+all folders of a user; users without limits have none. What is in another's folder counts for the account of that
+folder (`forest.Mailbox`), whose address is the name of that quota root.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def root_of(state: Session, owner: User) -> str:
 async def need(state: Session, octets: int) -> None:
     """No [OVERQUOTA] when the owner of the target has no room for so many octets more."""
     assert state.target_mailbox is not None
-    owner = state.target_mailbox.owner
-    if not limited(owner):
+    owner = state.target_mailbox.account
+    if owner is None or not limited(owner):
         return
     from mailkit.deliver import quota
 
@@ -52,13 +52,13 @@ async def need(state: Session, octets: int) -> None:
 async def came(state: Session, octets: int, messages: int) -> None:
     """Write down what came into the target."""
     assert state.target_mailbox is not None
-    await _note(state, state.target_mailbox.owner, octets, messages)
+    await _note(state, state.target_mailbox.account, octets, messages)
 
 
 async def went(state: Session, octets: int, messages: int) -> None:
     """Write down what left the selected folder."""
     assert state.mailbox is not None
-    await _note(state, state.mailbox.owner, -octets, -messages)
+    await _note(state, state.mailbox.account, -octets, -messages)
 
 
 async def _note(state: Session, owner: User | None, octets: int, messages: int) -> None:

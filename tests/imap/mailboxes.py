@@ -112,7 +112,7 @@ def inbox(home: Home, user: str = "alice") -> str:
 
 def public(home: Home) -> str:
     """Where the public folders are."""
-    return home.join("domains", "example.test", "@public")
+    return home.join("domains", "example.test", "@public", "Maildir")
 
 
 def publish(home: Home) -> None:

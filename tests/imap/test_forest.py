@@ -50,7 +50,7 @@ def test_no_name_leads_out_of_the_trees(grove: forest.Forest, name: str) -> None
     except (No, ValueError):
         return
     domain = os.path.join(os.path.realpath(grove.home.domains), "example.test")
-    roots = [f"{domain}/{user}" for user in ("bob/Maildir", "alice/Maildir", "@public")]
+    roots = [f"{domain}/{user}" for user in ("bob/Maildir", "alice/Maildir", "@public/Maildir")]
     assert any(directory in (root, f"{root}/{os.path.basename(directory)}") for root in map(os.path.normpath, roots))
     assert os.path.basename(directory)[:1] == "." or directory in roots
     assert os.path.normpath(directory) == directory
@@ -171,6 +171,24 @@ def test_groups(home: Home) -> None:
     alice.do("SETACL Archive bob@example.test lrwa")
     alice.do("SETACL Archive !$sales l")
     assert bob.do(f"MYRIGHTS {ARCHIVE}")[0].endswith(" l")
+
+
+def test_public_folders_may_have_a_limit(home: Home) -> None:
+    mailboxes.publish(home)
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    assert alice.do("GETQUOTAROOT Public/News")[:-1] == ["* QUOTAROOT Public/News"]
+    set_control(home, "publicquota", "2K")
+    root = '* QUOTA "@public@example.test" (STORAGE 0 2)'
+    assert bob.do("GETQUOTAROOT Public/News")[:2] == ['* QUOTAROOT Public/News "@public@example.test"', root]
+    assert bob.do('GETQUOTA "@public@example.test"')[0] == root
+    alice.do("CREATE Public/More")
+    assert alice.send(b"a APPEND Public/News {1500+}\r\n" + b"x" * 1500 + b"\r\n")[0].startswith("a OK ")
+    assert alice.send(b"a APPEND Public/More {1500}\r\n")[0].startswith("a NO [OVERQUOTA]")
+    alice.do("SELECT Public/News")
+    assert alice.do("MOVE 1 INBOX")[-1] == "OK MOVE completed"
+    assert bob.do('GETQUOTA "@public@example.test"')[0] == root
+    set_control(home, "sharing", "no")
+    assert bob.do('GETQUOTA "@public@example.test"')[-1].startswith("NO [NONEXISTENT]")
 
 
 def test_nobody_looks_into_a_system_users_directories(home: Home) -> None:

@@ -210,6 +210,9 @@ def test_imaplib_shares_a_folder(server: servers.Server) -> None:
         assert bob.append(shared, None, None, b"x")[0] == "NO"
         assert alice.deleteacl("Archive", "bob@example.test")[0] == "OK"
         assert bob.myrights(shared)[0] == "NO"
+        assert alice.xatom("SETMETADATA", "INBOX", '(/private/comment "mine")')[0] == "OK"
+        assert alice.xatom("GETMETADATA", "INBOX", "/private/comment")[0] == "OK"
+        assert alice.response("METADATA")[1] == [b'INBOX (/private/comment "mine")']
 
 
 def test_imapclient(server: servers.Server) -> None:

@@ -32,10 +32,11 @@ async def getquotaroot(state: Session, reader: Reader) -> None:
     found = await tree.attempt(state, tree.of(state).locate, name)
     if found.owner is not state.user:
         found = await tree.mailbox(state, name, "r")
-    roots = [astring(room.root_of(state, found.owner))] if found.owner and room.rooted(found.owner) else []
+    account = found.account
+    roots = [astring(room.root_of(state, account))] if account is not None and room.rooted(account) else []
     state.conn.write(untagged(b"QUOTAROOT", mailbox(name, state.utf8), *roots))
-    if roots and found.owner:
-        await tell(state, found.owner)
+    if roots and account is not None:
+        await tell(state, account)
 
 
 async def tell(state: Session, owner: User) -> None:
@@ -49,10 +50,15 @@ def astring(root: str) -> bytes:
 
 
 def _owner(state: Session, root: str) -> User | None:
-    """Whose quota root this is: the user's, or that of somebody of whom they may read a folder. Blocking."""
+    """Whose quota root this is: the user's, or that of folders of which they may read one. Blocking."""
     if root == room.ROOT:
         return state.user
-    owner = tree.of(state).sharer(root)
-    if owner is None or not any("r" in found.granted() for found in tree.of(state).shared_by(owner)):
+    forest = tree.of(state)
+    if not forest.shares:
         return None
-    return owner if room.rooted(owner) else None
+    public = forest.public_account()
+    account = public if root == public.address else forest.sharer(root)
+    if account is None or not room.rooted(account):
+        return None
+    folders = forest.shared_by_all() if account is public else forest.shared_by(account)
+    return account if any("r" in found.granted() for found in folders) else None
