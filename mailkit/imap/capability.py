@@ -58,7 +58,7 @@ def before_login(state: Session) -> list[str]:
         words.append("STARTTLS")
     if not login.plain_allowed(state.conn, state.home):
         words.append("LOGINDISABLED")
-    return words
+    return [*words, "LOGIN-REFERRALS"]
 
 
 def append_limit(state: Session) -> int:

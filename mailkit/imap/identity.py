@@ -6,7 +6,7 @@ from mailkit import log
 from mailkit.exits import Temp, Trouble
 from mailkit.imap import capability, commands, target
 from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
-from mailkit.imap.responses import status
+from mailkit.imap.responses import No, status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ LOGIN_IDLE_S = 120
 """Before the login nothing is promised, and strangers should not hold connections."""
 IDLE_S = 1830
 """After it a server waits at least 30 minutes (RFC 9051 section 5.4)."""
+
+HOST = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~:[]"
+"""What the name of a server with its port is made of, in a URL."""
 
 LOGIN_LINE_OCTETS, LOGIN_LITERAL_OCTETS = 8192, 4096
 LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
@@ -38,6 +41,14 @@ async def enter(state: Session, user: User) -> None:
     state.conn.idle_s = IDLE_S
     state.engine.line_octets = LINE_OCTETS
     state.engine.literal_octets = LITERAL_OCTETS
+
+
+def refer(user: User) -> None:
+    """No [REFERRAL url] for a user whose line leads elsewhere; they have proved who they are (RFC 2221 section 6)."""
+    host = user.fields.get("imap_referral", "")
+    if host and not host.strip(HOST):
+        name = "".join(chr(octet) if chr(octet) in HOST else f"%{octet:02X}" for octet in user.address.encode("utf-8"))
+        raise No("Your mailboxes are on another server", f"REFERRAL imap://{name};AUTH=*@{host}/")
 
 
 def greeting(state: Session) -> str:

@@ -15,7 +15,16 @@ ROWS = re.findall(r"^\.It (\S+) Ta (?:[\d, ]+|draft) Ta (\S+)$", PAGE.read_text(
 
 
 def test_page_has_what_is_advertised() -> None:
-    connection = {"LITERAL-", "MESSAGELIMIT=", "SAVELIMIT=", "AUTH=", "STARTTLS", "LOGINDISABLED", "APPENDLIMIT="}
+    connection = {
+        "LITERAL-",
+        "LOGIN-REFERRALS",
+        "MESSAGELIMIT=",
+        "SAVELIMIT=",
+        "AUTH=",
+        "STARTTLS",
+        "LOGINDISABLED",
+        "APPENDLIMIT=",
+    }
     assert {name for name, _ in ROWS} == {*capability.ALWAYS, *capability.LOGGED_IN, *connection}
 
 

@@ -25,8 +25,12 @@ def kwargs(name: str) -> dict[str, object]:
     return {"service": "imap", "peer": "", "can_starttls": False}
 
 
-LIMITS = {"quota": "userdb_quota_rule=*:storage=2K:messages=4", "quota-mailbox": "userdb_quota_mailbox_count=7"}
-"""What alice may have, by the dialogue."""
+LIMITS = {
+    "quota": "userdb_quota_rule=*:storage=2K:messages=4",
+    "quota-mailbox": "userdb_quota_mailbox_count=7",
+    "tls-referral": "imap_referral=imap2.example.test:1143",
+}
+"""What alice's line says besides, by the dialogue."""
 
 
 def limit_alice(home: Home, limit: str) -> None:

@@ -26,5 +26,6 @@ async def authenticate(state: Session, reader: Reader) -> str:
         user = await login.authenticate(state.conn, state.home, mechanism, initial, exchange)
     except login.Refused as refused:
         raise No(refused.text, refused.imap)
+    identity.refer(user)
     await identity.enter(state, user)
     return identity.greeting(state)

@@ -24,5 +24,6 @@ async def login(state: Session, reader: Reader) -> str:
         user = await logins.login(state.conn, state.home, address, password)
     except logins.Refused as refused:
         raise No(refused.text, refused.imap)
+    identity.refer(user)
     await identity.enter(state, user)
     return identity.greeting(state)
