@@ -13,7 +13,9 @@ Landlock, or control/landlock says no, the rest still holds and one log line say
 
 from __future__ import annotations
 
-from mailkit import log
+import os
+
+from mailkit import files, log
 from mailkit.confine import landlock, process, table
 
 TYPE_CHECKING = False
@@ -35,6 +37,7 @@ def program(name: str, home: Home) -> bool:
     process.no_new_privileges()
     if not any(row.path == table.BECOME for row in rows):
         process.drop_capabilities()
+    _make(home, rows)
     return _held(name, home, rows, "")
 
 
@@ -51,6 +54,19 @@ def session(name: str, home: Home, maildir: str) -> bool:
 def possible(home: Home) -> bool:
     """Is there anything to hold a process with, and is it wanted?"""
     return landlock.abi() >= landlock.LEAST and home.control.flag("landlock")
+
+
+def _make(home: Home, rows: list[table.Row]) -> None:
+    """Make the directories of the home that a program writes in: what appears later is in no rule of the kernel's."""
+    for path in [home.join(row.path) for row in rows if row.path[0].isalpha() and set(row.rights) & {"w", "m"}]:
+        try:
+            if not os.path.isdir(path):
+                files.mkdir(path)
+                owner = os.stat(home.path)
+                if os.geteuid() == 0:
+                    files.chown(path, owner.st_uid, owner.st_gid)
+        except OSError as error:
+            log.event("confine", directory=path, error=error.strerror)
 
 
 def _held(name: str, home: Home, rows: list[table.Row], maildir: str) -> bool:

@@ -5,6 +5,7 @@ A path without a slash in front is in the home; "@..." stands for paths that are
     @system         the interpreter, its libraries, time zones, what /etc says of names and hosts
     @certificates   tls/ and the directories its links lead to
     @maildir        the Maildir of the one user who is served
+    @python         the interpreter's program
     @network        no path: TCP connections of its own
     @become         no path: as root, the capability to become a user with a uid of their own
     /               everything: such a program is not held by paths at all
@@ -84,7 +85,8 @@ PROGRAMS = {
         _RUN,
         Row("domains", "rw", "delivering"),
         Row("queue", "rw", "the queue is its own"),
-        Row("/usr", "rx", "mailkit-local, for users with a uid of their own"),
+        Row("@python", "rx", "mailkit-local, for users with a uid of their own"),
+        Row("/usr", "rx", "the same: what starts programs at all"),
         Row(BECOME, "", "deliveries to these users"),
         Row(NETWORK, "", "name servers, other mail servers"),
     ),
@@ -114,6 +116,8 @@ def paths(row: Row, home: Home, maildir: str = "") -> list[str]:
     """The paths a row stands for. A place outside that the home is in would open all of it, and is left out."""
     if row.path == "@system":
         return [*(path for path in _SYSTEM_PATHS if not _holds(path, home)), *_python(home)]
+    if row.path == "@python":
+        return sorted({sys.executable, os.path.realpath(sys.executable), os.path.join(sys.prefix, "pyvenv.cfg")})
     if row.path == "@certificates":
         return _certificates(home.tls)
     if row.path == "@maildir":

@@ -25,6 +25,7 @@ def site() -> Iterator[Home]:
         path.chmod(0o711)
         home = make_home(path / "home", tls=True)
         Path(home.path).chmod(0o711)
+        Path(home.control.directory).chmod(0o755)  # as mailkit-setup makes it: mailkit-local reads it as the user
         theirs = path / "carol"
         theirs.mkdir(mode=0o700)
         os.chown(theirs, UID, GID)

@@ -87,7 +87,8 @@ def test_there_is_no_errand_but_those_of_the_table(home: Home, monkeypatch: pyte
         ours, theirs = socket.socketpair()
         errand.send({"errand": "session", "service": "mx", "id": "x", "peer": ""}, theirs.fileno())
         theirs.close()
-        assert ours.recv(10) == b""
+        with ours:
+            assert ours.recv(10) == b""
         assert errand.ask("takes", user="full@example.test", octets="1") == "no"  # it goes on after all that
     finally:
         os.close(errand.line)

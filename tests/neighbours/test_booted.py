@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from mailkit.confine import landlock
 from tests.harness.programs import absent, need
 from tests.harness.servers import ROOT
 
@@ -169,6 +170,14 @@ def test_the_journal_tells_it(machine: Machine) -> None:
     told = machine.run("/opt/mailkit/bin/mailkit-why", "alice@example.test")
     assert ": delivered\n" in told and "127.0.0.1 connected (mx)" in told
     assert "delivered to alice@example.test: delivered to INBOX" in told
+
+
+@pytest.mark.skipif(landlock.abi() < landlock.LEAST, reason="this kernel has no Landlock, or an old one")
+def test_programs_could_confine_themselves(machine: Machine) -> None:
+    """The units let through what it takes (mailkit-security(7)); a program that cannot says so."""
+    machine.run("journalctl", "--sync")
+    assert "confine program=" not in machine.run("journalctl", "--no-pager", "--unit", "mailkit-*")
+    assert "connect c=" in machine.run("journalctl", "--no-pager", "--unit", "mailkit-imapd")
 
 
 def test_a_restart_loses_nothing(machine: Machine) -> None:
