@@ -12,7 +12,7 @@ import _socket
 import os
 import select
 
-from mailkit import clock, log
+from mailkit import clock, counters, log
 from mailkit.exits import Temp
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
 
@@ -180,6 +180,7 @@ class BlockingConn:
     def _wait(self, event: int, wake: bool = False, due: float = 0) -> bool:
         """Wait until the peer is readable (or writable), until `due` or for idle_s. False when a watch fired first.
         Timeout, Stopping."""
+        counters.flush()
         due = due or clock.monotonic() + self.idle_s
         if self._until:
             due = min(due, self._until)

@@ -168,6 +168,21 @@ def test_processes_add_to_what_is_there_and_none_counts_twice(home: Home, counti
     assert found['mailkit_sessions_total{service="mx"}'] == 4
 
 
+def test_a_session_alone_in_its_process_counts_while_it_lasts(home: Home) -> None:
+    ours, theirs = socket.socketpair()
+    with ours:
+        command = servers.program("pop3d", "--home", home.path, "--service", "pop3")
+        with theirs:
+            process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=subprocess.DEVNULL, env=servers.environment())
+        try:
+            assert until(home, lambda found: found.get('mailkit_sessions_open{service="pop3"}'))
+        finally:
+            process.kill()
+            process.wait()
+    assert 'mailkit_sessions_open{service="pop3"}' not in told(home)
+    assert told(home)['mailkit_sessions_total{service="pop3"}'] == 1
+
+
 def fork_that(action: Callable[[], None]) -> int:
     pid = os.fork()
     if not pid:
