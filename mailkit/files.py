@@ -94,75 +94,41 @@ async def settle(directories: Iterable[str]) -> None:
 
 def publish_now(fd: int, tmp: str, final: str) -> None:
     """`publish`, blocking, for one file."""
-    (error,) = publish_all([(fd, tmp, final)])
-    if error is not None:
-        raise error
-
-
-def publish_all(
-    batch: list[tuple[int, str, str]], together: Callable[[list[int]], bool] | None = None
-) -> list[OSError | None]:
-    """Publish a whole round: every file on disk, all renamed, then each directory on disk. One result per file.
-
-    together: makes many open files or directories durable at once; False when it would rather not, and then each
-    gets an fsync of its own.
-    """
-    synced = together is not None and together([fd for fd, _, _ in batch])
-    errors = [_written(fd, tmp, final, synced) for fd, tmp, final in batch]
-    changed = {os.path.dirname(final) for (_, _, final), error in zip(batch, errors, strict=True) if error is None}
-    for directory, error in sync_dirs(changed, together).items():
-        for i, (_, _, final) in enumerate(batch):
-            if errors[i] is None and os.path.dirname(final) == directory:
-                errors[i] = error
-                _unlink_quietly(final)
-    return errors
-
-
-def sync_dirs(paths: set[str], together: Callable[[list[int]], bool] | None = None) -> dict[str, OSError]:
-    """Make the names in directories durable; what failed. together: see `publish_all`."""
-    if together is not None and len(paths) > 1 and _synced_together(paths, together):
-        return {}
-    failed = {}
-    for path in paths:
-        try:
-            sync_dir(path)
-        except OSError as error:
-            failed[path] = error
-    return failed
-
-
-def _synced_together(paths: set[str], together: Callable[[list[int]], bool]) -> bool:
-    fds: list[int] = []
+    sync_and_appear(fd, tmp, final)
     try:
-        for path in paths:
-            fds.append(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-        return together(fds)
+        sync_dir(os.path.dirname(final))
     except OSError:
-        return False
-    finally:
-        for fd in fds:
-            os.close(fd)
+        withdraw(final)
+        raise
 
 
-def _written(fd: int, tmp: str, final: str, synced: bool) -> OSError | None:
+def sync_and_appear(fd: int, tmp: str, final: str) -> None:
+    """The first half of `publish_now`: the name is not yet on disk."""
     try:
-        try:
-            if not synced:
-                sync(fd)
-        finally:
-            os.close(fd)
+        sync(fd)
+    except OSError:
+        os.close(fd)
+        withdraw(tmp)
+        raise
+    appear(fd, tmp, final)
+
+
+def appear(fd: int, tmp: str, final: str) -> None:
+    """Close a file whose octets are on disk and give it its name. On OSError neither name is left."""
+    try:
+        os.close(fd)
         rename(tmp, final)
-    except OSError as error:
-        _unlink_quietly(tmp)
-        return error
-    return None
+    except OSError:
+        withdraw(tmp)
+        raise
 
 
-def _unlink_quietly(path: str) -> None:
+def withdraw(path: str) -> None:
+    """Remove a name, if that can be done: the cleaner of tmp/ gets it; the error that led here is the one to tell."""
     try:
         unlink(path)
     except OSError:
-        pass  # the cleaner of tmp/ gets it; the error that led here is the one to tell
+        pass
 
 
 def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> None:
@@ -178,7 +144,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> 
             os.close(fd)
         rename(tmp, path)
     except OSError:
-        _unlink_quietly(tmp)
+        withdraw(tmp)
         raise
     if durable:
         sync_dir(os.path.dirname(path))

@@ -1,7 +1,9 @@
-"""Group commit: under the event loop, whoever waits for the disk shares the next round.
+"""Group commit: under the event loop, whoever waits for the disk shares the next sync.
 
-While one round runs in a thread the next one gathers. A round makes its files durable, renames them, and makes the
-directories durable; a large one does each of the two with a single syncfs(2) instead of an fsync for every file.
+A file takes two steps: its octets are synced, it gets its name; its directory is synced, it is published. Where there
+is a syncer (net.syncer) one syncfs(2) serves the first step of some and the second step of others: one commit of the
+journal and one flush of the disk's cache for all of them. Measured on ext4, 100 files of 4 KiB: 4 to 8 ms instead of
+17 to 230. Without one, and for whoever is alone, a thread calls fsync.
 """
 
 from __future__ import annotations
@@ -12,144 +14,216 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from mailkit import files
+from mailkit import clock, files, log
 
-_GATHER_S = 0.002  # a round that begins with fewer files than the last one had waits so long for the others
-_FEW = 4  # so many files cost less one by one
-_DIRTY_MOST_KIB = 64 * 1024
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mailkit.net.syncer import End
+
+_WAIT_BEFORE = 1  # SYNC_FILE_RANGE_WAIT_BEFORE of linux/fs.h
+_libc = ctypes.CDLL(None, use_errno=True)
 # statfs(2): local file systems whose syncfs(2) is known to wait for everything. Others, above all FUSE, do not say.
 _TRUSTED = frozenset((0xEF53, 0x58465342, 0x9123683E))  # ext2/3/4, XFS, btrfs
 
 
-class Together:
-    """Many files durable by one syncfs(2): one commit of the journal and one flush of the disk's cache for all.
+class _Waiting:
+    """What waits for a sync that begins after `since`: an open file `fd`, then the names in `directories`."""
 
-    fsync costs a flush for each file. Measured on ext4, 100 files of 4 KiB: 4 to 8 ms instead of 17 to 230, and a
-    third of the CPU. Since Linux 5.8 syncfs reports write errors as fsync does. It also waits for what other programs
-    have written to that file system, so it is used only while little there waits to be written.
-    """
+    __slots__ = ("device", "directories", "done", "fd", "final", "since", "tmp")
 
-    def __init__(self) -> None:
-        self._trusted: dict[int, bool] = {}
-        self._libc: ctypes.CDLL | None = None
-        try:
-            if _release() >= (5, 8):
-                self._libc = ctypes.CDLL(None)
-                self._libc.syncfs  # noqa: B018  # AttributeError where the C library lacks it
-        except (OSError, AttributeError):
-            self._libc = None
+    def __init__(self, done: asyncio.Future[None], device: int) -> None:
+        self.done = done
+        self.device = device
+        self.fd = -1
+        self.tmp = self.final = ""
+        self.directories: tuple[str, ...] = ()
+        self.since = clock.monotonic()
 
-    def __call__(self, fds: list[int]) -> bool:
-        """Make these open files durable; False when it was not done."""
-        if self._libc is None or len(fds) < _FEW or _dirty_kib() > _DIRTY_MOST_KIB:
-            return False
-        places = {os.fstat(fd).st_dev: fd for fd in fds}
-        if not all(self._is_trusted(device, fd) for device, fd in places.items()):
-            return False
-        return all(self._libc.syncfs(fd) == 0 for fd in places.values())
-
-    def _is_trusted(self, device: int, fd: int) -> bool:
-        if device not in self._trusted:
-            assert self._libc is not None
-            facts = ctypes.create_string_buffer(256)  # struct statfs; f_type is the first word
-            known = self._libc.fstatfs(fd, facts) == 0
-            kind = int.from_bytes(facts.raw[: ctypes.sizeof(ctypes.c_long)], "little" if _LITTLE else "big")
-            self._trusted[device] = known and kind in _TRUSTED
-        return self._trusted[device]
-
-
-_LITTLE = ctypes.c_uint16(1).value.to_bytes(2, "little") == bytes(ctypes.c_uint16(1))
-
-
-def _release() -> tuple[int, ...]:
-    return tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2])
-
-
-def _dirty_kib() -> int:
-    """How much the whole machine has yet to write; more than anybody likes where that cannot be known (a sandbox
-    with its own /proc)."""
-    try:
-        with open("/proc/meminfo", "rb") as file:
-            text = file.read()
-    except OSError:
-        return _DIRTY_MOST_KIB + 1
-    found = [text.find(name) for name in (b"Dirty:", b"Writeback:")]
-    return sum(int(text[at : at + 30].split()[1]) for at in found if at >= 0)
+    def end(self, error: BaseException | None) -> None:
+        """Tell whoever waits, unless they have gone."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
 
 
 class Rounds:
-    """The `files.committer` of one event loop."""
+    """The `files.committer` of one event loop. syncer: its end of the conversation with that process, if any."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, syncer: End | None = None) -> None:
         self._loop = loop
-        self._batch: list[tuple[tuple[int, str, str], asyncio.Future[None]]] = []
-        self._directories: list[tuple[set[str], asyncio.Future[None]]] = []
+        self._waiting: list[_Waiting] = []
+        self._asked: frozenset[int] = frozenset()  # the devices of the sync that runs
         self._running = False
-        self._expected = 1  # how many files the last round had
-        self._gathering: asyncio.TimerHandle | None = None
-        self._together = Together()
-        self._thread = ThreadPoolExecutor(1, "commit")  # of its own: password hashes must not hold up the disk
+        self._last = 0  # how many waited for the last round
+        self._syncer = syncer
+        self._places = _Places()
+        self._thread: ThreadPoolExecutor | None = None
+        if syncer is not None:
+            loop.add_reader(syncer.fileno(), self._answered)
 
     def publish(self, fd: int, tmp: str, final: str) -> asyncio.Future[None]:
         """See `files.publish`."""
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._batch.append(((fd, tmp, final), done))
-        if self._gathering is not None and len(self._batch) >= self._expected:
-            self._gathering.cancel()
-            self._start()
-        else:
-            self._kick()
-        return done
+        waiting = _Waiting(self._loop.create_future(), os.fstat(fd).st_dev)
+        waiting.fd, waiting.tmp, waiting.final = fd, tmp, final
+        waiting.directories = (os.path.dirname(final),)
+        return self._wait(waiting)
 
     def settle(self, directories: Iterable[str]) -> asyncio.Future[None]:
         """See `files.settle`."""
-        done: asyncio.Future[None] = self._loop.create_future()
-        self._directories.append((set(directories), done))
-        self._kick()
-        return done
+        wanted = tuple(directories)
+        devices = {os.stat(path).st_dev for path in wanted}
+        waiting = _Waiting(self._loop.create_future(), devices.pop() if len(devices) == 1 else -1)
+        waiting.directories = wanted
+        return self._wait(waiting)
 
-    def _kick(self) -> None:
-        """Begin a round, though not at once: whoever else has octets in this turn of the loop comes into it, and after
-        a round for several, as many are waited for a little."""
+    def close(self) -> None:
+        """End with the loop."""
+        if self._syncer is not None:
+            self._loop.remove_reader(self._syncer.fileno())
+            self._syncer.close()
+        if self._thread is not None:
+            self._thread.shutdown(wait=False)
+        self._places.close()
+
+    def _wait(self, waiting: _Waiting) -> asyncio.Future[None]:
+        self._waiting.append(waiting)
         if not self._running:
             self._running = True
-            if len(self._batch) >= self._expected or self._directories:
-                self._loop.call_soon(self._start)
-            else:
-                self._gathering = self._loop.call_later(_GATHER_S, self._start)
+            self._loop.call_soon(self._start)  # whoever else has octets in this turn of the loop comes into it
+        return waiting.done
 
     def _start(self) -> None:
-        self._gathering = None
-        batch, self._batch = self._batch, []
-        self._expected = max(1, len(batch))
-        directories, self._directories = self._directories, []
-        work = self._loop.run_in_executor(self._thread, self._round, [entry for entry, _ in batch], directories)
-        work.add_done_callback(lambda done: self._finish(done, batch, directories))
+        """The next round, if somebody waits."""
+        alone = len(self._waiting) < 2 and self._last < 2
+        self._last = len(self._waiting)
+        if not self._waiting:
+            self._running = False
+        elif alone or not self._has_asked():
+            self._one_by_one()
 
-    def _round(
-        self, entries: list[tuple[int, str, str]], directories: list[tuple[set[str], asyncio.Future[None]]]
-    ) -> tuple[list[OSError | None], list[OSError | None]]:
-        published = files.publish_all(entries, self._together)
-        failed = files.sync_dirs({path for wanted, _ in directories for path in wanted}, self._together)
-        return published, [next((failed[path] for path in wanted if path in failed), None) for wanted, _ in directories]
+    def _has_asked(self) -> bool:
+        """Ask the syncer; False when there is none, or none for these file systems."""
+        if self._syncer is None:
+            return False
+        places = {waiting.device: waiting.directories[0] for waiting in self._waiting}
+        fds = [self._places.fd(device, path) for device, path in places.items()]
+        self._asked = frozenset(places)
+        return -1 not in fds and self._syncer.ask(len(self._waiting), fds)
 
-    def _finish(
-        self,
-        work: asyncio.Future[tuple[list[OSError | None], list[OSError | None]]],
-        batch: list[tuple[tuple[int, str, str], asyncio.Future[None]]],
-        directories: list[tuple[set[str], asyncio.Future[None]]],
-    ) -> None:
-        waiting = [done for _, done in batch] + [done for _, done in directories]
-        failed = work.exception()
-        results: list[BaseException | None]
-        results = [failed] * len(waiting) if failed is not None else [*work.result()[0], *work.result()[1]]
-        for done, error in zip(waiting, results, strict=True):
-            if done.cancelled():
-                continue
-            if error is None:
-                done.set_result(None)
+    def _answered(self) -> None:
+        assert self._syncer is not None
+        try:
+            began = self._syncer.answer()
+        except EOFError:
+            log.event("syncer", state="gone", instead="fsync")
+            self._loop.remove_reader(self._syncer.fileno())
+            self._syncer, began = None, 0.0
+        if began is None or not self._asked:
+            return
+        asked, self._asked = self._asked, frozenset()
+        if not began:
+            self._one_by_one()
+            return
+        batch, self._waiting = self._waiting, []
+        for waiting in batch:
+            if waiting.device in asked and waiting.since < began:
+                self._step(waiting)
             else:
-                done.set_exception(error)
-        self._running = False
-        if self._batch or self._directories:
-            self._kick()
+                self._waiting.append(waiting)
+        self._start()
+
+    def _step(self, waiting: _Waiting) -> None:
+        """What was synced gets its name and waits for that, or is done."""
+        error = None
+        if waiting.fd >= 0:
+            error = _failure(_appear, waiting.fd, waiting.tmp, waiting.final)
+            waiting.fd = -1
+            if error is None:
+                waiting.since = clock.monotonic()
+                self._waiting.append(waiting)
+                return
+        waiting.end(error)
+
+    def _one_by_one(self) -> None:
+        """An fsync for each, in a thread of our own: password hashes must not hold up the disk."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "commit")
+        batch, self._waiting = self._waiting, []
+        work = self._loop.run_in_executor(self._thread, _finished, batch)
+        work.add_done_callback(lambda work: self._end(batch, work.result()))
+
+    def _end(self, batch: list[_Waiting], errors: list[BaseException | None]) -> None:
+        for waiting, error in zip(batch, errors, strict=True):
+            waiting.end(error)
+        self._start()
+
+
+def _appear(fd: int, tmp: str, final: str) -> None:
+    """`files.appear` after a syncfs(2). That tells of an error once, and it may have told others, while a long message
+    was still coming in: so the file is asked whether writing it has failed since it was opened."""
+    if _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _WAIT_BEFORE):
+        number = ctypes.get_errno()
+        os.close(fd)
+        files.withdraw(tmp)
+        raise OSError(number, os.strerror(number), tmp)
+    files.appear(fd, tmp, final)
+
+
+def _finished(batch: list[_Waiting]) -> list[BaseException | None]:
+    """Take all steps of all, each directory once; what failed."""
+    errors = [
+        _failure(files.sync_and_appear, waiting.fd, waiting.tmp, waiting.final) if waiting.fd >= 0 else None
+        for waiting in batch
+    ]
+    wanted = {path for i, waiting in enumerate(batch) if errors[i] is None for path in waiting.directories}
+    failed = {path: error for path in wanted if (error := _failure(files.sync_dir, path)) is not None}
+    for i, waiting in enumerate(batch):
+        if errors[i] is None and not failed.keys().isdisjoint(waiting.directories):
+            errors[i] = next(failed[path] for path in waiting.directories if path in failed)
+            if waiting.final:
+                _failure(files.withdraw, waiting.final)
+    return errors
+
+
+def _failure(function: Callable[..., None], *args: object) -> BaseException | None:
+    try:
+        function(*args)
+    except BaseException as error:
+        return error
+    return None
+
+
+class _Places:
+    """A descriptor on each file system, by st_dev, where its syncfs(2) can be trusted."""
+
+    def __init__(self) -> None:
+        self._fds: dict[int, int] = {}
+
+    def fd(self, device: int, path: str) -> int:
+        """The descriptor, opened at the directory `path` when it is not yet; -1 when there must be none."""
+        if device not in self._fds:
+            self._fds[device] = -1 if device < 0 else _opened(path)
+        return self._fds[device]
+
+    def close(self) -> None:
+        """Close all of them."""
+        for fd in self._fds.values():
+            if fd >= 0:
+                os.close(fd)
+
+
+def _opened(path: str) -> int:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError:
+        return -1
+    facts = ctypes.create_string_buffer(256)  # struct statfs; f_type is the first word
+    if _libc.fstatfs(fd, facts) == 0 and ctypes.c_long.from_buffer(facts).value in _TRUSTED:
+        return fd
+    os.close(fd)
+    return -1

@@ -23,6 +23,7 @@ from mailkit.net.certificates import Certificates
 from mailkit.net.commit import Rounds
 from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
 from mailkit.net.notify import alive, watchdog_s
+from mailkit.net.syncer import End
 from mailkit.net.tls import Facts
 from mailkit.net.watch import Watch, Watcher
 
@@ -39,11 +40,14 @@ _PULSES = 4  # within the time after which the service manager takes us for dead
 _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
 
 
-def run(main: Callable[[], Coroutine[Any, Any, R]], beat: Callable[[], None] = alive) -> R:
+def run(
+    main: Callable[[], Coroutine[Any, Any, R]], beat: Callable[[], None] = alive, syncer: End | None = None
+) -> R:
     """Run `main()` on a fresh uvloop with group commit and all the descriptors we may have; the result.
 
     control/maxconn sessions, or the deliveries of a runner, need more than the usual soft limit of 1024.
-    beat: called every few seconds for as long as the loop turns.
+    beat: called every few seconds for as long as the loop turns. syncer: this loop's end of the process that syncs,
+    where there is one.
     """
     import uvloop
 
@@ -51,12 +55,13 @@ def run(main: Callable[[], Coroutine[Any, Any, R]], beat: Callable[[], None] = a
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
     async def with_rounds() -> R:
-        files.committer = Rounds(asyncio.get_running_loop())
+        files.committer = rounds = Rounds(asyncio.get_running_loop(), syncer)
         _pulse(asyncio.get_running_loop(), min(_PULSE_S, watchdog_s() / _PULSES or _PULSE_S), beat)
         try:
             return await main()
         finally:
             files.committer = None
+            rounds.close()
             counters.flush(_COUNTERS_S)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

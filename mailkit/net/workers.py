@@ -16,13 +16,14 @@ from typing import Any
 from mailkit import clock, confine, counters, log
 from mailkit.control import Home
 from mailkit.exits import OK, Perm
-from mailkit.net import errand, loop, proxy
+from mailkit.net import errand, loop, proxy, syncer
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.notify import alive, is_managed, notify, watchdog_s
 from mailkit.net.serve import Service, attend
 from mailkit.net.steward import Steward
+from mailkit.net.syncer import End
 
 _BACKLOG = 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
@@ -44,6 +45,7 @@ def serve(
 
     gc.collect()
     gc.freeze()  # what is here now stays, and is shared: keep the collector off it
+    ends = syncer.start(count)
     steward, asking = None, -1
     if errand.wanted(home, services, errands):
         asking, answering = errand.pair()
@@ -51,8 +53,8 @@ def serve(
     elif count == 1 and not _rest_s(home):
         confine.program(program, home)
         notify("READY=1")
-        return _worker(home, sockets)
-    return _Parent(program, home, sockets, count, steward, asking).run()
+        return _worker(home, sockets, ends[0])
+    return _Parent(program, home, sockets, ends, steward, asking).run()
 
 
 def _rest_s(home: Home) -> int:
@@ -61,26 +63,28 @@ def _rest_s(home: Home) -> int:
 
 
 class _Parent:
-    """Keeps `count` workers alive, and their steward."""
+    """Keeps a worker alive for each of `ends`, which lead to the process that syncs, and their steward."""
 
     def __init__(
         self,
         program: str,
         home: Home,
         sockets: list[tuple[int, Service]],
-        count: int,
+        ends: list[End | None],
         steward: Steward | None,
         asking: int,
     ) -> None:
         self.program = program
         self.home = home
         self.sockets = sockets
-        self.count = count
+        self.ends = ends
+        self.missing = [*ends]  # of the workers that do not run
         self.steward = steward
         self.asking = asking  # the workers' end of the line to it
         self.steward_pid = 0
         self.steward_since = -_AGAIN_S
-        self.children: dict[int, float] = {}
+        self.children: dict[int, End | None] = {}
+        self.started = 0.0
         self.stopping = False
         self.rest_s = _rest_s(home)
         self.resting = False  # the workers were asked to end if they have no session
@@ -96,7 +100,7 @@ class _Parent:
         wanted = {signal.SIGTERM, signal.SIGINT, signal.SIGCHLD, signal.SIGHUP}
         signal.pthread_sigmask(signal.SIG_BLOCK, wanted)
         self._guard()
-        for _ in range(self.count):
+        while self.missing:
             self._start()
         notify("READY=1")
         while self.children or self.steward_pid or not self.stopping:
@@ -113,23 +117,32 @@ class _Parent:
         return OK
 
     def _start(self) -> None:
+        end = self.missing.pop()
         child = os.fork()
         if child:
-            self.children[child] = self.beaten[child] = clock.monotonic()
+            self.children[child] = end
+            self.started = self.beaten[child] = clock.monotonic()
             return
         status = 1
         try:
             signal.pthread_sigmask(signal.SIG_SETMASK, ())
             os.close(self.alive_w)
+            self._let_go(end)
             counters.start(self.home.run, self.program)
             if self.steward is not None:
                 errand.here(self.asking, self.steward.answering)
             confine.program(self.program, self.home)
-            status = _worker(self.home, self.sockets, self.alive_r, _Heart(self.beats_w))
+            status = _worker(self.home, self.sockets, end, self.alive_r, _Heart(self.beats_w))
         except BaseException as error:
             log.trace("broken", error, program=self.program)
         finally:
             os._exit(status)
+
+    def _let_go(self, kept: End | None = None) -> None:
+        """In a forked process: close the ends of others."""
+        for end in self.ends:
+            if end is not None and end is not kept:
+                end.close()
 
     def _stop(self) -> None:
         self.stopping = True
@@ -144,8 +157,11 @@ class _Parent:
                 return
             if child == self.steward_pid:
                 self.steward_pid = 0
-            self.children.pop(child, None)
-            self.beaten.pop(child, None)
+            elif child in self.children:
+                self.missing.append(self.children.pop(child))
+                self.beaten.pop(child, None)
+            else:
+                continue  # the process that syncs: the workers notice
             if not self.stopping and not (self.resting and status == OK):
                 log.event("worker", program=self.program, pid=child, died=os.waitstatus_to_exitcode(status))
 
@@ -189,13 +205,14 @@ class _Parent:
             self.steward_since = clock.monotonic()
             self.steward_pid = os.fork()
             if not self.steward_pid:
+                self._let_go()
                 self.steward.run(self.alive_r)
 
     def _fill(self) -> None:
         """Start the missing workers, none sooner than a while after the last one that was started."""
-        if self.stopping or self.resting or len(self.children) >= self.count:
+        if self.stopping or self.resting or not self.missing:
             return
-        if clock.monotonic() - max(self.children.values(), default=0.0) >= _AGAIN_S:
+        if clock.monotonic() - self.started >= _AGAIN_S:
             self._start()
 
 
@@ -225,7 +242,11 @@ def _thrifty_malloc() -> None:
 
 
 def _worker(
-    home: Home, sockets: list[tuple[int, Service]], parent: int | None = None, heart: _Heart | None = None
+    home: Home,
+    sockets: list[tuple[int, Service]],
+    end: End | None,
+    parent: int | None = None,
+    heart: _Heart | None = None,
 ) -> int:
     _thrifty_malloc()
 
@@ -235,7 +256,7 @@ def _worker(
             heart.worker = worker
         return await worker.serve(sockets, parent)
 
-    return loop.run(serve, heart or alive)
+    return loop.run(serve, heart or alive, end)
 
 
 class _Worker:

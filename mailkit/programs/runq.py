@@ -12,7 +12,7 @@ from mailkit import confine, counters, log
 from mailkit.control import Home
 from mailkit.deliver import work
 from mailkit.deliver.runner import Runner
-from mailkit.net import loop
+from mailkit.net import loop, syncer
 from mailkit.net.notify import notify
 from mailkit.programs import options
 from mailkit.queue import inject
@@ -33,9 +33,10 @@ def command(home: Home, once: bool) -> None:
     Runs until it gets SIGTERM; deliveries in flight are then finished. Several may run at once.
     """
     inject.prepare(home)
+    (end,) = syncer.start()
     confine.program("runq", home)
     counters.start(home.run, "runq")
-    loop.run(lambda: _run(Runner(home, once)))
+    loop.run(lambda: _run(Runner(home, once)), syncer=end)
 
 
 async def _run(runner: Runner) -> None:

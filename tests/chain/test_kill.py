@@ -104,7 +104,7 @@ class Chain:
         self.servers[name] = self._started(name)
 
     def kill_worker(self, choice: random.Random) -> None:
-        """SIGKILL one worker of smtpd; its parent makes a new one."""
+        """SIGKILL one worker of smtpd; its parent makes a new one. Or the process that syncs for them: they go on."""
         pid = self.servers["smtpd"].process.pid
         workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
         if workers:

@@ -87,14 +87,14 @@ def test_who_has_a_uid_is_served_under_it_with_nothing_of_root_left(home: Home) 
 
 def test_who_has_none_stays_in_the_worker(home: Home) -> None:
     with serve(home, "imapd", "imaps") as server, logged_in(server, "alice@example.test"):
-        steward, _ = sorted(children(server.process.pid))
+        _, steward, _ = sorted(children(server.process.pid))  # what syncs, the steward, a worker
         assert children(steward) == []
 
 
 def test_everybody_apart(home: Home) -> None:
     set_control(home, "separate", "all")
     with serve(home, "imapd", "imaps") as server, logged_in(server, "alice@example.test") as client:
-        steward, _ = sorted(children(server.process.pid))
+        _, steward, _ = sorted(children(server.process.pid))  # what syncs, the steward, a worker
         (session,) = children(steward)
         assert status(session)["CapEff"] == f"{0b1011:016x}"
         assert client.append("INBOX", None, None, MESSAGE)[0] == "OK"
@@ -198,7 +198,7 @@ def test_a_steward_that_dies_is_replaced(home: Home) -> None:
     with serve(home, "imapd", "imaps") as server:
         with logged_in(server):
             pass
-        steward = min(children(server.process.pid))
+        _, steward, _ = sorted(children(server.process.pid))
         os.kill(steward, signal.SIGKILL)
         with logged_in(server) as client:  # waits for the next one
             assert client.select("INBOX")[0] == "OK"

@@ -61,24 +61,6 @@ def test_replace_leaves_the_old_file_or_the_new(tmp_path: Path) -> None:
             assert now == b"new\n" * 80
 
 
-def test_one_round_syncs_a_directory_once(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "new").mkdir()
-    calls: list[str] = []
-    batch = []
-    for i in range(5):
-        path = str(tmp_path / f"tmp/{i}")
-        fd = files.create(path)
-        files.write(fd, b"x")
-        batch.append((fd, path, str(tmp_path / f"new/{i}")))
-    files.fault = lambda name, *args: calls.append(name)
-    try:
-        assert files.publish_all(batch) == [None] * 5
-    finally:
-        files.fault = None
-    assert calls.count("sync") == 5 and calls.count("sync_dir") == 1 and calls[-1] == "sync_dir"
-
-
 def test_dot_lock_is_held_by_one(tmp_path: Path) -> None:
     path = str(tmp_path / "x.lock")
     with files.DotLock(path):

@@ -8,7 +8,6 @@ import os
 import select
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from mailkit import clock, files
+from mailkit import clock
 from mailkit.control import Home
-from mailkit.net import blocking, commit, loop
+from mailkit.net import blocking, loop
 from mailkit.net.blocking import BlockingConn
 from mailkit.net.certificates import Certificates
 from mailkit.net.conn import Gone, Stopping, Timeout
@@ -364,94 +363,6 @@ def test_end_point_binding_is_the_hash_of_the_certificate(home: Home) -> None:
     der = ssl.PEM_cert_to_DER_cert(Path(home.join("tls", "mail.example.test", "cert.pem")).read_text())
     assert tls.end_point(der) == hashlib.sha256(der).digest()
     assert tls.end_point(b"rubbish") is None
-
-
-def test_group_commit_shares_rounds(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "new").mkdir()
-    calls: list[str] = []
-
-    async def one(i: int) -> None:
-        fd = files.create(str(tmp_path / f"tmp/{i}"))
-        files.write(fd, b"x")
-        await files.publish(fd, str(tmp_path / f"tmp/{i}"), str(tmp_path / f"new/{i}"))
-        assert (tmp_path / f"new/{i}").exists()
-
-    async def all_of_them() -> None:
-        files.fault = lambda name, *args: calls.append(name)
-        try:
-            await asyncio.gather(*(one(i) for i in range(10)), files.settle([str(tmp_path / "new")]))
-        finally:
-            files.fault = None
-
-    loop.run(all_of_them)
-    assert calls.count("sync") in (0, 10)  # none where one call does it for all
-    assert calls.count("sync_dir") == 2  # of the files' names, and what was to be settled
-
-
-@pytest.mark.parametrize("count", [1, 3, 4, 50])
-def test_large_rounds_are_one_call(tmp_path: Path, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "_dirty_kib", lambda: 0)
-    together = commit.Together()
-    paths = [tmp_path / str(i) for i in range(count)]
-    fds = [files.create(str(path)) for path in paths]
-    try:
-        assert together(fds) in ((False,) if count < 4 else (True, _unknown(tmp_path)))
-        monkeypatch.setattr(commit, "_dirty_kib", lambda: 1 << 30)
-        assert not together(fds), "others have much to write"
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
-def _unknown(path: Path) -> bool:
-    """True (in vain) on a file system whose syncfs is trusted, False (as the answer) elsewhere."""
-    kind = subprocess.run(["stat", "-f", "-c", "%t", str(path)], capture_output=True, text=True, check=True).stdout
-    return int(kind, 16) in commit._TRUSTED
-
-
-def test_a_file_system_that_is_not_known_gets_its_fsyncs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(commit, "_TRUSTED", frozenset())
-    fds = [files.create(str(tmp_path / str(i))) for i in range(10)]
-    try:
-        assert not commit.Together()(fds)
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
-def test_without_proc_every_file_gets_its_fsync(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def nothing(*_: object) -> None:
-        raise FileNotFoundError(2, "No such file or directory", "/proc/meminfo")
-
-    monkeypatch.setattr(commit, "open", nothing, raising=False)
-    fds = [files.create(str(tmp_path / str(i))) for i in range(10)]
-    try:
-        assert not commit.Together()(fds)
-    finally:
-        for fd in fds:
-            os.close(fd)
-
-
-def test_what_waits_to_be_written_is_read_from_the_kernel() -> None:
-    assert 0 <= commit._dirty_kib() < 1 << 34
-
-
-def test_one_bad_file_does_not_spoil_the_round(tmp_path: Path) -> None:
-    (tmp_path / "tmp").mkdir()
-    (tmp_path / "new").mkdir()
-
-    async def one(i: int, where: str) -> None:
-        fd = files.create(str(tmp_path / f"tmp/{i}"))
-        files.write(fd, b"x")
-        await files.publish(fd, str(tmp_path / f"tmp/{i}"), str(tmp_path / where / str(i)))
-
-    async def both() -> list[Any]:
-        return await asyncio.gather(one(1, "new"), one(2, "nowhere"), return_exceptions=True)
-
-    good, bad = loop.run(both)
-    assert good is None and isinstance(bad, FileNotFoundError)
-    assert os.listdir(tmp_path / "new") == ["1"] and os.listdir(tmp_path / "tmp") == []
 
 
 def test_an_address_in_ipv6_clothes_reads_as_ipv4() -> None:

@@ -1,0 +1,202 @@
+"""A process that does nothing but syncfs(2), for the event loops of one program.
+
+A thread could do it, but each of its steps would take the interpreter's lock from the loop and give it back: with a
+few hundred messages a second that costs as much as a session does (7 futex calls a message). One process serves all
+workers: whoever asks while a sync runs shares the next one.
+
+    request     how many wait: 4 octets; number: 8 octets; with it a descriptor on each file system that is meant
+    answer      number; when the sync began, clock.monotonic as a double, 0 when it was not done
+
+What was written to these file systems before that moment is on disk. All messages are packets in big-endian order.
+
+syncfs waits for what other programs have written as well, so it is not done while much is waiting there. Since Linux
+5.8 it reports write errors as fsync does, once; therefore the round after one that failed fails too, because its files
+may have been written before that error was told. Whoever gets no sync uses fsync, which says whose error it is.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import itertools
+import os
+import select
+import signal
+import socket
+import struct
+
+from mailkit import clock
+from mailkit.confine import process
+
+_REQUEST = struct.Struct(">IQ")
+_ANSWER = struct.Struct(">Qd")
+_DEVICES_MOST = 16
+_GATHER_S = 0.001  # where several wait, syncs begin no sooner one after the other
+_LOOK_S = 0.05  # how long what is known of the machine's unwritten octets holds
+_DIRTY_MOST_KIB = 64 * 1024
+
+
+class End:
+    """A loop's end of the conversation: one request at a time."""
+
+    def __init__(self, end: socket.socket) -> None:
+        self._end = end
+        self._number = os.getpid() << 32  # a predecessor that died may have left a question
+
+    def fileno(self) -> int:
+        """Readable when there is an answer."""
+        return self._end.fileno()
+
+    def ask(self, waiting: int, devices: list[int]) -> bool:
+        """Ask for a sync of the file systems of these descriptors. False when there is nobody to ask."""
+        self._number += 1
+        try:
+            socket.send_fds(self._end, [_REQUEST.pack(waiting, self._number)], devices[:_DEVICES_MOST])
+        except OSError:
+            return False
+        return len(devices) <= _DEVICES_MOST
+
+    def answer(self) -> float | None:
+        """When the sync began, 0 when it was not done; None when the answer is not ours. EOFError: nobody is there."""
+        try:
+            data = self._end.recv(_ANSWER.size)
+        except OSError:
+            data = b""
+        if len(data) != _ANSWER.size:
+            raise EOFError
+        number, began = _ANSWER.unpack(data)
+        return float(began) if number == self._number else None
+
+    def close(self) -> None:
+        """End the conversation."""
+        self._end.close()
+
+
+def start(count: int = 1) -> list[End | None]:
+    """Fork the process; an end for each of `count` loops, which may be handed to a worker forked later. It ends when
+    all ends are closed. None for each where there is no syncfs to rely on. Call it while there are no threads."""
+    syncfs = _syncfs()
+    if syncfs is None:
+        return [None] * count
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
+    if not os.fork():
+        _become(syncfs, [theirs for _, theirs in pairs])
+    for _, theirs in pairs:
+        theirs.close()
+    return [End(ours) for ours, _ in pairs]
+
+
+def _syncfs() -> ctypes._NamedFuncPointer | None:
+    """The function of the C library; None where it is missing or the kernel keeps write errors from it."""
+    if tuple(int(part) for part in os.uname().release.split("-")[0].split(".")[:2]) < (5, 8):
+        return None
+    try:
+        return ctypes.CDLL(None).syncfs
+    except (OSError, AttributeError):
+        return None
+
+
+def _become(syncfs: ctypes._NamedFuncPointer, ends: list[socket.socket]) -> None:
+    """In the forked process: serve, and never return."""
+    status = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # it ends when those it serves have ended
+        gc.disable()  # it would touch memory that is shared with the workers
+        kept = sorted((2, *(end.fileno() for end in ends), os.sysconf("SC_OPEN_MAX")))
+        for below, above in itertools.pairwise(kept):
+            os.closerange(below + 1, above)
+        process.keep_secrets()
+        process.no_new_privileges()
+        process.drop_capabilities()
+        _Server(syncfs, ends).run()
+        status = 0
+    finally:
+        os._exit(status)
+
+
+class _Server:
+    """The loop of the process. _asked: who waits for the next sync, with the number of the request."""
+
+    def __init__(self, syncfs: ctypes._NamedFuncPointer, ends: list[socket.socket]) -> None:
+        self._syncfs = syncfs
+        self._ends = {end.fileno(): end for end in ends}
+        self._poll = select.poll()
+        for end in ends:
+            self._poll.register(end, select.POLLIN)
+        self._asked: list[tuple[socket.socket, int]] = []
+        self._devices: dict[int, int] = {}  # st_dev -> a descriptor there
+        self._waiting = 0
+        self._began = 0.0
+        self._failed = False
+        self._looked = 0.0
+        self._busy = False
+
+    def run(self) -> None:
+        """Until all ends are closed."""
+        while self._ends:
+            self._take(None)
+            if not self._asked:
+                continue
+            left_s = self._began + _GATHER_S - clock.monotonic()
+            while left_s > 0 and self._waiting > 1 and self._take(left_s):
+                left_s = self._began + _GATHER_S - clock.monotonic()
+            self._answer(self._synced())
+
+    def _take(self, within_s: float | None) -> bool:
+        """Take the requests that are there, or the first to come within so long; False when none came."""
+        found = self._poll.poll(None if within_s is None else 1000 * within_s)
+        for fd, _ in found:
+            end = self._ends[fd]
+            data, fds, _, _ = socket.recv_fds(end, _REQUEST.size, _DEVICES_MOST)
+            for device in fds:
+                if self._devices.setdefault(os.fstat(device).st_dev, device) != device:
+                    os.close(device)
+            if len(data) == _REQUEST.size:
+                waiting, number = _REQUEST.unpack(data)
+                self._waiting += waiting
+                self._asked.append((end, number))
+            else:
+                self._poll.unregister(end)
+                del self._ends[fd]
+        return bool(found)
+
+    def _synced(self) -> float:
+        """Sync what is asked for; when it began, 0 when nobody can rely on it."""
+        began = clock.monotonic()
+        if self._is_busy(began):
+            return 0.0
+        self._began = began
+        failed = any(list(map(self._syncfs, self._devices.values())))  # all of them, whatever comes
+        relied = not (failed or self._failed)
+        self._failed = failed
+        return began if relied else 0.0
+
+    def _is_busy(self, now: float) -> bool:
+        """Has the machine so much to write that waiting for it would take long?"""
+        if now - self._looked >= _LOOK_S:
+            self._looked = now
+            self._busy = dirty_kib() > _DIRTY_MOST_KIB
+        return self._busy
+
+    def _answer(self, began: float) -> None:
+        for end, number in self._asked:
+            try:
+                end.send(_ANSWER.pack(number, began))
+            except OSError:
+                pass  # it died meanwhile
+        for fd in self._devices.values():
+            os.close(fd)
+        self._asked, self._devices, self._waiting = [], {}, 0
+
+
+def dirty_kib() -> int:
+    """How much the whole machine has yet to write; more than anybody likes where that cannot be known (a sandbox
+    with its own /proc)."""
+    try:
+        with open("/proc/meminfo", "rb") as file:
+            text = file.read()
+    except OSError:
+        return _DIRTY_MOST_KIB + 1
+    found = [text.find(name) for name in (b"Dirty:", b"Writeback:")]
+    return sum(int(text[at : at + 30].split()[1]) for at in found if at >= 0)
