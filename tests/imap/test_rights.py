@@ -122,6 +122,18 @@ def test_in_the_selected_folder(pair: tuple[Client, Client], command: str, right
     assert answer(bob, command).startswith("OK "), command
 
 
+def test_who_changes_rights_is_in_the_log(pair: tuple[Client, Client], capfd: pytest.CaptureFixture[str]) -> None:
+    alice, _ = pair
+    alice.do("SETACL Archive bob@example.test +lr")
+    alice.do("DELETEACL Archive bob@example.test")
+    alice.do("SETACL Archive ghost@example.test lr")
+    lines = [line.partition(" user=")[2] for line in capfd.readouterr().err.splitlines() if line.startswith("share ")]
+    assert lines == [
+        "alice@example.test mailbox=Archive identifier=bob@example.test rights=+lr",
+        "alice@example.test mailbox=Archive identifier=bob@example.test",
+    ]
+
+
 def test_closing_expunges_only_with_the_right(pair: tuple[Client, Client]) -> None:
     alice, bob = pair
     grant(alice, "rt")

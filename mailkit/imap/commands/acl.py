@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailkit import log
 from mailkit.exits import Temp
 from mailkit.imap import acl, tree
 from mailkit.imap.forest import missing
@@ -25,6 +26,7 @@ async def setacl(state: Session, reader: Reader) -> None:
     found = await tree.mailbox(state, name, "a")
     key = acl.identifier(state, found, who)
     await tree.attempt(state, _set, state, found, key, sign, rights)
+    _told(state, name, who, sign + rights)
 
 
 async def deleteacl(state: Session, reader: Reader) -> None:
@@ -34,6 +36,7 @@ async def deleteacl(state: Session, reader: Reader) -> None:
     found = await tree.mailbox(state, name, "a")
     key = acl.identifier(state, found, who)
     await tree.attempt(state, _delete, state, found, key)
+    _told(state, name, who, None)
 
 
 async def getacl(state: Session, reader: Reader) -> None:
@@ -70,6 +73,12 @@ async def myrights(state: Session, reader: Reader) -> None:
     if not set(acl.SEEN) & set(rights):
         raise missing()
     state.conn.write(acl.my_rights(state, name, rights))
+
+
+def _told(state: Session, name: str, who: str, rights: str | None) -> None:
+    """Rights are changed: an administrator may want to know by whom. rights: None when the entry is removed."""
+    address = state.user.address if state.user is not None else None
+    log.event("share", c=state.conn.id, user=address, mailbox=name, identifier=who, rights=rights)
 
 
 def _mailbox_and_identifier(reader: Reader) -> tuple[str, str]:
