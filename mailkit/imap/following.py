@@ -151,7 +151,7 @@ class Following:
     def _directories(self, state: Session) -> list[str]:
         found: list[str] = []
         if self._survey is not None:
-            found += self._survey.roots
+            found += [*self._survey.roots, *self._survey.unfinished]
         for each in self.followed.values():
             if each.events & events.OF_MESSAGES:
                 found += [f"{each.directory}/new", f"{each.directory}/cur"]
@@ -193,17 +193,17 @@ class Following:
         """Tell what happened since the last time, if something may have. removals: messages that went may be told even
         if they are delayed. Trouble with the disk is logged; the next change is another chance."""
         self.arm(state)
-        if not self._stale:
-            return
-        self._stale = False
-        try:
-            await self._look(state, removals)
-        except events.Overflow:
-            await overflow(state)
-        except Trouble as trouble:
-            log.event("trouble", c=state.conn.id, command="NOTIFY", code=trouble.code, detail=trouble.detail)
-        except OSError as error:
-            log.event("trouble", c=state.conn.id, command="NOTIFY", code="4.3.0", detail=str(error))
+        while self._stale and state.state != LOGOUT:
+            self._stale = False
+            try:
+                await self._look(state, removals)
+                self.arm(state)  # what it watches has become another thing: look again
+            except events.Overflow:
+                await overflow(state)
+            except Trouble as trouble:
+                log.event("trouble", c=state.conn.id, command="NOTIFY", code=trouble.code, detail=trouble.detail)
+            except OSError as error:
+                log.event("trouble", c=state.conn.id, command="NOTIFY", code="4.3.0", detail=str(error))
 
     async def _look(self, state: Session, removals: bool) -> None:
         if state.view is not None and self.selected:
@@ -211,11 +211,8 @@ class Following:
         if state.state == LOGOUT or not self.groups:
             return
         await self._look_at_names(state)
-        for each in list(self.followed.values()):
-            if each.events & events.OF_MESSAGES:
-                await self._look_at_messages(state, each)
+        await self._look_at_messages(state)
         await self._look_at_metadata(state)
-        self.arm(state)
 
     async def _look_at_names(self, state: Session) -> None:
         assert self._survey is not None
@@ -245,20 +242,33 @@ class Following:
             line = line.removesuffix(b"\r\n") + b' ("OLDNAME" (%b))\r\n' % mailbox(old, state.utf8)
         state.conn.write(line)
 
-    async def _look_at_messages(self, state: Session, each: Followed) -> None:
-        try:
-            now = await state.conn.offload(each.look)
-        except FileNotFoundError:
-            return  # its name will be missing too
-        made = self._made.pop(each.directory, 0)
-        if now is None:
-            return
-        before, each.known = each.known, now
-        if selects(state, each.directory):
-            return
-        wanted = changed_items(each.events, before, now, made, modseq.known(state))
-        if wanted:
-            await self._tell_status(state, each, wanted)
+    async def _look_at_messages(self, state: Session) -> None:
+        made, self._made = self._made, {}
+        for each, before, now in await state.conn.offload(self._changed):
+            if selects(state, each.directory):
+                continue
+            wanted = changed_items(each.events, before, now, made.get(each.directory, 0), modseq.known(state))
+            if wanted:
+                await self._tell_status(state, each, wanted)
+
+    def _changed(self) -> list[tuple[Followed, State | None, State]]:
+        """The folders that changed, what was known of them, what is known now. Blocking. OSError: the first one, when
+        nothing else was found."""
+        found, trouble = [], None
+        for each in self.followed.values():
+            try:
+                now = each.look() if each.events & events.OF_MESSAGES else None
+            except FileNotFoundError:
+                continue  # its name will be missing too
+            except (OSError, Trouble) as error:
+                trouble = error
+                continue
+            if now is not None:
+                found.append((each, each.known, now))
+                each.known = now
+        if trouble is not None and not found:
+            raise trouble
+        return found
 
     async def _tell_status(self, state: Session, each: Followed, wanted: list[str]) -> None:
         try:

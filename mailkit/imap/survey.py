@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import os
 
+from mailkit import clock
 from mailkit.imap.forest import OTHERS, PUBLIC
 from mailkit.imap.listing import Known
 from mailkit.imap.responses import No
+from mailkit.maildir import subscriptions, tree
+from mailkit.maildir.state import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +27,14 @@ READING = frozenset("lr")
 
 
 class Survey:
-    """One moment. places: what tells the directory of each folder from others; roots: the directories they are in."""
+    """One moment. places: what tells the directory of each folder from others; roots: the directories they are in;
+    unfinished: directories there that are no folders, or not yet."""
 
-    __slots__ = ("_own", "known", "mailboxes", "places", "roots")
+    __slots__ = ("_own", "known", "mailboxes", "places", "roots", "unfinished")
 
     def __init__(self, forest: Forest) -> None:
         """Blocking. OSError."""
-        self.roots = {forest.own.maildir: _changed_at(forest.own.maildir)}
+        self.roots = {forest.own.maildir: _Root(forest.own.maildir)}
         self.known = Known(forest)
         self.mailboxes: dict[str, Mailbox] = {}
         self.places: dict[str, Place] = {}
@@ -45,11 +49,15 @@ class Survey:
             if mailbox.tree is forest.own:
                 self._own.add(name)
             else:
-                self.roots.setdefault(mailbox.tree.maildir, _changed_at(mailbox.tree.maildir))
+                self.roots.setdefault(mailbox.tree.maildir, _Root(mailbox.tree.maildir))
+        folders = {mailbox.directory for mailbox in self.mailboxes.values()}
+        found = (path for root in self.roots.values() for path in root.directories() if path not in folders)
+        self.unfinished = [path for path in found if os.path.isdir(path)]
 
     def outdated(self) -> bool:
-        """Something in the directories the folders are in changed. Blocking."""
-        return any(_changed_at(path) != changed for path, changed in self.roots.items())
+        """Folders came or went, or subscriptions did. Blocking."""
+        changed = [path for path, root in self.roots.items() if root.changed()]
+        return bool(changed) or any(os.path.isdir(f"{path}/cur") for path in self.unfinished)
 
     def personal(self, name: str) -> bool:
         """The name is, or was, of a folder of the user's own."""
@@ -59,6 +67,42 @@ class Survey:
         """The user may be told of its messages."""
         mailbox = self.mailboxes.get(name)
         return mailbox is not None and (mailbox.who.owner or set(mailbox.granted()) >= READING)
+
+
+class _Root:
+    """The directory of a Maildir, which changes with every lock and list in it; only its folders and FILES matter."""
+
+    __slots__ = ("_changed", "_entries", "_path")
+
+    FILES = (subscriptions.NAME, tree.SPECIAL)
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._changed = -1
+        self._entries: set[tuple[str, int]] = set()
+        self.changed()
+
+    def directories(self) -> list[str]:
+        """What may be a folder in it."""
+        return sorted(f"{self._path}/{name}" for name, _ in self._entries if name[0] == ".")
+
+    def changed(self) -> bool:
+        """It is another than at the last call."""
+        now_ns = clock.now_ns()
+        try:
+            changed = os.stat(self._path).st_ctime_ns
+            if changed == self._changed:
+                return False
+            with os.scandir(self._path) as found:
+                entries = {
+                    (entry.name, entry.inode()) for entry in found if entry.name[0] == "." or entry.name in self.FILES
+                }
+        except OSError:
+            changed, entries = 0, set()
+        # What comes within the same tick of the clock does not show: then it is looked at again.
+        self._changed = changed if settled(changed, now_ns) else -1
+        before, self._entries = self._entries, entries
+        return before != entries
 
 
 class Renamed:
@@ -101,10 +145,3 @@ def subscribed(before: Survey, now: Survey) -> list[str]:
 
 def _place(directory: str) -> Place:
     return tuple(os.stat(f"{directory}{part}").st_ino for part in ("", "/cur", "/new"))
-
-
-def _changed_at(path: str) -> int:
-    try:
-        return os.stat(path).st_ctime_ns
-    except OSError:
-        return 0

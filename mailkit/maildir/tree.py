@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STANDARD = ("Drafts", "Sent", "Junk", "Trash", "Archive")
 USES = ("\\All", "\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash", "\\Important")
 INBOX = "INBOX"
-_SPECIAL = "mailkit-special"
+SPECIAL = "mailkit-special"
 _UIDVALIDITY = "dovecot-uidvalidity"
 _LONGEST = 255  # octets of a name on Linux's file systems
 _DEEPEST = 32
@@ -153,11 +153,11 @@ class Tree:
         if use:
             lines.append(f"{use} {canonical(name)}\n")
         data = "".join(lines).encode("utf-8", "surrogateescape")
-        files.replace(f"{self.maildir}/{_SPECIAL}", data)
+        files.replace(f"{self.maildir}/{SPECIAL}", data)
 
     def _chosen(self) -> list[tuple[str, str]]:
         try:
-            with open(f"{self.maildir}/{_SPECIAL}", encoding="utf-8", errors="surrogateescape") as file:
+            with open(f"{self.maildir}/{SPECIAL}", encoding="utf-8", errors="surrogateescape") as file:
                 lines = file.read(1 << 16).splitlines()
         except FileNotFoundError:
             return []

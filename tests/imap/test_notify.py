@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mailkit import files, log
 from mailkit.control import Home
@@ -351,3 +353,133 @@ def test_deleted_index_is_no_news(home: Home, monkeypatch: pytest.MonkeyPatch) -
     for path in Path(mailboxes.inbox(home)).glob("mailkit-*"):
         files.unlink(str(path))
     assert not [line for line in client.wake() if "MESSAGES" in line]
+
+
+def test_folder_that_is_made_slowly_is_told_of_when_it_is_one(home: Home) -> None:
+    client = follow(home, "(personal (MailboxName))")
+    directory = Path(mailboxes.inbox(home), ".Slow")
+    directory.mkdir()
+    assert client.wake() == []
+    assert str(directory) in client.conn.watches[0].directories
+    for part in ("cur", "new", "tmp"):
+        (directory / part).mkdir()
+    assert client.wake() == ['* LIST (\\HasNoChildren) "/" Slow']
+
+
+def test_change_before_the_watch_was_there_is_told_of(home: Home, other: Client) -> None:
+    client = follow(home, f"(personal {MESSAGES})")
+    watch = client.conn.watch
+
+    def late(directories: list[str]) -> object:
+        if any(path.endswith(".New/cur") for path in directories):
+            deliver(home, ".New", f"{len(os.listdir(Path(mailboxes.inbox(home), '.New', 'new')))}.M1P1.host")
+        return watch(directories)
+
+    client.conn.watch = late  # type: ignore[method-assign, assignment]
+    other.do("CREATE New")
+    assert plain(client.wake()) == ["* STATUS New (MESSAGES 1 UIDNEXT 2 UIDVALIDITY n UNSEEN 1)"]
+
+
+# Whatever happens, who follows everything knows everything.
+
+
+class Follower:
+    """A client that follows all there is, and believes what it is told."""
+
+    def __init__(self, home: Home) -> None:
+        self.client = Client(home, "")
+        self.client.do("ENABLE QRESYNC UIDONLY")
+        self.client.do("SELECT INBOX")
+        fetched = "\n".join(self.client.do("UID FETCH 1:* (FLAGS)"))
+        self.flags = {int(uid): flags_in(found) for uid, found in re.findall(FETCHED, fetched)}
+        listed = "\n".join(self.client.do('LIST "" "*" RETURN (SUBSCRIBED)'))
+        self.names = {
+            name: "\\Subscribed" in found for found, name in re.findall(LISTED, listed) if "NonExistent" not in found
+        }
+        self.counts: dict[str, int] = {}
+        told = self.client.do(f"NOTIFY SET STATUS (selected {MESSAGES.replace('New', 'New (FLAGS)')}) (personal {ALL})")
+        self.learn(told)
+
+    def learn(self, lines: list[str]) -> None:
+        """What the server says."""
+        for line in lines:
+            for uid, found in re.findall(FETCHED, line):
+                self.flags[int(uid)] = flags_in(found)
+            for found in re.findall(r"^\* VANISHED (\S+)", line):
+                gone = [tuple(map(int, part.split(":"))) for part in found.split(",")]
+                self.flags = {u: f for u, f in self.flags.items() if not any(p[0] <= u <= p[-1] for p in gone)}
+            for found, name in re.findall(LISTED, line):
+                self.names.pop(name, None)
+                for old in re.findall(r'OLDNAME" \(([^)]*)\)', line):
+                    self.rename(old, name)
+                if "NonExistent" not in found:
+                    self.names[name] = "\\Subscribed" in found
+                    self.counts.setdefault(name, 0)
+                else:
+                    self.counts.pop(name, None)
+            for name, count in re.findall(r"^\* STATUS (\S+) \(MESSAGES (\d+)", line):
+                self.counts[name] = int(count)
+
+    def rename(self, old: str, new: str) -> None:
+        """Those below go with it; a subscription stays with the old name (RFC 9051 section 6.3.6)."""
+        for kept in (self.names, self.counts):
+            for name in [name for name in kept if name == old or name.startswith(f"{old}/")]:
+                kept[new + name[len(old) :]] = kept.pop(name)  # type: ignore[index, assignment]
+
+
+ALL = "(MailboxName SubscriptionChange MessageNew MessageExpunge FlagChange)"
+FETCHED = r"\* (\d+) UIDFETCH \(FLAGS \(([^)]*)\)"
+LISTED = r'\* LIST \(([^)]*)\) "/" (\S+)'
+
+
+def flags_in(text: str) -> frozenset[str]:
+    return frozenset(text.split()) - {"\\Recent"}
+
+
+FOLDERS = ["Archive", "a", "a/b", "c"]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("deliver"), st.sampled_from(["", ".Archive", ".a", ".a.b", ".c"]), st.just("")),
+        st.tuples(
+            st.sampled_from(["CREATE", "DELETE", "SUBSCRIBE", "UNSUBSCRIBE"]), st.sampled_from(FOLDERS), st.just("")
+        ),
+        st.tuples(st.just("RENAME"), st.sampled_from(FOLDERS), st.sampled_from(FOLDERS)),
+        st.tuples(st.just("COPY"), st.sampled_from(["1", "2", "1:*"]), st.sampled_from(["INBOX", *FOLDERS])),
+        st.tuples(st.just("STORE"), st.sampled_from(["1", "2"]), st.sampled_from(["+FLAGS (\\Deleted)", "FLAGS (x)"])),
+        st.tuples(st.just("EXPUNGE"), st.just(""), st.just("")),
+        st.tuples(st.just("own COPY"), st.sampled_from(["1:*"]), st.sampled_from(FOLDERS)),
+        st.tuples(st.just("wake"), st.just(""), st.just("")),
+    ),
+    max_size=15,
+)
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return mailboxes.make(tmp_path_factory.mktemp("follow"))
+
+
+@given(steps=STEPS)
+def test_who_follows_everything_knows_everything(shared: Home, steps: list[tuple[str, str, str]]) -> None:
+    mailboxes.fill(shared)
+    follower, other = Follower(shared), Client(shared)
+    for number, (what, one, two) in enumerate(steps):
+        if what == "deliver":
+            if Path(mailboxes.inbox(shared), one, "new").is_dir():
+                deliver(shared, one, f"1000000{number:03d}.M1P1.host")
+        elif what == "own COPY":
+            follower.learn(follower.client.do(f"UID COPY {one} {two}"))
+        elif what == "wake":
+            follower.learn(follower.client.wake())
+        else:
+            other.do(f"{what} {one} {two}".strip())
+            follower.learn(follower.client.wake() if what == "RENAME" else [])
+    follower.learn(follower.client.wake())
+    fresh = Follower(shared)
+    assert follower.flags == fresh.flags
+    assert follower.names.keys() == fresh.names.keys()
+    if not any(what == "RENAME" for what, _, _ in steps):  # of folders below nothing is told, subscriptions neither
+        assert follower.names == fresh.names
+    own = {two for what, _, two in steps if what == "own COPY"}
+    for name in fresh.counts.keys() - own:
+        assert follower.counts.get(name, 0) == fresh.counts[name]
