@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailkit import log
 from mailkit.control import Home
 from mailkit.imap import acl as said
 from mailkit.imap.forest import Mailbox
@@ -122,13 +123,14 @@ def test_in_the_selected_folder(pair: tuple[Client, Client], command: str, right
     assert answer(bob, command).startswith("OK "), command
 
 
-def test_who_changes_rights_is_in_the_log(pair: tuple[Client, Client], capfd: pytest.CaptureFixture[str]) -> None:
+def test_who_changes_rights_is_in_the_log(pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch) -> None:
     alice, _ = pair
+    lines: list[str] = []
+    monkeypatch.setattr(log, "sink", lines.append)
     alice.do("SETACL Archive bob@example.test +lr")
     alice.do("DELETEACL Archive bob@example.test")
     alice.do("SETACL Archive ghost@example.test lr")
-    lines = [line.partition(" user=")[2] for line in capfd.readouterr().err.splitlines() if line.startswith("share ")]
-    assert lines == [
+    assert [line.strip().partition(" user=")[2] for line in lines if line.startswith("share ")] == [
         "alice@example.test mailbox=Archive identifier=bob@example.test rights=+lr",
         "alice@example.test mailbox=Archive identifier=bob@example.test",
     ]
