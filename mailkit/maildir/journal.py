@@ -339,25 +339,27 @@ def _pieces(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
     uids, crcs, made = columns.numbers("I"), columns.numbers("I"), columns.octets()
     ends = [columns.numbers("I") for _ in range(KINDS)]
-    places, at = array("Q"), one.bulk_at
-    for octets in ends[-1]:
-        places.append(at)
-        at += octets
-    rows = [contents.table.row(uid) for uid in uids]
+    places = array("Q", accumulate(ends[-1], initial=one.bulk_at))
+    del places[-1]
+    rows = contents.table.rows(uids)
     contents.table.change_detail(lambda detail: _placed(detail, rows, made, places, crcs, ends))
 
 
 def _placed(
-    detail: Detail, rows: list[int | None], made: bytes, places: array[int], crcs: array[int], ends: list[array[int]]
+    detail: Detail,
+    rows: Sequence[int | None],
+    made: bytes,
+    places: array[int],
+    crcs: array[int],
+    ends: list[array[int]],
 ) -> Detail:
     detail.version += 1
     columns = list(zip((detail.part_at, detail.part_crc, *detail.part_ends), (places, crcs, *ends), strict=True))
-    first = rows[0]
-    if first is not None and rows == list(range(first, first + len(rows))):
+    if isinstance(rows, range):
         for column, values in columns:
-            column[first : first + len(rows)] = values
-        detail.checked[first : first + len(rows)] = bytes(len(rows))
-        detail.made[first : first + len(rows)] = made
+            column[rows.start : rows.stop] = values
+        detail.checked[rows.start : rows.stop] = bytes(len(rows))
+        detail.made[rows.start : rows.stop] = made
     else:
         for i, row in enumerate(rows):
             if row is not None:

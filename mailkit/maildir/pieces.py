@@ -90,8 +90,10 @@ def _cut(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes 
         for heads, tails in spans
     ]
     found: list[bytes | None] = [*columns[0]] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
-    for place in _damaged(table, rows, zip(starts, whole, sums, strict=True), window):
-        found[place] = None
+    if not _all_checked(table.detail, rows):
+        cuts = [crc32(window[at : at + octets]) for at, octets in zip(starts, whole, strict=False)]
+        for place in _damaged(table, rows, cuts, sums):
+            found[place] = None
     return found
 
 
@@ -133,18 +135,19 @@ def _window(table: Table, places: Sequence[int], whole: Sequence[int]) -> tuple[
     return b"".join(cuts), list(accumulate(map(len, cuts[:-1]), initial=0))
 
 
-def _damaged(
-    table: Table, rows: Sequence[int], cuts: Iterable[tuple[int, int, int]], window: bytes
-) -> Iterable[int]:
-    """Places in `rows` of messages whose pieces do not verify. cuts: (start, length, checksum) of each."""
+def _all_checked(detail: Detail, rows: Sequence[int]) -> bool:
+    return isinstance(rows, range) and 0 not in detail.checked[rows.start : rows.stop]
+
+
+def _damaged(table: Table, rows: Sequence[int], found: Sequence[int], wanted: Sequence[int]) -> Iterable[int]:
+    """Places in `rows` of messages whose pieces do not verify. found, wanted: checksums."""
     checked = table.detail.checked
-    if isinstance(rows, range) and 0 not in checked[rows.start : rows.stop]:
+    if isinstance(rows, range) and found == list(wanted):
+        checked[rows.start : rows.stop] = b"\1" * len(rows)
         return ()
     bad = []
-    for place, (row, (at, length, wanted)) in enumerate(zip(rows, cuts, strict=True)):
-        if checked[row]:
-            continue
-        if crc32(window[at : at + length]) == wanted:
+    for place, row in enumerate(rows):
+        if found[place] == wanted[place]:
             checked[row] = 1
         else:
             log.event("index", verdict="damaged", part="pieces", uid=table.uids[row])

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
 
-QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 50, 4000
+QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 100, 4000
 LONG_S, SHORT_S = 0.02, 0.002
 FILE_BLOCK = 50
 SLICE_OCTETS = 1 << 19
@@ -49,7 +49,7 @@ class Plan:
         self.saved = "SAVEDATE" in names
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name in FROM_FILES])
-        self.choices = [pieces.Choice(item.fields) for item in self.files]
+        self.choices = [(item, pieces.Choice(item.fields)) for item in self.files]
         self.seen = any(not item.peek for item in self.files)
 
     @property
@@ -215,7 +215,7 @@ def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: 
 def field_parts(view: View, plan: Plan, uid: int, piece: bytes) -> bytes | None:
     """HEADER.FIELDS items out of the FIELDS piece, or out of the file where the piece is not kept."""
     found = b""
-    for item, choice in zip(plan.files, plan.choices, strict=True):
+    for item, choice in plan.choices:
         fields = choice.of(piece)
         if fields is None:
             return file_part(view, plan.files, uid)
