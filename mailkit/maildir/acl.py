@@ -154,8 +154,8 @@ def parse(data: bytes) -> list[Entry]:
     return list(found.values())
 
 
-def change(directory: str, edit: Callable[[list[Entry]], list[Entry]]) -> None:
-    """Put edit(entries) in the place of the entries of a folder, under Dovecot's lock; durable.
+def change(directory: str, edit: Callable[[list[Entry] | None], list[Entry]]) -> None:
+    """Put edit(entries) in the place of the entries of a folder (None: it has no file), under Dovecot's lock; durable.
 
     What `edit` raises passes through, and nothing is changed. Temp: locked, or the file is damaged. OSError.
     """
@@ -165,7 +165,7 @@ def change(directory: str, edit: Callable[[list[Entry]], list[Entry]]) -> None:
             before = read(directory)
         except ValueError as error:
             raise Temp("the rights of the mailbox cannot be changed", detail=f"{path}: {error}")
-        lines = sorted(edit(list(before or ())), key=lambda entry: (_order(entry.identifier), entry.key))
+        lines = sorted(edit(before), key=lambda entry: (_order(entry.identifier), entry.key))
         files.replace(path, b"".join(entry.line() for entry in lines))
 
 

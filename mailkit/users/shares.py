@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import files
+from mailkit import clock, files
 from mailkit.users import names
 
 TYPE_CHECKING = False
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from mailkit.users.passwd import User
 
 DIRECTORY = "shared"
+_SETTLED_S = 2.0
+"""Times of files may be of whole seconds, and of another machine's clock."""
 _EVERYBODY = frozenset({"anyone", "authenticated"})
 
 
@@ -69,12 +71,12 @@ def note(home: Home, owner: User, identifier: str) -> None:
     """A folder of the owner's names this identifier, as dovecot-acl writes it. Where there is no index nothing is
     noted: it would pass for a whole one. OSError."""
     if not missing(home):
-        _add(home.join("run", DIRECTORY), _key(owner, identifier), owner)
+        _add(home.join("run", DIRECTORY), heading(owner, identifier), owner)
 
 
 def forget(home: Home, owner: User, identifier: str) -> None:
     """No folder of the owner's names it any more. OSError."""
-    directory = _path(home, _key(owner, identifier))
+    directory = _path(home, heading(owner, identifier))
     files.unlink(os.path.join(directory, names.directory(owner.address)), missing_ok=True)
     try:
         files.rmdir(directory)
@@ -88,24 +90,33 @@ def rebuild(home: Home, shared: Iterable[tuple[User, str]]) -> int:
     New entries come before old ones go, so that a list made meanwhile lacks nothing; an index that was not there
     appears when it is whole. One at a time: `imap.sharing` has the lock.
     """
+    begun_s = clock.now()
     top = home.join("run", DIRECTORY)
     place = f"{top}.tmp" if missing(home) else top  # what a crash left there goes with the old ones
     files.mkdir(place)
     own(place)
-    wanted: dict[str, set[str]] = {}
+    wanted: set[tuple[str, str]] = set()
     for owner, identifier in shared:
-        key = _key(owner, identifier)
+        key = heading(owner, identifier)
         _add(place, key, owner)
-        wanted.setdefault(names.directory(key), set()).add(names.directory(owner.address))
+        wanted.add((names.directory(key), names.directory(owner.address)))
     if place != top:
         files.rename(place, top)
-    for key in os.listdir(top):
-        for entry in os.listdir(os.path.join(top, key)):
-            if entry not in wanted.get(key, ()):
-                files.unlink(os.path.join(top, key, entry), missing_ok=True)
-        if key not in wanted:
-            files.rmdir(os.path.join(top, key))
-    return sum(map(len, wanted.values()))
+    for directory in os.listdir(top):
+        for entry in os.listdir(os.path.join(top, directory)):
+            if (directory, entry) not in wanted:
+                _remove_old(os.path.join(top, directory, entry), begun_s)
+    return len(wanted)
+
+
+def _remove_old(path: str, begun_s: float) -> None:
+    """Remove an entry, and its directory with the last, but not what was noted meanwhile."""
+    try:
+        if os.stat(path).st_mtime < begun_s - _SETTLED_S:
+            files.unlink(path)
+            files.rmdir(os.path.dirname(path))
+    except OSError:
+        pass  # somebody forgot it first, or others are in the directory
 
 
 def _add(top: str, key: str, owner: User) -> None:
@@ -113,6 +124,7 @@ def _add(top: str, key: str, owner: User) -> None:
     entry = os.path.join(directory, names.directory(owner.address))
     files.mkdir(directory)
     files.append(entry, b"")
+    files.utime(entry, clock.now())
     own(directory)
     own(entry)
 
@@ -124,7 +136,8 @@ def own(path: str) -> None:
         files.chown(path, status.st_uid, status.st_gid)
 
 
-def _key(owner: User, identifier: str) -> str:
+def heading(owner: User, identifier: str) -> str:
+    """Under what an identifier of a folder of this owner is noted."""
     if identifier in _EVERYBODY:
         return f"anyone@{owner.domain}"
     kind, _, name = identifier.partition("=")

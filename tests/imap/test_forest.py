@@ -239,6 +239,29 @@ def test_a_lost_index_is_made_anew(home: Home) -> None:
     assert list(index.rglob("*")) == []
 
 
+def test_the_index_keeps_what_another_entry_needs(home: Home) -> None:
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    bob.do('LIST "" *')
+    for identifier, other in (("$sales", "!$sales"), ("anyone", "authenticated")):
+        alice.do(f"SETACL Archive {identifier} lr")
+        alice.do(f"SETACL Sent {other} lr")
+        alice.do(f"DELETEACL Archive {identifier}")
+        assert len(list(Path(home.join("run", "shared")).rglob("alice*"))) == 1
+        alice.do(f"DELETEACL Sent {other}")
+        assert list(Path(home.join("run", "shared")).rglob("*")) == []
+
+
+def test_what_was_taken_from_a_public_folder_does_not_come_back(home: Home) -> None:
+    mailboxes.publish(home)
+    alice, bob = Client(home, ""), Client(home, "", user="bob")
+    alice.do("SETACL Public/News bob@example.test lra")
+    for identifier in ("anyone", "alice@example.test", "bob@example.test"):
+        assert bob.do(f"DELETEACL Public/News {identifier}") == ["OK DELETEACL completed"]
+    assert (Path(mailboxes.public(home)) / ".News" / acl.NAME).read_bytes() == b""
+    assert bob.do("GETACL Public/News") == ["NO [NONEXISTENT] There is no such mailbox"]
+    assert alice.do("MYRIGHTS Public/News") == ["NO [NONEXISTENT] There is no such mailbox"]
+
+
 def test_an_index_that_cannot_be_made_shows_nothing(home: Home) -> None:
     shutil.rmtree(home.run)
     bob = Client(home, "", user="bob")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -65,6 +66,9 @@ def test_made_anew(home: Home) -> None:
     assert shares.missing(home), "one entry would pass for an index"
     assert shares.rebuild(home, []) == 0
     shares.note(home, CAROL, "anyone")  # which is not so any more
+    shares.note(home, BOB, "anyone")  # which is so since a moment ago, when bob's folders had been read
+    os.utime(home.join("run", "shared", "anyone@other.test", CAROL.address), (1e9, 1e9))
     assert shares.rebuild(home, [(ALICE, "anyone"), (ALICE, "user=bob@example.test")]) == 2
     assert shares.owners(home, BOB) == ["alice@example.test"]
     assert shares.owners(home, User("dan@other.test")) == []
+    assert shares.owners(home, User("dan@example.test")) == [ALICE.address, BOB.address]

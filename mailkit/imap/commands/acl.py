@@ -107,11 +107,11 @@ def _delete(state: Session, found: Mailbox, key: tuple[str, bool]) -> None:
         shares.forget(state.home, found.owner, key[0])
 
 
-def _inherited(found: Mailbox, known: list[store.Entry]) -> list[store.Entry]:
-    """The entries to change: a public folder without any has those of the place."""
-    if known or not found.public:
-        return known
-    return store.read(found.tree.maildir) or []
+def _inherited(found: Mailbox, known: list[store.Entry] | None) -> list[store.Entry]:
+    """The entries to change: a public folder without a file has those of the place."""
+    if known is None and found.public:
+        known = store.read(found.tree.maildir)
+    return known or []
 
 
 def _refuse_stranger(state: Session, found: Mailbox, identifier: str) -> None:
@@ -127,12 +127,15 @@ def _refuse_stranger(state: Session, found: Mailbox, identifier: str) -> None:
 
 
 def _named(found: Mailbox, identifier: str) -> bool:
-    """Does another folder of the owner name this identifier?"""
+    """Does a folder of the owner still name this identifier, or one that stands beside it in the index?"""
+    assert found.owner is not None
+    heading = shares.heading(found.owner, identifier)
     for name in found.tree.names():
         try:
             entries = store.read(found.tree.path(name)) or ()
         except (OSError, ValueError):
             return True
-        if any(entry.identifier == identifier for entry in entries):
+        others = (entry.identifier for entry in entries if entry.identifier != "owner")
+        if any(shares.heading(found.owner, other) == heading for other in others):
             return True
     return False
