@@ -122,7 +122,7 @@ class Following:
         followed: dict[str, Followed] = {}
         for name, place in now.mailboxes.items():
             wanted = self.events_of(name, now)
-            if wanted and now.readable(name):
+            if wanted:
                 known = followed[name] = self.followed.get(name) or Followed(name, place.directory, wanted)
                 known.events, known.directory = wanted, place.directory
         if len(followed) > FOLDERS_MOST:
@@ -182,7 +182,7 @@ class Following:
             await self.survey(state)
         self.arm(state)
         for each in list(self.followed.values()):
-            if each.events & events.OF_MESSAGES:
+            if each.events & events.OF_MESSAGES and self._readable(each):
                 each.known = await state.conn.offload(each.look)
                 if with_status and not selects(state, each.directory):
                     await self._tell_status(state, each, first_items(each.events))
@@ -256,8 +256,10 @@ class Following:
         nothing else was found."""
         found, trouble = [], None
         for each in self.followed.values():
+            if not each.events & events.OF_MESSAGES or not self._readable(each):
+                continue
             try:
-                now = each.look() if each.events & events.OF_MESSAGES else None
+                now = each.look()
             except FileNotFoundError:
                 continue  # its name will be missing too
             except (OSError, Trouble) as error:
@@ -269,6 +271,11 @@ class Following:
         if trouble is not None and not found:
             raise trouble
         return found
+
+    def _readable(self, each: Followed) -> bool:
+        """The user may be told of it now: rights come and go (section 5.9)."""
+        assert self._survey is not None
+        return self._survey.readable(each.name)
 
     async def _tell_status(self, state: Session, each: Followed, wanted: list[str]) -> None:
         try:

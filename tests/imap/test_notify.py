@@ -287,6 +287,29 @@ def test_annotations(home: Home, other: Client) -> None:
     assert client.wake() == ['* METADATA "" /shared/comment']
 
 
+# Other users' folders.
+
+
+def test_shared_folder_is_told_of_while_it_may_be_read(home: Home) -> None:
+    alice = Client(home)
+    alice.do("SETACL Archive bob@example.test lr")
+    bob = Client(home, "", user="bob")
+    box = "Other Users/alice@example.test/Archive"
+    assert bob.do(f'NOTIFY SET (mailboxes "{box}" {MESSAGES}) (personal (MailboxName))') == ["OK NOTIFY completed"]
+    deliver(home, ".Archive", "1000000000.M1P1.host")
+    assert plain(bob.wake()) == [f'* STATUS "{box}" (MESSAGES 1 UIDNEXT 2 UIDVALIDITY n UNSEEN 1)']
+    alice.do("SETACL Archive bob@example.test l")
+    deliver(home, ".Archive", "1000000000.M2P1.host")
+    assert bob.wake() == []
+    assert bob.do(f'NOTIFY SET STATUS (mailboxes "{box}" {MESSAGES})')[0] == f'* LIST (\\NoAccess) "/" "{box}"'
+    alice.do("SETACL Archive bob@example.test lr")
+    deliver(home, ".Archive", "1000000000.M3P1.host")
+    assert plain(bob.wake()) == [f'* STATUS "{box}" (MESSAGES 3 UIDNEXT 4 UIDVALIDITY n HIGHESTMODSEQ n)']
+    alice.do("DELETEACL Archive bob@example.test")
+    deliver(home, ".Archive", "1000000000.M4P1.host")
+    assert bob.wake() == []
+
+
 # Limits and trouble.
 
 
