@@ -4,12 +4,22 @@ r"""The log: one line on standard error per event, the event's word first.
 
 A value with blanks, quotes or nothing in it is put in double quotes; control octets are escaped (\n, \x1b), so
 one event is always one line whatever a peer sent. No time: whoever reads our standard error (the journal,
-mailkit-up, multilog) stamps the line. Words and fields are listed in mailkit-log(7).
+multilog) stamps the line, unless MAILKIT_STAMP says that nobody does (mailkit-up sets it to the program's name):
+
+    2026-11-22T02:54:16.003Z smtpd: rcpt c=8f2a ...
+
+Words and fields are listed in mailkit-log(7).
 """
 
 from __future__ import annotations
 
 import os
+import time
+
+from mailkit import clock
+
+_stamp = os.environ.pop("MAILKIT_STAMP", "")  # not for programs that we start: what they say is not always for the log
+_second = (0, "")  # the last second that was written, and how
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,10 +29,27 @@ _LONGEST = 1000  # characters of one value: a peer must not be able to flood the
 
 
 def _stderr(line: str) -> None:
+    if _stamp:
+        line = f"{stamp(_stamp)}{line}"
     try:
         os.write(2, line.encode("utf-8", "backslashreplace") + b"\n")
     except OSError:
         pass  # nobody reads the log any more: mail goes on
+
+
+def stamp(program: str) -> str:
+    """What stands before a line in a log that nobody else stamps: time and program."""
+    global _second
+    now = clock.now()
+    if _second[0] != int(now):
+        _second = (int(now), time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now)))
+    return f"{_second[1]}.{int(now % 1 * 1000):03d}Z {program}: "
+
+
+def stamp_as(program: str) -> None:
+    """Stamp our own lines from now on."""
+    global _stamp
+    _stamp = program
 
 
 sink = _stderr
