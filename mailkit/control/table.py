@@ -36,8 +36,8 @@ ROWS = (
           "smtpd imapd pop3d", safe=False),
     Value("stopgrace", "seconds", "30", "time that open sessions get to finish after SIGTERM",
           "smtpd imapd pop3d runq"),
-    Value("idlestop", "seconds", "0", "under systemd: a server nobody is connected to for so long ends, and is started "
-          "again by the next connection; 0 is never", "smtpd imapd pop3d"),
+    Value("idlestop", "seconds", "0", "under systemd or inetd (wait): a server that nobody needs for so long ends, "
+          "and is started again by the next connection; 0 is never", "smtpd imapd pop3d"),
     Value("pollseconds", "seconds", "30", "how often to look at directories that inotify may not see",
           "imapd runq"),
     # Rights

@@ -50,16 +50,18 @@ def serve(
     if errand.wanted(home, services, errands):
         asking, answering = errand.pair()
         steward = Steward(home, services, errands, answering)
-    elif count == 1 and not _rest_s(home):
+    elif count == 1 and not _rest_s(home, sockets):
         confine.program(program, home)
         notify("READY=1")
         return _worker(home, sockets, ends[0])
     return _Parent(program, home, sockets, ends, steward, asking).run()
 
 
-def _rest_s(home: Home) -> int:
-    """After how long without a session to end; 0: never, because nobody would start us again."""
-    return home.control.seconds("idlestop") if is_managed() else 0
+def _rest_s(home: Home, sockets: list[tuple[int, Service]]) -> int:
+    """After how long without a session to end; 0: never, because nobody but systemd and inetd ("wait", descriptor 0)
+    would start us again."""
+    is_started_again = is_managed() or any(fd == 0 for fd, _ in sockets)
+    return home.control.seconds("idlestop") if is_started_again else 0
 
 
 class _Parent:
@@ -86,7 +88,7 @@ class _Parent:
         self.children: dict[int, End | None] = {}
         self.started = 0.0
         self.stopping = False
-        self.rest_s = _rest_s(home)
+        self.rest_s = _rest_s(home, sockets)
         self.resting = False  # the workers were asked to end if they have no session
         self.busy_at = clock.monotonic()
         # Every worker writes a _BEAT to it from time to time, for as long as its event loop turns.

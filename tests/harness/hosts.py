@@ -118,7 +118,7 @@ class Host:
             if libc.setns(there.fileno(), _CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
             try:
-                return socket.create_connection(("127.0.0.1", port), timeout=60)
+                return socket.create_connection(("127.0.0.1", port), timeout=30)
             finally:
                 assert libc.setns(here.fileno(), _CLONE_NEWNET) == 0
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
+import select
 import shutil
-import signal
 import socket
 import subprocess
 import time
@@ -80,6 +80,16 @@ def fetched(port: int, service: str) -> str:
 CASES = pytest.mark.parametrize(("name", "service"), [("imapd", "imap"), ("imapd", "imaps"), ("pop3d", "pop3s")])
 
 
+def await_end(pid: int) -> None:
+    """Wait for a process that is not our child."""
+    with contextlib.suppress(ProcessLookupError):
+        ended = os.pidfd_open(pid)
+        try:
+            assert select.select([ended], [], [], 30)[0], f"{pid} does not end"
+        finally:
+            os.close(ended)
+
+
 @CASES
 def test_tcpserver(home: Home, port: int, tmp_path: Path, name: str, service: str) -> None:
     command = [programs.need("tcpserver"), "-RHl0", "127.0.0.1", str(port), script(home, tmp_path, name, service)]
@@ -97,18 +107,20 @@ def test_inetd(home: Home, port: int, tmp_path: Path, name: str, service: str) -
 
 
 def test_inetd_hands_over_the_port(home: Home, port: int, tmp_path: Path) -> None:
-    """With "wait" the first connection starts one server, which serves all that follow."""
+    """With "wait" the first connection starts one server, which serves all that follow until it is idle."""
+    set_control(home, "idlestop", "2")
     program = Path(script(home, tmp_path, "imapd", "imap"))
     program.write_text(program.read_text().replace("exec ", f"echo $$ >>{tmp_path}/pids\nexec "))
     conf = tmp_path / "inetd.conf"
     conf.write_text(f"127.0.0.1:{port} stream tcp wait {getpass.getuser()} {program} mailkit-imapd\n")
     with running(port, programs.need("inetd"), "-i", str(conf)):
-        try:
-            for _ in range(3):
-                assert "Subject: started" in fetched(port, "imap")
-        finally:
-            (pid,) = (tmp_path / "pids").read_text().split()
-            os.kill(int(pid), signal.SIGTERM)
+        for _ in range(3):
+            assert "Subject: started" in fetched(port, "imap")
+        (first,) = (tmp_path / "pids").read_text().split()
+        await_end(int(first))
+        assert "Subject: started" in fetched(port, "imap")
+        assert len((tmp_path / "pids").read_text().split()) == 2
+        await_end(int((tmp_path / "pids").read_text().split()[1]))
 
 
 @CASES
