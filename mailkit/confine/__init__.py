@@ -4,6 +4,7 @@
     landlock   the kernel's means to hold a process to it (landlock(7)), without a package
     process    no new privileges, no core dumps, no capabilities, limits
 
+    prepare(name, home)              the directories it needs are there
     program(name, home)              this process is that program from now on, and may what its rows say
     session(name, home, maildir)     this process serves one user from now on
 
@@ -37,7 +38,7 @@ def program(name: str, home: Home) -> bool:
     process.no_new_privileges()
     if not any(row.path == table.BECOME for row in rows):
         process.drop_capabilities()
-    _make(home, rows)
+    prepare(name, home)
     return _held(name, home, rows, "")
 
 
@@ -56,8 +57,29 @@ def possible(home: Home) -> bool:
     return landlock.abi() >= landlock.LEAST and home.control.flag("landlock")
 
 
-def _make(home: Home, rows: list[table.Row]) -> None:
+def marks(name: str, home: Home) -> list[tuple[str, int, int]]:
+    """What the rules of a program hang on: path, device and inode of each place that somebody may put another in.
+
+    When this changes, processes that are confined already are held to what is no longer there: start them anew.
+    """
+    if name not in table.PROGRAMS or not possible(home):
+        return []
+    rows = [row for row in table.rows(name, home) if row.path[0].isalpha() or row.path == "@certificates"]
+    found = []
+    for path in [path for row in rows for path in table.paths(row, home)]:
+        try:
+            status = os.stat(path)
+            found.append((path, status.st_dev, status.st_ino))
+        except OSError:
+            continue
+    return found
+
+
+def prepare(name: str, home: Home) -> None:
     """Make the directories of the home that a program writes in: what appears later is in no rule of the kernel's."""
+    if name not in table.PROGRAMS or not possible(home):
+        return
+    rows = table.rows(name, home)
     for path in [home.join(row.path) for row in rows if row.path[0].isalpha() and set(row.rights) & {"w", "m"}]:
         try:
             if not os.path.isdir(path):

@@ -28,6 +28,7 @@ from mailkit.net.syncer import End
 _BACKLOG = 1024
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _BEAT = struct.Struct("=I?")  # number of the process, whether it has had sessions since the last one
+_LOOK_S = 5.0  # how often to look whether the workers may still reach what they need
 _AGAIN_S = 1.0  # a worker that dies is started again after this long
 
 
@@ -88,6 +89,9 @@ class _Parent:
         self.children: dict[int, End | None] = {}
         self.started = 0.0
         self.stopping = False
+        confine.prepare(program, home)
+        self.marks = confine.marks(program, home)
+        self.looked = clock.monotonic()
         self.rest_s = _rest_s(home, sockets)
         self.resting = False  # the workers were asked to end if they have no session
         self.busy_at = clock.monotonic()
@@ -115,8 +119,21 @@ class _Parent:
             self._listen_for_beats()
             self._watch_the_living()
             self._rest()
+            self._renew()
             counters.flush()
         return OK
+
+    def _renew(self) -> None:
+        """Have workers replaced that are held to directories that are no longer there (confine.marks)."""
+        if self.stopping or clock.monotonic() < self.looked + _LOOK_S:
+            return
+        self.looked = clock.monotonic()
+        marks = confine.marks(self.program, self.home)
+        if marks != self.marks:
+            self.marks = marks
+            log.event("confine", program=self.program, verdict="anew")
+            for child in self.children:
+                os.kill(child, signal.SIGTERM)
 
     def _start(self) -> None:
         end = self.missing.pop()

@@ -76,6 +76,7 @@ def test_full_queue_is_452_and_leaves_nothing(home: Home, queue: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["", "tmp", "new"])
 def test_missing_queue_is_a_temporary_refusal(home: Home, missing: str) -> None:
+    set_control(home, "landlock", "no")  # which is about what a directory is; tests/confine has the other case
     shutil.rmtree(os.path.join(home.queue, missing))
     with serve(home, "smtpd", "mx") as server, Client(server.ports["mx"]) as client:
         assert client.send(BOB, message("lost", 100))[0][:2] == b"45"
