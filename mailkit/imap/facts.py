@@ -16,7 +16,7 @@ from mailkit.maildir.facts import Facts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from mailkit.imap.matching import Matcher
     from mailkit.imap.session import Session
@@ -96,16 +96,22 @@ def number(octets: bytes) -> int:
 
 def messages(found: Facts) -> threads.Messages:
     """The columns as threading takes them."""
-    all_references = found.references.tolist()
-    chains: list[list[int]] = []
+    replied = found.marks.tobytes().translate(REPLIES)
+    return threads.Messages(
+        found.sent.tolist(), found.subjects.tolist(), replied, found.names.tolist(), referring(found)
+    )
+
+
+def referring(found: Facts) -> Iterator[tuple[int, list[int]]]:
+    """The places of messages that refer to others, with what they refer to."""
+    every = found.references.tolist()
     at = 0
-    replied = []
-    for mark in found.marks:
-        count = mark & ~columns.REPLIED
-        chains.append(all_references[at : at + count] if count else NONE)
-        replied.append(mark & columns.REPLIED)
-        at += count
-    return threads.Messages(found.sent.tolist(), found.subjects.tolist(), replied, found.names.tolist(), chains)
+    for place, count in enumerate(found.marks.tobytes().translate(COUNTS)):
+        if count:
+            yield place, every[at : at + count]
+            at += count
 
 
-NONE: list[int] = []
+COUNTS = bytes(mark & ~columns.REPLIED for mark in range(256))
+REPLIES = bytes(mark & columns.REPLIED for mark in range(256))
+"""What of a mark is the number of references, and what says that it is a reply."""

@@ -9,25 +9,26 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 
 class Messages:
     """What threading needs to know, a column for each.
 
     sent: seconds; subjects: the base subject, or what stands for it, false for none; replied: it is a reply or a
-    forwarded message; names: the Message-ID, false for none; references: what a message refers to, oldest first.
+    forwarded message; names: the Message-ID, false for none; references: the places of messages that refer to others,
+    with what they refer to, oldest first; looked at once.
     """
 
     __slots__ = ("names", "references", "replied", "sent", "subjects")
 
     def __init__(
         self,
-        sent: Sequence[int],
+        sent: list[int],
         subjects: Sequence[object],
         replied: Sequence[int],
         names: Sequence[object],
-        references: Sequence[Sequence[object]],
+        references: Iterable[tuple[int, Sequence[object]]],
     ) -> None:
         self.sent = sent
         self.subjects = subjects
@@ -37,29 +38,35 @@ class Messages:
 
 
 class Forest:
-    """Threads of some messages."""
+    """Threads of some messages. leads: the message at a place, of a dummy its first child; dates: its date."""
 
-    __slots__ = ("children", "messages", "roots", "total")
+    __slots__ = ("children", "dates", "leads", "messages", "roots", "total")
 
-    def __init__(self, messages: Messages) -> None:
+    def __init__(self, messages: Messages, places: int = 0) -> None:
         self.messages = messages
-        self.total = len(messages.sent)
+        self.total = total = len(messages.sent)
         self.roots: list[int] = []
         self.children: dict[int, list[int]] = {}
-
-    def lead(self, place: int) -> int:
-        """The message, of a dummy its first child."""
-        return place if place < self.total else self.children[place][0]
+        self.leads = list(range(max(total, places)))
+        self.dates = messages.sent + [0] * (places - total)
 
     def sort(self, places: list[int]) -> None:
         """By date; of one date by number (RFC 5256 section 2.2)."""
-        sent = self.messages.sent
-        if all(map(self.total.__gt__, places)):
-            places.sort()
-            places.sort(key=sent.__getitem__)
-        else:
-            leads = {place: self.lead(place) for place in places}
-            places.sort(key=lambda place: (sent[leads[place]], leads[place]))
+        places.sort(key=self.leads.__getitem__)
+        places.sort(key=self.dates.__getitem__)
+
+    def group(self, dummy: int) -> None:
+        """The children of a dummy are in order: its date is that of the first."""
+        self.leads[dummy] = lead = self.children[dummy][0]
+        self.dates[dummy] = self.messages.sent[lead]
+
+    def dummy(self, children: list[int]) -> int:
+        """A new one above some messages."""
+        place = len(self.leads)
+        self.leads.append(place)
+        self.dates.append(0)
+        self.children[place] = children
+        return place
 
 
 def ordered_subject(messages: Messages) -> Forest:
@@ -100,7 +107,7 @@ def refs(messages: Messages) -> Forest:
             place = below.pop()
             latest = max(latest, sent[place])
             below += forest.children.get(place, ())
-        youngest[root] = latest, forest.lead(root)
+        youngest[root] = latest, forest.leads[root]
     forest.roots.sort(key=youngest.__getitem__)
     return forest
 
@@ -108,9 +115,9 @@ def refs(messages: Messages) -> Forest:
 def linked(messages: Messages) -> Forest:
     """Steps 1 to 4: every message under the one it refers to, without dummies that hold nothing together; siblings by
     date."""
-    forest = Forest(messages)
-    total = forest.total
     parents = parents_of(messages)
+    forest = Forest(messages, len(parents))
+    total = forest.total
     top: dict[int, int] = {}
     groups: dict[int, list[int]] = {}
     children = forest.children
@@ -128,9 +135,11 @@ def linked(messages: Messages) -> Forest:
         else:
             children[dummy] = group
             forest.roots.append(dummy)
-    for siblings in children.values():
+    for place, siblings in children.items():
         if len(siblings) > 1:
             forest.sort(siblings)
+        if place >= total:
+            forest.group(place)
     return forest
 
 
@@ -148,13 +157,14 @@ def climbed(parents: list[int], total: int, top: dict[int, int], place: int) -> 
 def parents_of(messages: Messages) -> list[int]:
     """Steps 1 and 2: what each place is under, -1 for nothing; dummies are added behind the messages."""
     names = messages.names
+    count = len(names)
     # The same Message-ID twice: the second message has none.
-    places = {name: place for place, name in reversed(list(enumerate(names))) if name}
-    parents = [-1] * len(names)
-    holds = bytearray(len(names))  # something is under it, or was
-    for place, refers_to in enumerate(messages.references):
-        if not refers_to:
-            continue
+    places = dict(zip(reversed(names), range(count - 1, -1, -1), strict=True))
+    for none in (0, ""):
+        places.pop(none, None)
+    parents = [-1] * count
+    holds = bytearray(count)  # something is under it, or was
+    for place, refers_to in messages.references:
         above = -1
         for name in refers_to:
             here = places.get(name)
@@ -189,78 +199,84 @@ def is_above(parents: list[int], place: int, other: int) -> bool:
 
 def join_by_subject(forest: Forest) -> None:
     """Step 5: threads whose roots have one base subject become one."""
-    leaders = leaders_of(forest)
-    children, subjects, replied, total = (
-        forest.children,
-        forest.messages.subjects,
-        forest.messages.replied,
-        forest.total,
-    )
-    new = max([total, *children]) + 1
-    inside: set[int] = set()  # roots that are under another now, or empty
-    instead: dict[int, int] = {}
-    changed = set()
-    for root in forest.roots:
-        lead = root if root < total else children[root][0]
-        leader = leaders.get(subjects[lead], root) if subjects[lead] else root
-        if leader == root or root in inside:
+    subjects = map(forest.messages.subjects.__getitem__, map(forest.leads.__getitem__, forest.roots))
+    first: dict[object, int] = {}
+    alike: dict[object, list[int]] = {}
+    for root, subject in zip(forest.roots, subjects, strict=True):
+        leader = first.setdefault(subject, root)
+        if leader != root and subject:
+            alike.setdefault(subject, [leader]).append(root)
+    instead: dict[int, int] = {}  # what becomes of a root: another, or -1 for one that is under another now
+    for roots in alike.values():
+        instead.update(dict.fromkeys(roots, -1))
+        leader = best(forest, roots)
+        instead[leader] = joined(forest, leader, roots)
+    found = [instead.get(root, root) for root in forest.roots]
+    forest.roots = [root for root in found if root >= 0]
+
+
+def best(forest: Forest, roots: list[int]) -> int:
+    """The one that the others of its subject go with: a dummy before a message, an original before a reply."""
+    replied, total = forest.messages.replied, forest.total
+    leader = roots[0]
+    for root in roots:
+        if leader < total and (root >= total or (replied[leader] and not replied[root])):
+            leader = root
+    return leader
+
+
+def joined(forest: Forest, leader: int, roots: list[int]) -> int:
+    """Put the roots of one subject together; the root of them all."""
+    replied, total, children = forest.messages.replied, forest.total, forest.children
+    top = leader
+    for root in roots:
+        if root == leader:
             continue
-        inside.add(root)
-        if leader >= total and root >= total:
-            children[leader] += children.pop(root)
-        elif leader >= total or (replied[lead] and not replied[leader]):
-            children.setdefault(leader, []).append(root)
+        if root >= total:
+            children[top] += children.pop(root)
+        elif top >= total or (replied[root] and not replied[top]):
+            children.setdefault(top, []).append(root)
         else:
-            leaders[subjects[lead]] = instead[leader] = new
-            children[new] = [leader, root]
-            leader, new = new, new + 1
-        changed.add(leader)
-    for place in changed:
-        forest.sort(children[place])
-    forest.roots = [instead.get(root, root) for root in forest.roots if root not in inside]
-
-
-def leaders_of(forest: Forest) -> dict[object, int]:
-    """The best root of each subject: a dummy before a message, an original before a reply, else the first."""
-    subjects, replied, total = forest.messages.subjects, forest.messages.replied, forest.total
-    leaders: dict[object, int] = {}
-    for root in forest.roots:
-        subject = subjects[root if root < total else forest.children[root][0]]
-        if not subject:
-            continue
-        leader = leaders.setdefault(subject, root)
-        if leader != root and leader < total and (root >= total or (replied[leader] and not replied[root])):
-            leaders[subject] = root
-    return leaders
+            top = forest.dummy([top, root])
+    forest.sort(children[top])
+    if top != leader and leader in children:
+        forest.sort(children[leader])
+    if top >= total:
+        forest.group(top)
+    return top
 
 
 def form(forest: Forest, numbers: Sequence[int]) -> bytes:
     """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4, thread-list. numbers: what the messages are called."""
     children = forest.children
-    if not children:
-        return b"".join([b"(%d)" % numbers[root] for root in forest.roots])
-    return b"".join(
-        [b"(%d)" % numbers[root] if root not in children else one(forest, numbers, root) for root in forest.roots]
-    )
+    names = list(map(str, numbers))
+    found = [f"({names[root]})" if root not in children else one(forest, names, root) for root in forest.roots]
+    return "".join(found).encode("ascii")
 
 
-def one(forest: Forest, numbers: Sequence[int], root: int) -> bytes:
+def one(forest: Forest, names: list[str], root: int) -> str:
     """One thread."""
-    parts: list[bytes] = []
-    stack: list[int | bytes] = [b")", root, b"("]
+    children, total = forest.children, forest.total
+    below = children.get(root)
+    if root < total and below is not None and len(below) == 1 and below[0] not in children:
+        return f"({names[root]} {names[below[0]]})"  # most threads: a message and its answer
+    parts: list[str] = []
+    stack: list[int | str] = [")", root, "("]
     while stack:
         item = stack.pop()
-        if isinstance(item, bytes):
+        if isinstance(item, str):
             parts.append(item)
             continue
-        below = forest.children.get(item, ())
-        if item < forest.total:
-            parts.append(b"%d" % numbers[item])
-            if below:
-                parts.append(b" ")
+        below = children.get(item)
+        if item < total:
+            parts.append(names[item])
+            if not below:
+                continue
+            parts.append(" ")
+        assert below is not None
         if len(below) == 1:
             stack.append(below[0])
             continue
         for child in reversed(below):
-            stack += [b")", child, b"("]
-    return b"".join(parts)
+            stack += [f"({names[child]})"] if child not in children else [")", child, "("]
+    return "".join(parts)

@@ -114,8 +114,11 @@ def read(directory: str, uidvalidity: int) -> Facts:
     while (segment := _segment(data, at)) is not None:
         at += _SEGMENT.size + sum(len(column) * column.itemsize for column in segment.columns)
         ordered = ordered and not (found.uids and segment.uids and segment.uids[0] <= found.uids[-1])
-        for mine, more in zip(found.columns, segment.columns, strict=True):
-            mine += more
+        if found.segments:
+            for mine, more in zip(found.columns, segment.columns, strict=True):
+                mine += more
+        else:
+            found = segment
         found.segments += 1
     if not ordered:
         found = found.joined(Facts())
@@ -136,7 +139,7 @@ def _segment(data: bytes, at: int) -> Facts | None:
     at += _SEGMENT.size
     found = Facts()
     sizes = [messages * column.itemsize for column in found.columns[:-1]] + [references * 8]
-    body = data[at : at + sum(sizes)]
+    body = memoryview(data)[at : at + sum(sizes)]
     if len(body) < sum(sizes) or crc32(body) != crc:
         return None
     at = 0

@@ -45,8 +45,9 @@ def message(number: int, refers: str = "", text: str = "", sent: int = 0, name: 
 
 
 def formed(threaded: Callable[[threads.Messages], threads.Forest], *messages: Message) -> bytes:
-    numbers, *columns = zip(*messages, strict=True) if messages else [()] * 6
-    return threads.form(threaded(threads.Messages(*columns)), numbers)
+    numbers, sent, *columns, refers_to = zip(*messages, strict=True) if messages else [()] * 6
+    references = [(place, names) for place, names in enumerate(refers_to) if names]
+    return threads.form(threaded(threads.Messages(list(sent), *columns, references)), numbers)
 
 
 def threaded(*messages: Message) -> bytes:

@@ -44,13 +44,18 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     numbers = list(selection.named(view, matcher.table, rows, by_uid))
     highest = searches.highest_modseq(state, matcher.table, wanted, uids)
     if wanted.returns is None:
-        state.conn.write(untagged(b"SORT", *map(b"%d".__mod__, numbers), *highest))
+        state.conn.write(untagged(b"SORT", *listed(numbers), *highest))
     else:
         scores = [matching.relevancy(matcher, row) for row in rows] if "RELEVANCY" in wanted.returns else ()
         searches.answer(state, wanted, numbers, by_uid, highest, in_order, scores=scores)
     if context is not None:
         context.keep(state, uids)
     return None
+
+
+def listed(numbers: list[int]) -> list[bytes]:
+    """Numbers with blanks between; nothing for none. A list as Python shows it, for there may be 100,000."""
+    return [str(numbers)[1:-1].replace(",", "").encode("ascii")] if numbers else []
 
 
 def in_order(numbers: list[int]) -> bytes:
