@@ -242,3 +242,12 @@ def test_counters_for_prometheus(machine: Machine) -> None:
     assert answer.startswith("HTTP/1.1 200 OK") and "mailkit_delivered_total{" in answer
 
 
+
+
+def test_the_daily_look_sees_everything_from_within_its_unit(machine: Machine) -> None:
+    """What the unit may not see would be told as bad; the name servers, which are not here, as unsure."""
+    machine.run("systemctl", "start", "mailkit-check.service", status=1)
+    machine.run("journalctl", "--sync")
+    told = machine.run("journalctl", "--no-pager", "--output", "cat", "--unit", "mailkit-check.service")
+    assert told.count("answers with the right certificate") == 14
+    assert {line.split()[1] for line in told.splitlines() if line[:2] in ("X ", "! ", "? ")} == {"dns"}, told
