@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from mailkit.imap.matching import Matcher
     from mailkit.imap.session import Session
+    from mailkit.imap.wire.items import Item
     from mailkit.imap.wire.keys import Key
     from mailkit.imap.wire.orders import Criterion
     from mailkit.imap.wire.sets import Ranges
@@ -36,16 +37,17 @@ class Context:
     """One search that goes on.
 
     criteria: of a SORT, else empty. head: how its responses begin. members: UIDs of the result in its order; last,
-    modseq: what of the folder has been looked at.
+    modseq: what of the folder has been looked at. items: what is fetched of new messages in it (RFC 5465 section 7).
     """
 
-    __slots__ = ("by_uid", "criteria", "head", "key", "last", "members", "modseq")
+    __slots__ = ("by_uid", "criteria", "head", "items", "key", "last", "members", "modseq")
 
     def __init__(self, head: bytes, by_uid: bool, key: Key, criteria: list[Criterion], view: View) -> None:
         self.head = head
         self.by_uid = by_uid
         self.key = key
         self.criteria = criteria
+        self.items: list[Item] = []
         self.members = array("I")
         self._looked(view)
 
@@ -74,14 +76,25 @@ class Context:
         if view.folder.highestmodseq == self.modseq and not (view.count and view.uids[view.count - 1] > self.last):
             return
         matcher = matching.Matcher(state, view)
-        rows = touched(matcher, self.last, self.modseq)
+        last = self.last
+        rows = touched(matcher, last, self.modseq)
         self._looked(view)
         uids = matcher.table.uids
         found = {uids[row] for row in await matched(state, matcher, rows, self.key)}
         lost = {uids[row] for row in rows} - found
         gone = [uid for uid in self.members if uid in lost]
         self._remove(state, gone, {uid: view.seq(uid) or 0 for uid in gone})
-        await self._add(state, matcher, found.difference(self.members))
+        new = found.difference(self.members)
+        if self.items:
+            await self._fetch(state, view, sorted(uid for uid in new if uid > last))
+        await self._add(state, matcher, new)
+
+    async def _fetch(self, state: Session, view: View, uids: list[int]) -> None:
+        """What is wanted of messages that came, and did not only change."""
+        from mailkit.imap.commands import fetch
+
+        numbers = filter(None, map(view.seq, uids))
+        await fetch.tell(state, self.items, list(sets.runs(numbers)))
 
     def _remove(self, state: Session, gone: list[int], numbers: dict[int, int]) -> None:
         """gone: in the order of the result; numbers: of those."""

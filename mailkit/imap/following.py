@@ -85,8 +85,6 @@ class Following:
         self.selected = chosen.events if chosen is not None else frozenset()
         self.items: list[Item] = chosen.items if chosen is not None else []
         self.delayed = chosen is not None and chosen.kind == events.DELAYED
-        for item in self.items:
-            item.peek = True  # nobody has read what is sent unasked
         self.own: set[int] = set()
         self.followed: dict[str, Followed] = {}
         self._made: dict[str, int] = {}

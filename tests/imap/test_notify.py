@@ -287,6 +287,33 @@ def test_annotations(home: Home, other: Client) -> None:
     assert client.wake() == ['* METADATA "" /shared/comment']
 
 
+# Searches that go on.
+
+
+@pytest.mark.parametrize(
+    "options", ["UPDATE (UID BODY[HEADER.FIELDS (Subject)])", "COUNT UPDATE(UID BODY[HEADER.FIELDS (Subject)])"]
+)
+def test_search_that_goes_on_fetches_what_comes_into_it(home: Home, other: Client, options: str) -> None:
+    client = Client(home)
+    assert client.do(f"UID SEARCH RETURN ({options}) FROM carol UNSEEN")[-1] == "OK UID SEARCH completed"
+    deliver(home)
+    Path(mailboxes.inbox(home), "new", "1000000001.M1P7.host").write_bytes(b"From: dave@example.org\n\nx\n")
+    assert client.news() == [
+        "* 5 EXISTS",
+        "* 0 RECENT",
+        "* 4 FETCH (UID 6 BODY[HEADER.FIELDS (Subject)] {16}",
+        "Subject: new",
+        "",
+        ")",
+        '* ESEARCH (TAG "t2") UID ADDTO (0 6)',
+    ]
+    other.do("UID STORE 1 -FLAGS.SILENT (\\Seen)")
+    assert client.news() == [
+        "* 1 FETCH (UID 1 FLAGS ())",
+        '* ESEARCH (TAG "t2") UID ADDTO (0 1)',
+    ], "what only changed is not fetched"
+
+
 # Other users' folders.
 
 

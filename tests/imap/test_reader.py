@@ -176,6 +176,8 @@ def test_search_keys(data: bytes, wanted: object) -> None:
 def test_search_returns() -> None:
     assert keys.read(Reader(b"ALL")).returns is None
     assert keys.read(Reader(b"RETURN () ALL")).returns == {"ALL"}
+    options = keys.read(Reader(b"RETURN (UPDATE (UID BODY[TEXT]) COUNT) ALL"))
+    assert (options.returns, [item.label for item in options.items]) == ({"UPDATE", "COUNT"}, [b"UID", b"BODY[TEXT]"])
     assert keys.read(Reader(b"return (min COUNT) CHARSET UTF-8 ALL")).returns == {"MIN", "COUNT"}
 
 

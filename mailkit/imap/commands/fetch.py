@@ -96,7 +96,10 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
 
 
 async def tell(state: Session, wanted: list[Item], ranges: Ranges) -> None:
-    """Responses nobody asked for now: NOTIFY has the items of new messages (RFC 5465 section 5.2)."""
+    """Responses nobody asked for now: NOTIFY and UPDATE have the items of new messages (RFC 5465 section 5.2, 7).
+    Nobody has read what is sent like that."""
+    for item in wanted:
+        item.peek = True
     plan = Plan(wanted, not uidonly.enabled(state))
     plan.modseq |= plan.flags and modseq.known(state)
     await answer(state, plan, ranges)

@@ -66,7 +66,9 @@ def updated(
         return None
     from mailkit.imap import contexts  # few clients ask for it
 
-    return contexts.begun(state, wanted.key, criteria, by_uid, where)
+    context = contexts.begun(state, wanted.key, criteria, by_uid, where)
+    context.items = wanted.items
+    return context
 
 
 def bad_charset(state: Session) -> No:

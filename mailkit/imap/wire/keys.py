@@ -19,10 +19,11 @@ A key is a tuple whose first element names it:
 
 from __future__ import annotations
 
-from mailkit.imap.wire import Bad, pages, sets
+from mailkit.imap.wire import Bad, items, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.imap.wire.items import Item
     from mailkit.imap.wire.pages import Page
     from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.sets import Ranges
@@ -47,21 +48,23 @@ DEPTH_MOST = 50
 class Options:
     """What is to be answered: see `Search`."""
 
-    __slots__ = ("page", "returns")
+    __slots__ = ("items", "page", "returns")
 
     def __init__(self, returns: frozenset[str] | None = None, page: Page | None = None) -> None:
         self.returns = returns
         self.page = page
+        self.items: list[Item] = []
 
 
 class Search:
     """A whole request: `returns` is None for the old form, else a set of RETURNS; `page` is that of PARTIAL."""
 
-    __slots__ = ("charset", "key", "page", "returns")
+    __slots__ = ("charset", "items", "key", "page", "returns")
 
     def __init__(self, options: Options, charset: str, key: Key) -> None:
         self.returns = options.returns
         self.page = options.page
+        self.items = options.items
         self.charset = charset
         self.key = key
         if "RELEVANCY" in (self.returns or ()) and not mentions(key, "FUZZY"):
@@ -93,8 +96,8 @@ def read_returns(reader: Reader) -> Options:
     if reader.data[reader.at : reader.at + 8].upper() != b"RETURN (":
         return Options()
     reader.at += 8
+    options = Options()
     words: set[str] = set()
-    page = None
     while not reader.took(b")"):
         if words:
             reader.space()
@@ -102,16 +105,20 @@ def read_returns(reader: Reader) -> Options:
         if word not in RETURNS:
             raise Bad(f"SEARCH returns no {word}")
         if word == "PARTIAL":
-            if page is not None:
+            if options.page is not None:
                 raise Bad("SEARCH returns one PARTIAL")
             reader.space()
-            page = pages.read(reader)
+            options.page = pages.read(reader)
+        if word == "UPDATE" and reader.data[reader.at : reader.at + 2].lstrip(b" ")[:1] == b"(":
+            reader.took(b" ")
+            options.items = items.read(reader)  # RFC 5465 section 7
         words.add(word)
     words.discard("CONTEXT")
     if words >= {"ALL", "PARTIAL"}:
         raise Bad("SEARCH returns ALL or PARTIAL")
     reader.space()
-    return Options(frozenset(words or {"ALL"}), page)
+    options.returns = frozenset(words or {"ALL"})
+    return options
 
 
 def _charset(reader: Reader) -> str:
