@@ -46,6 +46,6 @@ at which the index is half written, readers need no lock, two writers can at wor
 to that), and damage costs one segment. A writer joins small segments with what it adds, as long as they are not much
 larger: there are few small ones, and each word is copied a few times only. Nothing is fsynced.
 
-What an expunged message said stays in its segment until a quarter of it is gone, or the folder's next filling finds the
-whole gone; delete the directory to be rid of it at once.
+What an expunged message said stays in its segment until a quarter of the segment's messages are expunged and the index
+is filled the next time; delete the directory to be rid of it at once.
 """
