@@ -57,19 +57,20 @@ def possible(home: Home) -> bool:
     return landlock.abi() >= landlock.LEAST and home.control.flag("landlock")
 
 
-def marks(name: str, home: Home) -> list[tuple[str, int, int]]:
-    """What the rules of a program hang on: path, device and inode of each place that somebody may put another in.
+def marks(name: str, home: Home) -> list[tuple[str, str, int, int]]:
+    """What the rules of a program hang on: path, rights, device and inode of each place. Another directory in its place
+    changes it, and so does a control value that rows hang on.
 
     When this changes, processes that are confined already are held to what is no longer there: start them anew.
     """
     if name not in table.PROGRAMS or not possible(home):
         return []
-    rows = [row for row in table.rows(name, home) if row.path[0].isalpha() or row.path == "@certificates"]
+    rows = [row for row in table.rows(name, home) if row.path not in (table.SYSTEM, table.PYTHON)]
     found = []
-    for path in [path for row in rows for path in table.paths(row, home)]:
+    for path, rights in [(path, row.rights) for row in rows for path in table.paths(row, home)]:
         try:
             status = os.stat(path)
-            found.append((path, status.st_dev, status.st_ino))
+            found.append((path, rights, status.st_dev, status.st_ino))
         except OSError:
             continue
     return found

@@ -6,6 +6,7 @@ A path without a slash in front is in the home; "@..." stands for paths that are
     @certificates   tls/ and the directories its links lead to
     @maildir        the Maildir of the one user who is served
     @python         the interpreter's program
+    @policycommand  paths that the lines of that control value name
     @network        no path: TCP connections of its own
     @become         no path: as root, the capability to become a user with a uid of their own
     /               everything: such a program is not held by paths at all
@@ -27,6 +28,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.control import Home
 
+SYSTEM = "@system"
+PYTHON = "@python"
 NETWORK = "@network"
 BECOME = "@become"
 
@@ -43,7 +46,7 @@ class Row:
         self.when = when
 
 
-_SYSTEM = Row("@system", "r", "the interpreter and its libraries")
+_SYSTEM = Row(SYSTEM, "r", "the interpreter and its libraries")
 _CERTIFICATES = Row("@certificates", "r", "handshakes, with renewed certificates too")
 _CONTROL = Row("control", "r", "settings")
 _USERS = Row("users", "r", "who there is, and password hashes")
@@ -65,6 +68,7 @@ PROGRAMS = {
         Row("queue/new", "lm", "putting it in the queue"),
         Row("queue/free", "lw", "files that are written again"),
         Row(NETWORK, "", "name servers, milters"),
+        Row("@policycommand", "rx", "programs of control/policycommand", "policycommand"),
         Row("/usr", "rx", "programs of control/policycommand", "policycommand"),
         Row("/etc", "r", "programs of control/policycommand", "policycommand"),
         Row("/proc", "r", "programs of control/policycommand", "policycommand"),
@@ -85,7 +89,7 @@ PROGRAMS = {
         _RUN,
         Row("domains", "rw", "delivering"),
         Row("queue", "rw", "the queue is its own"),
-        Row("@python", "rx", "mailkit-local, for users with a uid of their own"),
+        Row(PYTHON, "rx", "mailkit-local, for users with a uid of their own"),
         Row("/usr", "rx", "the same: what starts programs at all"),
         Row(BECOME, "", "deliveries to these users"),
         Row(NETWORK, "", "name servers, other mail servers"),
@@ -114,10 +118,13 @@ def rows(name: str, home: Home) -> list[Row]:
 
 def paths(row: Row, home: Home, maildir: str = "") -> list[str]:
     """The paths a row stands for. A place outside that the home is in would open all of it, and is left out."""
-    if row.path == "@system":
+    if row.path == SYSTEM:
         return [*(path for path in _SYSTEM_PATHS if not _holds(path, home)), *_python(home)]
-    if row.path == "@python":
+    if row.path == PYTHON:
         return sorted({sys.executable, os.path.realpath(sys.executable), os.path.join(sys.prefix, "pyvenv.cfg")})
+    if row.path == "@policycommand":
+        words = [word for line in home.control.lines("policycommand") for word in line.split()]
+        return [word for word in words if word[0] == "/" and not _holds(word, home)]
     if row.path == "@certificates":
         return _certificates(home.tls)
     if row.path == "@maildir":
@@ -139,7 +146,8 @@ def _is_set(home: Home, name: str) -> bool:
 
 def _python(home: Home) -> list[str]:
     """Where modules are imported from. Where the home is inside such a place, only the package itself."""
-    places = [os.path.abspath(path) for path in (*sys.path, os.path.join(sys.base_prefix, "lib")) if path]
+    names = (*sys.path, sys.pycache_prefix, os.path.join(sys.base_prefix, "lib"))
+    places = [os.path.abspath(path) for path in names if path]
     return [os.path.join(place, "mailkit") if _holds(place, home) else place for place in places]
 
 

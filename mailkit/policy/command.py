@@ -73,7 +73,7 @@ def _run(facts: Facts, moment: str, words: list[str]) -> Verdict | None:
     import subprocess
     import tempfile
 
-    with tempfile.TemporaryFile() as message:
+    with tempfile.TemporaryFile(dir=facts.home.run) as message:  # a place that smtpd may write in
         if moment == "data" and facts.message is not None:
             message.writelines(facts.message.pieces())
             message.seek(0)

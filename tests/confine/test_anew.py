@@ -58,7 +58,8 @@ def test_what_the_rules_hang_on(home: Home, tmp_path: Path) -> None:
     Path(home.tls, "other.example").mkdir()
     Path(home.tls, "other.example", "cert.pem").symlink_to(elsewhere / "cert.pem")
     after = confine.marks("imapd", home)
-    assert {path for path, _, _ in after} - {path for path, _, _ in before} == {
-        str(elsewhere), os.path.join(home.tls, "other.example")
-    }  # fmt: skip
+    new = {path for path, *_ in after} - {path for path, *_ in before}
+    assert new == {str(elsewhere), os.path.join(home.tls, "other.example")}
+    set_control(home, "authupgrade", "yes")
+    assert confine.marks("imapd", home) != after
     assert confine.marks("echo", home) == []

@@ -98,3 +98,23 @@ def test_without_confinement_nobody_is_asked(home: Home) -> None:
     set_control(home, "landlock", "no")
     assert not confine.possible(home)
     assert not errand.wanted(home, {}, errands.ERRANDS)
+
+
+def test_programs_of_the_policy_run_within_what_smtpd_may(home: Home, tmp_path: Path) -> None:
+    check = tmp_path / "elsewhere" / "check"
+    check.parent.mkdir()
+    check.write_text(
+        "#!/bin/sh\n"
+        f"cat {home.domains}/example.test/full/Maildir/cur/1.M1P1.host:2,S && exit 0\n"
+        "[ $MAILKIT_RECIPIENT = roomy@example.test ] || { echo not here; exit 100; }\n"
+    )
+    check.chmod(0o755)
+    set_control(home, "policy", "relay", "command")
+    set_control(home, "policycommand", f"rcpt {check}")
+    with serve(home, "smtpd", "mx") as server, smtplib.SMTP("127.0.0.1", server.ports["mx"], timeout=20) as client:
+        client.ehlo("client.example")
+        client.mail("x@example.net")
+        assert client.rcpt("roomy@example.test")[0] == 250, server.log
+        code, text = client.rcpt("alice@example.test")
+        assert (code, text[:14]) == (550, b"5.7.1 not here"), server.log  # it could read no mail
+        assert "Permission denied" in server.log
