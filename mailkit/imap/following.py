@@ -175,17 +175,17 @@ class Following:
     # telling
 
     async def begin(self, state: Session, with_status: bool) -> None:
-        """The command succeeded: know where everything is, and tell it `with_status`. Overflow."""
+        """The command succeeded: know where everything is, and tell it `with_status`. Overflow.
+
+        The first `look` comes right after it, for what happened between looking and watching.
+        """
         if self.groups:
             await self.survey(state)
         self.arm(state)
-        for each in list(self.followed.values()):
-            if each.events & events.OF_MESSAGES and self._readable(each):
-                each.known = await state.conn.offload(each.look)
-                if with_status and not selects(state, each.directory):
-                    await self._tell_status(state, each, first_items(each.events))
+        for each, _, _ in await state.conn.offload(self._changed):
+            if with_status and not selects(state, each.directory):
+                await self._tell_status(state, each, first_items(each.events))
         await self._look_at_metadata(state, silent=True)
-        self._stale = False
 
     async def look(self, state: Session, removals: bool = False) -> None:
         """Tell what happened since the last time, if something may have. removals: messages that went may be told even
@@ -301,8 +301,8 @@ class Following:
         """The client stored these messages."""
         found = set(uids)
         if state.view is not None and state.view.folder is folder:
-            self.own |= found
-        else:
+            self.own |= found if self.items else set()
+        elif f"{folder.directory}/cur" in self._watched:
             self._made[folder.directory] = self._made.get(folder.directory, 0) + len(found)
 
     async def fetch(self, state: Session, numbers: range) -> None:
