@@ -71,6 +71,14 @@ def _kept(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes
     return list(map(kept.get, rows))
 
 
+def lacks(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> bool:
+    """`read` would have to make some of these: it reads files, and takes long."""
+    made, need = table.detail.made, sum(1 << kind for kind in kinds)
+    if isinstance(rows, range):
+        return bool(made[rows.start : rows.stop].translate(None, _having(need)))
+    return any(row >= 0 and made[row] & need != need for row in rows)
+
+
 def _having(need: int) -> bytes:
     """Every octet that has these bits."""
     if need not in _HAVING:

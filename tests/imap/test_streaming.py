@@ -1,15 +1,17 @@
-"""Large messages are sent in pieces: the same octets as when they are made at once."""
+"""Long answers: large messages are sent in pieces, and what takes long is done where it holds nobody up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from mailkit.control import Home
 from mailkit.imap import sections
 from tests.imap import mailboxes
-from tests.imap.pair import Client
+from tests.imap.pair import Client, WaitingConn
 
 ITEMS = ["BODY.PEEK[]", "BODY.PEEK[1]", "BODY.PEEK[3]", "BODY.PEEK[3.TEXT]", "BODY.PEEK[TEXT]", "BODY.PEEK[9]"]
 
@@ -37,3 +39,22 @@ def test_streamed_and_other_items_together(home: Home, monkeypatch: pytest.Monke
     assert "BODY[3.TEXT] {" in found
     assert "inner text" in found
     assert "BODY[9] NIL)" in found
+
+
+def test_what_the_index_lacks_is_made_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    aside: list[str] = []
+
+    async def offload(conn: WaitingConn, function: Callable[..., Any], *args: Any) -> Any:
+        aside.append(function.__name__)
+        return function(*args)
+
+    client = Client(home)
+    monkeypatch.setattr(WaitingConn, "offload", offload)
+    for command in ("FETCH 1:* (UID ENVELOPE)", "FETCH 1:* (UID BODY.PEEK[HEADER.FIELDS (SUBJECT)])"):
+        first = client.do(command)
+        assert "quick_lines" in aside, "others have their turn while files are read"
+        aside.clear()
+        assert client.do(command)[:-1] == first[:-1]
+        assert "quick_lines" not in aside, "it is in the index now"
+    client.do("FETCH 1:* (UID FLAGS MODSEQ)")
+    assert "quick_lines" not in aside
