@@ -94,6 +94,16 @@ def test_mailbox_as_literal_is_no_upload() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "command", [b"APPEND box CATENATE (", b"REPLACE 1 box CATENATE (", b"UID REPLACE 1 box CATENATE ("]
+)
+def test_every_literal_behind_the_first_is_offered(command: bytes) -> None:
+    found = events([b"a " + command + b"TEXT {2+}\r\nhi URL {3+}\r\nabc)\r\n"], line_octets=60)
+    assert [event[0] for event in found if isinstance(event, tuple)] == ["upload", "data", "upload", "data", "command"]
+    assert found[2] == ("upload", b"a", command.split()[0].decode(), b" URL ", 3, False, False)
+    assert found[4] == ("command", b"a", command.split()[0].decode(), b")")
+
+
 def test_refused_upload() -> None:
     assert events([b"a APPEND box {6}\r\nb NOOP\r\n"], accept=False) == [
         ("upload", b"a", "APPEND", b"box ", 6, True, False),
