@@ -49,7 +49,8 @@ def session(name: str, home: Home, maildir: str) -> bool:
     process.no_new_privileges()
     process.drop_capabilities()
     process.limit(home.control.octets("sessionmemory"))
-    return _held(f"{name} {SESSION}", home, table.rows(SESSION, home), maildir)
+    # What the kernel lacks is said when servers start, and in mailkit-security(7): not for each session.
+    return possible(home) and _held(f"{name} {SESSION}", home, table.rows(SESSION, home), maildir)
 
 
 def possible(home: Home) -> bool:
