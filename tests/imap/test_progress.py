@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from mailkit import files
 from mailkit.control import Home
 from mailkit.imap import matching, ordering
+from mailkit.imap.commands import copy, move
 from mailkit.imap.progress import EVERY_S
 from tests.harness import fakeclock
 from tests.imap import mailboxes
@@ -33,6 +35,8 @@ def slow(home: Home, monkeypatch: pytest.MonkeyPatch) -> Client:
     client.do("FETCH 1:* (ENVELOPE)")
     monkeypatch.setattr(matching, "BLOCK", {matching.COLUMNS: 1, matching.PIECES: 1, matching.FILES: 1})
     monkeypatch.setattr(ordering, "BLOCK", 1)
+    monkeypatch.setattr(copy, "SLICE", 1)
+    monkeypatch.setattr(move, "SLICE", 1)
     fake = fakeclock.install(monkeypatch)
 
     async def pause(conn: WaitingConn, seconds: float) -> None:
@@ -53,7 +57,7 @@ def told(lines: list[str]) -> list[tuple[int, int]]:
 
 @pytest.mark.parametrize("command", [
     "SEARCH TEXT text", "SEARCH SINCE 1-Jan-1980 HEADER X-None x", "SORT (SUBJECT) UTF-8 ALL",
-    "SORT (SUBJECT DATE) UTF-8 ALL", "THREAD REFERENCES UTF-8 ALL", "UID SEARCH NOT BODY zzz",
+    "SORT (SUBJECT DATE) UTF-8 ALL", "COPY 1:* Archive", "UID MOVE 1:* Archive", "THREAD REFERENCES UTF-8 ALL", "UID SEARCH NOT BODY zzz",
 ])  # fmt: skip
 def test_long_command_tells_where_it_is(slow: Client, command: str) -> None:
     lines = slow.do(command)
@@ -72,3 +76,34 @@ def test_short_command_after_a_long_one_says_nothing(slow: Client) -> None:
 def test_tag_that_would_end_the_code_is_not_named(slow: Client) -> None:
     lines = slow.send(b"a]b SEARCH TEXT text\r\n")
     assert any(line.startswith("* OK [INPROGRESS (NIL ") for line in lines)
+
+
+@pytest.fixture
+def failing(slow: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
+    """The disk is full when ten messages have been linked or renamed into Archive."""
+    link, rename, done = files.link, files.rename, [0]
+
+    def count(target: str) -> None:
+        if "/.Archive/cur/" in target:
+            done[0] += 1
+            if done[0] == 11:
+                raise OSError(28, "No space left on device", target)
+
+    monkeypatch.setattr(files, "link", lambda old, new: (count(new), link(old, new)))
+    monkeypatch.setattr(files, "rename", lambda old, new, **how: (count(new), rename(old, new, **how)))
+    return slow
+
+
+def test_copy_that_fails_leaves_nothing(failing: Client) -> None:
+    assert failing.do("COPY 1:* Archive")[-1].startswith("NO [UNAVAILABLE]")
+    assert failing.do("STATUS Archive (MESSAGES)")[0] == "* STATUS Archive (MESSAGES 0)"
+
+
+def test_move_that_fails_says_what_was_moved(failing: Client) -> None:
+    lines = failing.do("UID MOVE 1:* Archive")
+    assert lines[-1].startswith("NO [UNAVAILABLE]")
+    assert re.match(r"\* OK \[COPYUID \d+ 1:2,5:12 1:10\]", lines[-2])
+    lines = failing.do("STATUS Archive (MESSAGES)")
+    assert lines[0] == "* STATUS Archive (MESSAGES 10)"
+    assert sum("EXPUNGE" in line for line in lines) == 10
+    assert failing.do("SEARCH RETURN (COUNT) ALL")[0].endswith("COUNT 20")

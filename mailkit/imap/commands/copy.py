@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, limits, room, selection, target
+from mailkit.imap import flags, intake, limits, room, selection, target
 from mailkit.imap.target import stored
 from mailkit.imap.wire import sets
 
@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.folder import Folder
+
+
+SLICE = 2000
+"""Messages after which others have their turn, and the client may hear how far it is."""
 
 
 async def copy(state: Session, reader: Reader) -> str | None:
@@ -33,9 +37,28 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     octets = room.total(state.view.folder, chosen)
     await room.need(state, octets)
     keep = flags.permitted(target.rights(state))
-    old, new = await state.view.folder.copy(chosen, folder, state.conn.offload, keep) if chosen else ([], [])
+    old, new = await duplicate(state, chosen, folder, keep)
     await room.came(state, octets, len(new))
     return copied(state, folder, old, new)
+
+
+async def duplicate(state: Session, chosen: list[int], folder: Folder, keep: int) -> tuple[list[int], list[int]]:
+    """Copy a slice at a time, and take back what was copied when one fails; (UIDs here, UIDs there)."""
+    assert state.view is not None
+    old: list[int] = []
+    new: list[int] = []
+    try:
+        for start in range(0, len(chosen), SLICE):
+            some = chosen[start : start + SLICE]
+            here, there = await state.view.folder.copy(some, folder, state.conn.offload, keep)
+            old, new = old + here, new + there
+            if len(chosen) > SLICE:
+                await intake.breathe(state, start + len(some), len(chosen))
+    except BaseException:
+        if new:
+            await state.conn.offload(folder.expunge, new)
+        raise
+    return old, new
 
 
 async def read(state: Session, reader: Reader, by_uid: bool) -> tuple[list[int], Folder]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mailkit.imap import flags, intake, limits, room, target
-from mailkit.imap.commands.copy import copied, read
+from mailkit.imap.commands.copy import SLICE, copied, read
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
+    from mailkit.maildir.folder import Folder
 
 
 async def move(state: Session, reader: Reader) -> None:
@@ -34,15 +35,31 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     chosen, folder = await read(state, reader, by_uid)
     chosen = limits.newest(state, chosen)
     assert state.view is not None
-    octets = room.total(state.view.folder, chosen)
-    elsewhere = not same_owner(state)
-    if elsewhere:
-        await room.need(state, octets)
+    if not same_owner(state):
+        await room.need(state, room.total(state.view.folder, chosen))
+    old: list[int] = []
+    new: list[int] = []
+    try:
+        await relocate(state, chosen, folder, old, new)
+    finally:  # what was moved is moved, whatever comes after it
+        text = copied(state, folder, old, new)
+        if text is not None:
+            state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")
+
+
+async def relocate(state: Session, chosen: list[int], folder: Folder, old: list[int], new: list[int]) -> None:
+    """Move a slice at a time; `old` and `new` get the UIDs here and there."""
+    assert state.view is not None
+    source, elsewhere = state.view.folder, not same_owner(state)
     keep = flags.permitted(target.rights(state))
-    old, new = await state.view.folder.move(chosen, folder, state.conn.offload, keep) if chosen else ([], [])
-    if elsewhere:
-        await room.came(state, octets, len(new))
-        await room.went(state, octets, len(new))
-    text = copied(state, folder, old, new)
-    if text is not None:
-        state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")
+    for start in range(0, len(chosen), SLICE):
+        some = chosen[start : start + SLICE]
+        octets = room.total(source, some)
+        here, there = await source.move(some, folder, state.conn.offload, keep)
+        old += here
+        new += there
+        if elsewhere:
+            await room.came(state, octets, len(there))
+            await room.went(state, octets, len(there))
+        if len(chosen) > SLICE:
+            await intake.breathe(state, start + len(some), len(chosen))
