@@ -90,7 +90,8 @@ def ours(work: pathlib.Path) -> Iterator[Server]:
     for user in USERS:
         (mail / DOMAIN / user).mkdir(parents=True, exist_ok=True)
         fresh(mail / DOMAIN / user / "Maildir")
-    names = {"mx": 25, "submission": 587, "lmtp": 24, "imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
+    names = {"mx": 25, "submission": 587, "submissions": 465, "lmtp": 24}
+    names |= {"imap": 143, "imaps": 993, "pop3": 110, "pop3s": 995}
     with (work / "mailkit.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, HERE / "subreap.py", *program("up"), "--home", str(home)],
@@ -130,7 +131,7 @@ def postfix(work: pathlib.Path, **settings: str) -> Iterator[Server]:
     need("postfix")
     base = _free(2)
     with _peer("postfix", work, base, **settings) as root:
-        yield Server("Postfix", root, {"mx": base}, work / "mail")
+        yield Server("Postfix", root, {"mx": base, "submissions": base + 1}, work / "mail")
 
 
 @contextlib.contextmanager
