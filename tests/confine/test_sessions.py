@@ -256,6 +256,7 @@ def test_pop3_in_use(home: Home) -> None:
         second.user(CAROL)
         with pytest.raises(poplib.error_proto, match="IN-USE"):
             second.pass_(PASSWORD)
+        second.close()  # it has been closed on the other side: that process could serve nobody else
         first.quit()
 
 
