@@ -146,7 +146,8 @@ def _is_set(home: Home, name: str) -> bool:
 
 def _python(home: Home) -> list[str]:
     """Where modules are imported from. Where the home is inside such a place, only the package itself."""
-    names = (*sys.path, sys.pycache_prefix, os.path.join(sys.base_prefix, "lib"))
+    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # on no path, where it is installed editable
+    names = (package, *sys.path, sys.pycache_prefix, os.path.join(sys.base_prefix, "lib"))
     places = [os.path.abspath(path) for path in names if path]
     return [os.path.join(place, "mailkit") if _holds(place, home) else place for place in places]
 
