@@ -353,20 +353,22 @@ def _placed(
     crcs: array[int],
     ends: list[array[int]],
 ) -> Detail:
-    detail.version += 1
     columns = list(zip((detail.part_at, detail.part_crc, *detail.part_ends), (places, crcs, *ends), strict=True))
-    if isinstance(rows, range):
-        for column, values in columns:
-            column[rows.start : rows.stop] = values
-        detail.checked[rows.start : rows.stop] = bytes(len(rows))
-        detail.made[rows.start : rows.stop] = made
-    else:
-        for i, row in enumerate(rows):
-            if row is not None:
-                for column, values in columns:
-                    column[row] = values[i]
-                detail.checked[row], detail.made[row] = 0, made[i]
     detail.version += 1
+    try:
+        if isinstance(rows, range):
+            for column, values in columns:
+                column[rows.start : rows.stop] = values
+            detail.checked[rows.start : rows.stop] = bytes(len(rows))
+            detail.made[rows.start : rows.stop] = made
+        else:
+            for i, row in enumerate(rows):
+                if row is not None:
+                    for column, values in columns:
+                        column[row] = values[i]
+                    detail.checked[row], detail.made[row] = 0, made[i]
+    finally:  # else readers would wait for ever
+        detail.version += 1
     return detail
 
 
