@@ -6,9 +6,6 @@ from mailkit import clock, log
 from mailkit.control import Home
 from mailkit.deliver.quota import Usage
 from mailkit.exits import Temp
-from mailkit.mail import date
-from mailkit.queue.entry import Envelope, Recipient
-from mailkit.queue.inject import Spool
 
 
 def crossed(home: Home, usage: Usage, octets: int) -> int:
@@ -23,6 +20,10 @@ def crossed(home: Home, usage: Usage, octets: int) -> int:
 
 async def warn(home: Home, address: str, level: int, usage: Usage) -> None:
     """Queue the warning. Trouble is named in the log: the mail that crossed the level is what matters."""
+    from mailkit.mail import date  # few messages cross a level
+    from mailkit.queue.entry import Envelope, Recipient
+    from mailkit.queue.inject import Spool
+
     me, now = home.control.text("me"), int(clock.now())
     limits = []
     if usage.max_octets is not None:

@@ -32,6 +32,8 @@ def become(user: User) -> None:
     """Be the user from now on (users.identity). Temp when the system does not let us."""
     import subprocess  # noqa: F401  what is imported later must be here already: the user may not read where it is
 
+    import mailkit.deliver.instructions
+    import mailkit.mail.date
     import mailkit.maildir.tree  # noqa: F401
 
     identity.become(user)

@@ -15,7 +15,6 @@ from mailkit import log
 from mailkit.control import Home
 from mailkit.deliver import dotfile, duplicates, fullness, identity, outcome, quota, work
 from mailkit.deliver.dotfile import Dotfile
-from mailkit.deliver.forward import forward
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.route import Verdict
@@ -68,12 +67,14 @@ async def _deliver(task: Task) -> Outcome:
     if not task.just_expanded:
         refuse_loop(verdict.address, task.message)
     if verdict.targets:
+        from mailkit.deliver.forward import forward  # as little is loaded as a delivery into a mailbox needs
+
         id = await forward(task, task.sender, verdict.targets, expanded=True)
         action = "expanded" if len(verdict.targets) > 1 else "relayed"
         return Outcome("ok", "2.0.0", f"sent on to {len(verdict.targets)} as {id}", action=action)
     found = dotfile_of(task.home, verdict)
     if found is not None:
-        from mailkit.deliver.instructions import follow  # programs and mbox files: most deliveries need neither
+        from mailkit.deliver.instructions import follow
 
         return await follow(task, found, lambda path: into_maildir(task, path))
     return await into_maildir(task)

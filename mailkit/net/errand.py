@@ -14,7 +14,6 @@ import _socket
 import os
 import select
 
-from mailkit import confine
 from mailkit.exits import OK, Perm, Temp
 
 TYPE_CHECKING = False
@@ -64,6 +63,8 @@ def _await_first(answering: int) -> None:
 
 def wanted(home: Home, services: dict[str, Service], errands: dict[str, str]) -> bool:
     """Does a server of these services need a steward?"""
+    from mailkit import confine  # a delivery by pipe asks nobody this
+
     if errands:
         return confine.possible(home)
     hands_over = any(service.resume is not None for service in services.values())
