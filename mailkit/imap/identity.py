@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, target
+from mailkit.imap import capability, commands
 from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap.folders import target
 from mailkit.imap.responses import No, status
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ LINE_OCTETS, LITERAL_OCTETS = 65536, 262144
 
 async def enter(state: Session, user: User) -> None:
     """From not authenticated to authenticated, here or in a process of the user's own. Elsewhere, Temp."""
-    from mailkit.imap.forest import Forest
+    from mailkit.imap.folders.forest import Forest
     from mailkit.maildir import save
     from mailkit.users import identity
 

@@ -97,7 +97,7 @@ def page(state: Session, wanted: Page) -> None:
 
 def named(state: Session, key: Key) -> Ranges:
     """Message numbers that the key's outermost sets leave; all without such sets."""
-    from mailkit.imap import matching  # no part of the way to the greeting
+    from mailkit.imap.searching import matching  # no part of the way to the greeting
 
     assert state.view is not None
     found = [(1, state.view.count)] if state.view.count else []

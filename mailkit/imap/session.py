@@ -18,8 +18,9 @@ import os
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, identity, intake, limits, news, selection, target, uidonly
+from mailkit.imap import capability, commands, identity, intake, limits, news, selection, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
+from mailkit.imap.folders import target
 from mailkit.imap.progress import Progress
 from mailkit.imap.responses import No, status
 from mailkit.imap.wire import Bad
@@ -33,10 +34,10 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailkit.control import Home
-    from mailkit.imap.contexts import Context
-    from mailkit.imap.filling import Filling
-    from mailkit.imap.following import Following
-    from mailkit.imap.forest import Forest, Mailbox
+    from mailkit.imap.folders.following import Following
+    from mailkit.imap.folders.forest import Forest, Mailbox
+    from mailkit.imap.searching.contexts import Context
+    from mailkit.imap.searching.filling import Filling
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.view import View
     from mailkit.net.conn import Conn

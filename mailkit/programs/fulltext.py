@@ -15,7 +15,7 @@ from mailkit.control import Home
 from mailkit.exits import Perm
 from mailkit.fulltext import store
 from mailkit.fulltext.draft import OCTETS_MOST
-from mailkit.imap.filling import Filling
+from mailkit.imap.searching.filling import Filling
 from mailkit.maildir import folder as folders
 from mailkit.maildir.folder import Folder
 from mailkit.maildir.tree import Tree

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 from mailkit.control import Home
-from mailkit.imap import sharing
+from mailkit.imap.folders import sharing
 from mailkit.maildir import acl
 from mailkit.programs import options
 from mailkit.users import shares

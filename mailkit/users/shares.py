@@ -88,7 +88,7 @@ def rebuild(home: Home, shared: Iterable[tuple[User, str]]) -> int:
     """Make it anew from pairs of owner and identifier; how many entries there are. OSError.
 
     New entries come before old ones go, so that a list made meanwhile lacks nothing; an index that was not there
-    appears when it is whole. One at a time: `imap.sharing` has the lock.
+    appears when it is whole. One at a time: `imap.folders.sharing` has the lock.
     """
     begun_s = clock.now()
     top = home.join("run", DIRECTORY)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mailkit.control import Home
-from mailkit.imap import forest
+from mailkit.imap.folders import forest
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, tree
 from mailkit.users import shares

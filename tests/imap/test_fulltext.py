@@ -16,8 +16,8 @@ from mailkit import files
 from mailkit.control import Home
 from mailkit.fulltext import store
 from mailkit.fulltext.store import Store
-from mailkit.imap import filling, narrowing
-from mailkit.imap.filling import Filling
+from mailkit.imap.searching import filling, narrowing
+from mailkit.imap.searching.filling import Filling
 from mailkit.imap.session import session
 from mailkit.maildir import folder as folders
 from mailkit.maildir.folder import Folder

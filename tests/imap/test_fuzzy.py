@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap import fuzzy
-from mailkit.imap.pieces import fold
+from mailkit.imap.messages.pieces import fold
+from mailkit.imap.searching import fuzzy
 
 
 def likeness(term: str, text: str) -> int:

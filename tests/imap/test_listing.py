@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap.listing import above, matches, pattern
+from mailkit.imap.folders.listing import above, matches, pattern
 
 
 @pytest.mark.parametrize(("wanted", "name", "fits"), [

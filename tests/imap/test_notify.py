@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from mailkit import files, log
 from mailkit.control import Home
-from mailkit.imap import following
+from mailkit.imap.folders import following
 from mailkit.maildir.tree import Tree
 from tests.harness import fakeclock
 from tests.harness.homes import set_control

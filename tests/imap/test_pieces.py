@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap import pieces
+from mailkit.imap.messages import pieces
 from mailkit.mail import header, mime
 from mailkit.maildir.folder import Folder
 from tests.mail.soup import octets

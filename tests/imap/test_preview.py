@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap.preview import CHARACTERS, preview, without_markup
+from mailkit.imap.messages.preview import CHARACTERS, preview, without_markup
 from mailkit.mail import mime
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from mailkit import files
 from mailkit.control import Home
-from mailkit.imap import matching, ordering
 from mailkit.imap.commands import copy, move
 from mailkit.imap.progress import EVERY_S
+from mailkit.imap.searching import matching, ordering
 from tests.harness import fakeclock
 from tests.imap import mailboxes
 from tests.imap.pair import Client, WaitingConn

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.imap import acl as said
-from mailkit.imap.forest import Mailbox
+from mailkit.imap.folders import acl as said
+from mailkit.imap.folders.forest import Mailbox
 from mailkit.imap.wire import Bad
 from mailkit.maildir import acl
 from mailkit.maildir.tree import Tree

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mailkit.control import Home
-from mailkit.imap import sections
+from mailkit.imap.messages import sections
 from tests.imap import mailboxes
 from tests.imap.pair import Client, WaitingConn
 

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mailkit.imap import pieces, subject, threads
-from mailkit.imap.facts import references_of
-from mailkit.imap.references import identifiers
+from mailkit.imap.messages import pieces
+from mailkit.imap.searching import subject, threads
+from mailkit.imap.searching.facts import references_of
+from mailkit.imap.searching.references import identifiers
 
 
 @pytest.mark.parametrize(("text", "base", "replied"), [

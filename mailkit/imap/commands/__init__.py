@@ -128,9 +128,9 @@ def find(name: str, state: int) -> Row:
 
 LATER = (
     "mailkit.deliver.quota", "mailkit.fulltext.draft", "mailkit.fulltext.store", "mailkit.fulltext.words",
-    "mailkit.imap.catenate", "mailkit.imap.contexts", "mailkit.imap.deflate", "mailkit.imap.filling",
-    "mailkit.imap.forest", "mailkit.imap.fuzzy", "mailkit.imap.ordering", "mailkit.mail.binary",
-    "mailkit.maildir.transfer", "mailkit.maildir.tree",
+    "mailkit.imap.deflate", "mailkit.imap.folders.forest", "mailkit.imap.messages.catenate",
+    "mailkit.imap.searching.contexts", "mailkit.imap.searching.filling", "mailkit.imap.searching.fuzzy",
+    "mailkit.imap.searching.ordering", "mailkit.mail.binary", "mailkit.maildir.transfer", "mailkit.maildir.tree",
 )  # fmt: skip
 """What commands import when they need it: a test finds what is missing here."""
 

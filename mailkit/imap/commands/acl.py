@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp
-from mailkit.imap import acl, tree
-from mailkit.imap.forest import missing
+from mailkit.imap.folders import acl, tree
+from mailkit.imap.folders.forest import missing
 from mailkit.imap.responses import No, mailbox, untagged
 from mailkit.maildir import acl as store
 from mailkit.users import shares
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.forest import Mailbox
+    from mailkit.imap.folders.forest import Mailbox
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 

@@ -8,16 +8,17 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 from __future__ import annotations
 
 from mailkit.exits import Temp
-from mailkit.imap import flags, limits, room, target
+from mailkit.imap import flags, limits
 from mailkit.imap.capability import append_limit
-from mailkit.imap.incoming import Incoming, Lines, refuse_size
+from mailkit.imap.folders import room, target
+from mailkit.imap.messages.incoming import Incoming, Lines, refuse_size
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, sets
 from mailkit.maildir.save import Delivery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.catenate import Glue
+    from mailkit.imap.messages.catenate import Glue
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
     from mailkit.maildir.folder import Folder
@@ -124,7 +125,7 @@ async def message(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
 
 async def joined(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
     """A message of several parts."""
-    from mailkit.imap import catenate
+    from mailkit.imap.messages import catenate
 
     batch.glue = batch.glue or catenate.Glue(state)
     delivery = await begun(state, batch)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap import contexts
 from mailkit.imap.responses import No
+from mailkit.imap.searching import contexts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

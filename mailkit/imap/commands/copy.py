@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, limits, room, selection, target
-from mailkit.imap.target import stored
+from mailkit.imap import flags, intake, limits, selection
+from mailkit.imap.folders import room, target
+from mailkit.imap.folders.target import stored
 from mailkit.imap.wire import sets
 
 TYPE_CHECKING = False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap.folders import tree
 from mailkit.imap.responses import No, mailbox_id
 from mailkit.maildir import folder as folders
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import target, tree
+from mailkit.imap.folders import target, tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from mailkit.imap import filters, matching, selection, tree
+from mailkit.imap import selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.commands.select import opened
+from mailkit.imap.folders import tree
 from mailkit.imap.responses import No, mailbox
+from mailkit.imap.searching import filters, matching
 from mailkit.imap.wire import Bad, keys, scopes, sets
 
 TYPE_CHECKING = False

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, limits, modseq, room, selection
+from mailkit.imap import intake, limits, modseq, selection
+from mailkit.imap.folders import room
 from mailkit.imap.wire import sets
 from mailkit.maildir.marks import DELETED
 

@@ -8,7 +8,8 @@ first, so that the flags in the same response are right.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, limits, modseq, news, pieces, savedate, sections, selection, uidonly
+from mailkit.imap import intake, limits, modseq, news, selection, uidonly
+from mailkit.imap.messages import pieces, savedate, sections
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.maildir.marks import SEEN
@@ -19,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mailkit.imap.sections import Message
+    from mailkit.imap.messages.sections import Message
     from mailkit.imap.session import Session
     from mailkit.imap.wire.items import Item, Modifiers
     from mailkit.imap.wire.reader import Reader

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import authorized
+from mailkit.imap.messages import authorized
+from mailkit.imap.messages.sources import Sources
 from mailkit.imap.responses import No, string, untagged
-from mailkit.imap.sources import Sources
 from mailkit.imap.wire import Bad, urls
 
 TYPE_CHECKING = False

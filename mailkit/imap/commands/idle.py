@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, news, target
+from mailkit.imap import intake, news
 from mailkit.imap.commands import LOGOUT
+from mailkit.imap.folders import target
 from mailkit.imap.wire import Bad
 from mailkit.lines import TooLong
 from mailkit.net.conn import Gone

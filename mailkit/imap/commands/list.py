@@ -2,19 +2,19 @@
 
 The extended form is that of RFC 5258 with RETURN of CHILDREN, SUBSCRIBED, SPECIAL-USE (RFC 6154), STATUS (RFC 5819),
 MYRIGHTS (RFC 8440) and METADATA (RFC 9590).
-Which names answer, and with what attributes, is in `imap.listing`.
+Which names answer, and with what attributes, is in `imap.folders.listing`.
 """
 
 from __future__ import annotations
 
-from mailkit.imap import acl, listing, metadata, tree
 from mailkit.imap.commands import status
+from mailkit.imap.folders import acl, listing, metadata, tree
 from mailkit.imap.responses import No, mailbox, paren, untagged
 from mailkit.imap.wire import Bad, entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.listing import Entry
+    from mailkit.imap.folders.listing import Entry
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 

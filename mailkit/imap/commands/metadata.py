@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import metadata
+from mailkit.imap.folders import metadata
 from mailkit.imap.wire import entries
 
 TYPE_CHECKING = False

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, limits, room, target
+from mailkit.imap import flags, intake, limits
 from mailkit.imap.commands.copy import SLICE, copied, read
+from mailkit.imap.folders import room, target
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

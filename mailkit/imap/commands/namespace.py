@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
-from mailkit.imap.forest import OTHERS, PUBLIC
+from mailkit.imap.folders import tree
+from mailkit.imap.folders.forest import OTHERS, PUBLIC
 from mailkit.imap.responses import untagged
 
 TYPE_CHECKING = False

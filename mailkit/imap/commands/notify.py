@@ -1,14 +1,15 @@
-"""NOTIFY (RFC 5465): what the client wants to be told without asking; see `imap.following`."""
+"""NOTIFY (RFC 5465): what the client wants to be told without asking; see `imap.folders.following`."""
 
 from __future__ import annotations
 
-from mailkit.imap import following, news
+from mailkit.imap import news
+from mailkit.imap.folders import following
 from mailkit.imap.responses import No, mailbox, untagged
 from mailkit.imap.wire import events
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.following import Following
+    from mailkit.imap.folders.following import Following
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 

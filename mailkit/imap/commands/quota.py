@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import room, tree
+from mailkit.imap.folders import room, tree
 from mailkit.imap.responses import No, mailbox, string, untagged
 
 TYPE_CHECKING = False

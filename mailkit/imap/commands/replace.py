@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, room, selection
+from mailkit.imap import intake, selection
 from mailkit.imap.commands.append import store
+from mailkit.imap.folders import room
 from mailkit.imap.responses import No
 from mailkit.imap.wire import sets
 

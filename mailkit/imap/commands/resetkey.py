@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap import authorized, tree
+from mailkit.imap.folders import tree
+from mailkit.imap.messages import authorized
 from mailkit.imap.responses import No
 from mailkit.maildir import accesskey
 

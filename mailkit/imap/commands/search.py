@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from mailkit.imap import filters, limits, matching, modseq, news
+from mailkit.imap import limits, modseq, news
 from mailkit.imap.responses import No, correlator, untagged
+from mailkit.imap.searching import filters, matching
 from mailkit.imap.wire import keys, pages, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mailkit.imap.contexts import Context
+    from mailkit.imap.searching.contexts import Context
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Search
     from mailkit.imap.wire.orders import Criterion
@@ -64,7 +65,7 @@ def updated(
     """What follows the search from now on, when UPDATE asks for it. Bad: the tag has been used for that."""
     if wanted.returns is None or "UPDATE" not in wanted.returns:
         return None
-    from mailkit.imap import contexts  # few clients ask for it
+    from mailkit.imap.searching import contexts  # few clients ask for it
 
     context = contexts.begun(state, wanted.key, criteria, by_uid, where)
     context.items = wanted.items

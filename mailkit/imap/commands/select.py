@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, news, selection, tree, uidonly
+from mailkit.imap import modseq, news, selection, uidonly
 from mailkit.imap.commands import SELECTED
+from mailkit.imap.folders import tree
 from mailkit.imap.responses import mailbox as mailbox_name
 from mailkit.imap.responses import mailbox_id, untagged
 from mailkit.maildir import folder as folders

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mailkit.imap import filters, limits, matching, ordering, selection
+from mailkit.imap import limits, selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
+from mailkit.imap.searching import filters, matching, ordering
 from mailkit.imap.wire import keys, orders, sets
 
 TYPE_CHECKING = False

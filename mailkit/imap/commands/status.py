@@ -5,10 +5,11 @@ Besides: APPENDLIMIT (RFC 7889), HIGHESTMODSEQ (RFC 7162), MAILBOXID (RFC 8474),
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, tree
+from mailkit.imap import modseq
 from mailkit.imap.capability import append_limit
+from mailkit.imap.folders import tree
+from mailkit.imap.messages.sections import unreadable
 from mailkit.imap.responses import mailbox, mailbox_id, untagged
-from mailkit.imap.sections import unreadable
 from mailkit.imap.wire import Bad
 from mailkit.maildir import folder as folders
 from mailkit.maildir.marks import DELETED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap.folders import tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

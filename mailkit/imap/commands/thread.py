@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mailkit.imap import facts, filters, limits, matching, selection, threads
+from mailkit.imap import limits, selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.responses import untagged
+from mailkit.imap.searching import facts, filters, matching, threads
 from mailkit.imap.wire import keys, orders
 
 TYPE_CHECKING = False

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from mailkit.imap import authorized, intake, sections, sources
+from mailkit.imap import intake
+from mailkit.imap.messages import authorized, sections, sources
+from mailkit.imap.messages.sources import Sources
 from mailkit.imap.responses import No, string
-from mailkit.imap.sources import Sources
 from mailkit.imap.wire import Bad
 from mailkit.mail import section, structure
 from mailkit.net.conn import Gone

@@ -6,7 +6,8 @@ same message.
 
 from __future__ import annotations
 
-from mailkit.imap import sections, tree
+from mailkit.imap.folders import tree
+from mailkit.imap.messages import sections
 from mailkit.imap.responses import No
 from mailkit.maildir import folder as folders
 

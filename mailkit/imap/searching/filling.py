@@ -14,7 +14,7 @@ from array import array
 from mailkit import clock, log
 from mailkit.fulltext.draft import Draft
 from mailkit.fulltext.store import Store
-from mailkit.imap import texts
+from mailkit.imap.searching import texts
 from mailkit.maildir import heap
 from mailkit.net.conn import Timeout
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_right
 
-from mailkit.imap import intake, matching, selection
+from mailkit.imap import intake, selection
 from mailkit.imap.responses import correlator, untagged
+from mailkit.imap.searching import matching
 from mailkit.imap.wire import Bad, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mailkit.imap.matching import Matcher
+    from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.session import Session
     from mailkit.imap.wire.items import Item
     from mailkit.imap.wire.keys import Key
@@ -180,7 +181,7 @@ async def matched(state: Session, matcher: Matcher, rows: Sequence[int], key: Ke
 
 async def in_order(state: Session, matcher: Matcher, uids: list[int], criteria: list[Criterion]) -> list[int]:
     """Ascending UIDs in the order of a SORT."""
-    from mailkit.imap import ordering
+    from mailkit.imap.searching import ordering
 
     rows = [row for row in map(matcher.table.row, uids) if row is not None]
     return list(selection.column(matcher.table.uids, await ordering.ordered(state, matcher, rows, criteria)))

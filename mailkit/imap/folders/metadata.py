@@ -15,8 +15,9 @@ from __future__ import annotations
 import os
 
 from mailkit import files
-from mailkit.imap import filters, tree
+from mailkit.imap.folders import tree
 from mailkit.imap.responses import No, mailbox, nstring, paren, untagged
+from mailkit.imap.searching import filters
 from mailkit.imap.wire import entries
 from mailkit.maildir import folder as folders
 from mailkit.maildir import metadata as store
@@ -25,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mailkit.imap.forest import Mailbox
+    from mailkit.imap.folders.forest import Mailbox
     from mailkit.imap.session import Session
 
 SERVER_FILE = f"{store.NAME}-server"

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import re
 
-from mailkit.imap import matching, pieces, sections, texts
+from mailkit.imap.messages import pieces, sections
+from mailkit.imap.searching import matching, texts
 from mailkit.mail import header
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from mailkit.imap.matching import Matcher
-    from mailkit.imap.sections import Message
+    from mailkit.imap.messages.sections import Message
+    from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.wire.keys import Key
 
     Scores = dict[int, int]

@@ -5,7 +5,7 @@ When this changes, `mailkit.fulltext.segment.EDITION` must be raised.
 
 from __future__ import annotations
 
-from mailkit.imap.pieces import fold, folded
+from mailkit.imap.messages.pieces import fold, folded
 from mailkit.mail import content, header, mime
 
 TYPE_CHECKING = False

@@ -19,7 +19,7 @@ from __future__ import annotations
 import os
 
 from mailkit import files
-from mailkit.imap import sharing
+from mailkit.imap.folders import sharing
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, subscriptions
 from mailkit.maildir.tree import INBOX, Tree, canonical

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, matching, pieces, subject
-from mailkit.imap.matching import size_read
+from mailkit.imap import intake
+from mailkit.imap.messages import pieces
+from mailkit.imap.searching import matching, subject
+from mailkit.imap.searching.matching import size_read
 from mailkit.mail import addresslist, collation, header
 
 TYPE_CHECKING = False
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from mailkit.imap.matching import Matcher
+    from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.session import Session
     from mailkit.imap.wire.orders import Criterion
 
@@ -45,7 +47,7 @@ async def values_of(state: Session, matcher: Matcher, rows: Sequence[int], name:
     if name == "RELEVANCY":
         return [-matching.relevancy(matcher, row) for row in rows]
     if name == "DATE":
-        from mailkit.imap import facts
+        from mailkit.imap.searching import facts
 
         return (await facts.of_rows(state, matcher, rows)).sent.tolist()
     function = VALUES[name]

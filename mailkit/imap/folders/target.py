@@ -7,7 +7,7 @@ renamed, and at any trouble with it.
 
 from __future__ import annotations
 
-from mailkit.imap import tree
+from mailkit.imap.folders import tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

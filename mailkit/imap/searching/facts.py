@@ -9,7 +9,8 @@ from array import array
 from hashlib import blake2b
 
 from mailkit import log
-from mailkit.imap import ordering, pieces, references, subject, threads
+from mailkit.imap.messages import pieces
+from mailkit.imap.searching import ordering, references, subject, threads
 from mailkit.mail import header
 from mailkit.maildir import facts as columns
 from mailkit.maildir.facts import Facts
@@ -18,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from mailkit.imap.matching import Matcher
+    from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.session import Session
 
 FIELDS = frozenset({b"message-id", b"references", b"in-reply-to"})

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from mailkit.fulltext.store import Store
 from mailkit.fulltext.words import Query
-from mailkit.imap import filling, intake, pieces
+from mailkit.imap import intake
+from mailkit.imap.messages import pieces
+from mailkit.imap.searching import filling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mailkit.fulltext.store import Search
-    from mailkit.imap.matching import Matcher
+    from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.wire.keys import Key
 
     Known = dict[Key, tuple[set[int], set[int]]]

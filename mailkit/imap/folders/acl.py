@@ -17,7 +17,7 @@ from mailkit.maildir import acl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.forest import Mailbox
+    from mailkit.imap.folders.forest import Mailbox
     from mailkit.imap.session import Session
 
 OBSOLETE = {"c": "kx", "d": "et"}

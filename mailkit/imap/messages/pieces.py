@@ -21,7 +21,7 @@ from __future__ import annotations
 from _blake2 import blake2b  # hashlib's own, without all the others
 from operator import itemgetter
 
-from mailkit.imap import references
+from mailkit.imap.searching import references
 from mailkit.mail import collation, date, header, mime, structure
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from mailkit.imap.commands.list import Request
-    from mailkit.imap.forest import Forest
+    from mailkit.imap.folders.forest import Forest
 
 SELECTS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURNS = frozenset({"SUBSCRIBED", "CHILDREN", "METADATA", "MYRIGHTS", "SPECIAL-USE", "STATUS"})

@@ -10,15 +10,15 @@ from __future__ import annotations
 import os
 
 from mailkit import clock
-from mailkit.imap.forest import OTHERS, PUBLIC
-from mailkit.imap.listing import Known
+from mailkit.imap.folders.forest import OTHERS, PUBLIC
+from mailkit.imap.folders.listing import Known
 from mailkit.imap.responses import No
 from mailkit.maildir import subscriptions, tree
 from mailkit.maildir.state import settled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.forest import Forest, Mailbox
+    from mailkit.imap.folders.forest import Forest, Mailbox
 
     Place = tuple[int, ...]
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 
 from mailkit import log
-from mailkit.imap import preview
+from mailkit.imap.messages import preview
 from mailkit.imap.responses import No, literal, string
 from mailkit.mail import content, mime, section, structure
 

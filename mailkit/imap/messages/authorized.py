@@ -7,7 +7,8 @@ it names may read what it names, until it expires, the message goes, or the key 
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import sources, tree
+from mailkit.imap.folders import tree
+from mailkit.imap.messages import sources
 from mailkit.imap.responses import No
 from mailkit.imap.wire import urls
 from mailkit.maildir import accesskey
@@ -16,9 +17,9 @@ from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.forest import Mailbox
+    from mailkit.imap.folders.forest import Mailbox
+    from mailkit.imap.messages.sources import Sources
     from mailkit.imap.session import Session
-    from mailkit.imap.sources import Sources
     from mailkit.imap.wire.urls import Url
     from mailkit.maildir.folder import Folder
 

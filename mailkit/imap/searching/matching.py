@@ -9,7 +9,9 @@ turn.
 from __future__ import annotations
 
 from mailkit import clock
-from mailkit.imap import intake, narrowing, pieces, savedate, sections, selection, texts, uidonly
+from mailkit.imap import intake, selection, uidonly
+from mailkit.imap.messages import pieces, savedate, sections
+from mailkit.imap.searching import narrowing, texts
 from mailkit.imap.wire import sets
 from mailkit.mail import header
 
@@ -17,8 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from mailkit.imap.narrowing import Known
-    from mailkit.imap.sections import Message
+    from mailkit.imap.messages.sections import Message
+    from mailkit.imap.searching.narrowing import Known
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
     from mailkit.maildir.view import View
@@ -398,7 +400,7 @@ IDENTIFIERS = ("EMAILID", "THREADID")
 
 def fuzzy(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """FUZZY."""
-    from mailkit.imap import fuzzy  # few searches are
+    from mailkit.imap.searching import fuzzy  # few searches are
 
     return fuzzy.matched(matcher, rows, key)
 

@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from mailkit import clock, log
 from mailkit.exits import Trouble
-from mailkit.imap import metadata, modseq, news, survey
+from mailkit.imap import modseq, news
 from mailkit.imap.commands import LOGOUT, status
+from mailkit.imap.folders import metadata, survey
+from mailkit.imap.folders.survey import Survey
 from mailkit.imap.responses import No, mailbox, untagged
-from mailkit.imap.survey import Survey
 from mailkit.imap.wire import events, sets
 from mailkit.maildir import folder as folders
 from mailkit.maildir import scan
@@ -228,8 +229,8 @@ class Following:
                 self._tell_name(state, name)
 
     def _tell_name(self, state: Session, name: str, old: str = "") -> None:
-        from mailkit.imap import listing
         from mailkit.imap.commands.list import Request, shown
+        from mailkit.imap.folders import listing
 
         assert self._survey is not None
         request = Request()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit.imap import sources
 from mailkit.imap.capability import append_limit
-from mailkit.imap.incoming import Lines, refuse_size
+from mailkit.imap.messages import sources
+from mailkit.imap.messages.incoming import Lines, refuse_size
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, urls
 
@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mailkit.imap.incoming import Incoming
+    from mailkit.imap.messages.incoming import Incoming
     from mailkit.imap.session import Session
 
 PARTS_MOST = 1000

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from mailkit.imap.forest import Forest, Mailbox
+    from mailkit.imap.folders.forest import Forest, Mailbox
     from mailkit.imap.session import Session
 
     R = TypeVar("R")
@@ -46,7 +46,7 @@ async def path_of(state: Session, name: str, code: str = "NONEXISTENT", need: st
 
 
 def _needed(forest: Forest, name: str, need: str, code: str) -> Mailbox:
-    from mailkit.imap.forest import missing  # loaded by then, and no part of the way to the greeting
+    from mailkit.imap.folders.forest import missing  # loaded by then, and no part of the way to the greeting
 
     try:
         found = forest.locate(name)

@@ -31,7 +31,7 @@ async def expand(state: Session, wanted: Search) -> None:
         return
     if wanted.charset.upper() not in keys.CHARSETS:
         raise Bad("A search with filters is in UTF-8", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
-    from mailkit.imap import metadata
+    from mailkit.imap.folders import metadata
 
     wanted.key = Expansion(await metadata.read(state, "")).of(wanted.key, PASSES_MOST)
 
