@@ -25,3 +25,9 @@ def absent(reason: str) -> None:
     if os.environ.get("MAILKIT_ALL_TESTS"):
         pytest.fail(f"{reason}, and MAILKIT_ALL_TESTS is set")
     pytest.skip(reason)
+
+
+def only_with_everything(what: str) -> None:
+    """Skip a test that takes long, but where MAILKIT_ALL_TESTS is set: the suite that one waits for is short."""
+    if not os.environ.get("MAILKIT_ALL_TESTS"):
+        pytest.skip(f"{what}: only with MAILKIT_ALL_TESTS")

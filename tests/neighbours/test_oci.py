@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from mailkit.net import sockets
-from tests.harness.programs import absent
+from tests.harness.programs import absent, only_with_everything
 from tests.harness.servers import ROOT
 
 pytestmark = pytest.mark.neighbour
@@ -106,6 +106,7 @@ def instructions() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Builder]:
+    only_with_everything("an image of the machine")
     if os.geteuid() != 0:
         pytest.skip("only root may mount an overlay and change the root")
     if not os.path.exists("/usr/bin/python3"):

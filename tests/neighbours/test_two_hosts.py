@@ -17,6 +17,7 @@ import pytest
 from tests.harness import servers
 from tests.harness.homes import make_home, set_control
 from tests.harness.hosts import Host, two
+from tests.harness.programs import only_with_everything
 
 pytestmark = pytest.mark.neighbour
 
@@ -88,6 +89,7 @@ class Truth:
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    only_with_everything("a cluster file system")
     return tmp_path_factory.mktemp("hosts")
 
 
