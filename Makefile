@@ -13,7 +13,7 @@ demo: $(VENV)/installed
 
 # Everything: lint, types, all tests (MAILKIT_ALL_TESTS=1: a missing program is a failure).
 test: check
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q $(ARGS)
 
 check: $(VENV)/installed-test
 	$(BIN)/ruff check mailkit tests contrib
@@ -21,7 +21,7 @@ check: $(VENV)/installed-test
 
 # The tests that need no process and no socket: seconds.
 pure: $(VENV)/installed-test
-	$(BIN)/python -m pytest -n 2 --dist loadfile -q --ignore tests/neighbours --ignore tests/programs --ignore tests/tree
+	$(BIN)/python -m pytest -n 3 --dist loadfile -q --ignore tests/neighbours --ignore tests/programs --ignore tests/tree
 
 # Ours beside the peers, as ratios: contrib/bench/RESULTS.md says what was measured where.
 bench: $(VENV)/installed

@@ -11,7 +11,7 @@ from mailkit import log
 
 hypothesis.settings.register_profile(
     "mailkit",
-    max_examples=int(os.environ.get("MAILKIT_EXAMPLES", "40")),
+    max_examples=int(os.environ.get("MAILKIT_EXAMPLES", "25")),
     deadline=None,
     derandomize=True,
     database=None,
