@@ -15,17 +15,7 @@ import pytest
 from mailkit.control import Home
 from tests.chain.imap import Imap
 from tests.chain.machine import MIB, peak_octets
-from tests.harness.homes import make_home, set_control
 from tests.harness.servers import Server, serve
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = make_home(tmp_path / "home")
-    set_control(home, "clearauth", "yes")
-    set_control(home, "authdelay", "0")
-    set_control(home, "maxperip", "0")
-    return home
 
 
 def inbox(home: Home) -> Path:

@@ -7,12 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from mailkit.control import Home
 from mailkit.users.passwd import Passwd
 from tests.chain.imap import Imap
-from tests.harness.homes import make_home, set_control
 from tests.harness.servers import environment, program, serve
 
 EDITORS = 4
@@ -31,15 +28,6 @@ for number in range(count):
     if number % 2:
         edit.remove(home, address)
 """
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = make_home(tmp_path / "home")
-    set_control(home, "clearauth", "yes")
-    set_control(home, "authdelay", "0")
-    set_control(home, "maxperip", "0")
-    return home
 
 
 def test_four_editors_and_logins(home: Home) -> None:
