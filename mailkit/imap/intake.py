@@ -13,6 +13,8 @@ from mailkit.net.conn import Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mailkit.imap.session import Session
     from mailkit.imap.wire.engine import Event
 
@@ -93,3 +95,19 @@ def writable(state: Session, need: str = "") -> None:
     if state.view.readonly:
         raise No("The mailbox is open read-only")
     state.mailbox.need(need)
+
+
+async def pass_on(state: Session, chunks: Iterable[bytes], size_octets: int) -> None:
+    """The octets of a literal that was announced. Gone when the file has become another: no answer would be right."""
+    left = size_octets
+    try:
+        for chunk in chunks:
+            left -= len(chunk)
+            if left < 0:
+                break
+            state.conn.write(chunk)
+            await breathe(state)
+    except OSError:
+        raise Gone
+    if left:
+        raise Gone

@@ -14,7 +14,6 @@ from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.maildir.marks import SEEN
 from mailkit.maildir.pieces import lacks
-from mailkit.net.conn import Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -349,22 +348,6 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
             value = b"NIL" if size_octets is None else b"{%d}\r\n" % size_octets
             state.conn.write(b"%b%b %b" % (b" " if start else b"", item.label, value))
             start = item.label
-            await send_chunks(state, message, item, size_octets or 0)
+            await intake.pass_on(state, message.wire_chunks(item), size_octets or 0)
         state.conn.write(b")\r\n")
     return True
-
-
-async def send_chunks(state: Session, message: Message, item: Item, size_octets: int) -> None:
-    """The octets of a literal that was announced. Gone when the file has become another: no answer would be right."""
-    left = size_octets
-    try:
-        for chunk in message.wire_chunks(item):
-            left -= len(chunk)
-            if left < 0:
-                break
-            state.conn.write(chunk)
-            await intake.breathe(state)
-    except OSError:
-        raise Gone
-    if left:
-        raise Gone

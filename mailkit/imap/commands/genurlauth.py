@@ -12,17 +12,11 @@ if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 
-URLS_MOST = 100
 
 
 async def genurlauth(state: Session, reader: Reader) -> None:
     """1*(url SP mechanism): all of them or none."""
-    asked = [pair(reader)]
-    while not reader.done:
-        reader.space()
-        asked.append(pair(reader))
-    if len(asked) > URLS_MOST:
-        raise No(f"At most {URLS_MOST} at once", "LIMIT")
+    asked = authorized.several(reader, pair)
     opened = Sources(state)
     try:
         made = [await one(state, opened, octets) for octets in asked]

@@ -8,7 +8,6 @@ from mailkit.imap.messages.sources import Sources
 from mailkit.imap.responses import No, string
 from mailkit.imap.wire import Bad
 from mailkit.mail import section, structure
-from mailkit.net.conn import Gone
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,18 +18,12 @@ if TYPE_CHECKING:
 
     Wish = tuple[bytes, list[str]]
 
-URLS_MOST = 100
 PARAMETERS = ("BODY", "BINARY", "BODYPARTSTRUCTURE")
 
 
 async def urlfetch(state: Session, reader: Reader) -> None:
     """1*(SP url), each perhaps in parentheses with what is wanted of it."""
-    wishes = [read(reader)]
-    while not reader.done:
-        reader.space()
-        wishes.append(read(reader))
-    if len(wishes) > URLS_MOST:
-        raise No(f"At most {URLS_MOST} at once", "LIMIT")
+    wishes = authorized.several(reader, read)
     opened = Sources(state)
     try:
         for octets, parameters in wishes:
@@ -75,18 +68,7 @@ async def plain(state: Session, url: Url, folder: Folder, head: bytes) -> None:
         state.conn.write(head + b" NIL\r\n")
         return
     state.conn.write(head + b" {%d}\r\n" % size_octets)
-    left = size_octets
-    try:
-        for piece in sources.octets(folder, url.uid, url.item()):
-            left -= len(piece)
-            if left < 0:
-                break
-            state.conn.write(piece)
-            await intake.breathe(state)
-    except OSError:
-        raise Gone
-    if left:
-        raise Gone  # the file has become another: no end of the literal would be right
+    await intake.pass_on(state, sources.octets(folder, url.uid, url.item()), size_octets)
     state.conn.write(b"\r\n")
 
 

@@ -17,13 +17,20 @@ from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
     from mailkit.imap.folders.forest import Mailbox
     from mailkit.imap.messages.sources import Sources
     from mailkit.imap.session import Session
+    from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.urls import Url
     from mailkit.maildir.folder import Folder
 
+    T = TypeVar("T")
+
 MECHANISM = "INTERNAL"
+URLS_MOST = 100  # of one command
 VERSION = b"\1"
 
 
@@ -113,3 +120,14 @@ async def owners_path(state: Session, url: Url) -> str | None:
         return None
     folders = Tree(owner.maildir)
     return folders.path(url.mailbox) if await tree.attempt(state, folders.exists, url.mailbox) else None
+
+
+def several(reader: Reader, one: Callable[[Reader], T]) -> list[T]:
+    """one *(SP one): what a command names. No over URLS_MOST."""
+    found = [one(reader)]
+    while not reader.done:
+        reader.space()
+        found.append(one(reader))
+    if len(found) > URLS_MOST:
+        raise No(f"At most {URLS_MOST} at once", "LIMIT")
+    return found
