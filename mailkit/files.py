@@ -235,6 +235,24 @@ def unlink(path: str, missing_ok: bool = False) -> None:
             raise
 
 
+def ages(directory: str) -> list[tuple[float, str]]:
+    """When each file of a directory was last written (Unix seconds) and its path, oldest first.
+
+    Nothing when there is no such directory. What goes while we look is left out: its owner is alive.
+    """
+    found = []
+    try:
+        for name in os.listdir(directory):
+            path = os.path.join(directory, name)
+            try:
+                found.append((os.lstat(path).st_mtime, path))
+            except FileNotFoundError:
+                continue
+    except FileNotFoundError:
+        return []
+    return sorted(found)
+
+
 def mkdir(path: str, mode: int = 0o700, exist_ok: bool = True) -> None:
     """Make a directory and those above it."""
     if os.path.isdir(path):

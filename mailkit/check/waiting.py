@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from mailkit import clock, files
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
 from mailkit.queue import inspection, listing
@@ -45,18 +43,7 @@ def _aside(home: Home) -> Iterator[Finding]:
 
 def _stale(home: Home, now: float) -> Iterator[Finding]:
     directory = home.join("queue", "tmp")
-    try:
-        found = os.listdir(directory)
-    except FileNotFoundError:
-        return
-    old = []
-    for name in found:
-        path = os.path.join(directory, name)
-        try:
-            if os.lstat(path).st_mtime < now - STALE_S:
-                old.append(path)
-        except FileNotFoundError:
-            continue
+    old = [path for changed, path in files.ages(directory) if changed < now - STALE_S]
     if old:
         text = f"{len(old)} files in {directory} were left by writers that died"
         yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: _removed(old))

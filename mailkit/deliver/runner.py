@@ -126,21 +126,31 @@ class Runner:
         now = clock.monotonic()
         if now >= self._clean_at:
             self._clean_at = now + _CLEAN_EVERY_S
-            claim.clean(self.home)
-            self._keeper.clear()
             self.destinations.forget()
+            try:
+                claim.clean(self.home)
+                self._keeper.clear()
+            except OSError as error:
+                log.event("queue", operation="clean", error=error.strerror, verdict="later")
         if now < self._look_at and not (self.once and not self.active and not self._has_due()):
             return
         if not self.once:
             self._collect()
         for directory in listing.WAITING:
-            mark = _changed_at(os.path.join(self.home.queue, directory))
-            if self._listed.get(directory) != mark:
-                self._listed[directory] = mark
-                for found in listing.entries(self.home, directory):
-                    self.learn(directory, found)
+            try:
+                self._list(directory)
+            except OSError as error:
+                log.event("queue", operation="list", directory=directory, error=error.strerror, verdict="later")
         took = clock.monotonic() - now
         self._look_at = now + max(self.home.control.seconds("pollseconds"), 20 * took)
+
+    def _list(self, directory: str) -> None:
+        """Learn what is in a directory, if it changed since it was listed. OSError."""
+        mark = _changed_at(os.path.join(self.home.queue, directory))
+        if self._listed.get(directory) != mark:
+            for found in listing.entries(self.home, directory):
+                self.learn(directory, found)
+            self._listed[directory] = mark
 
     def _has_due(self) -> bool:
         return bool(self._heap) and self._heap[0][0] <= clock.now()

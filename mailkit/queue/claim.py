@@ -177,13 +177,10 @@ def set_aside(home: Home, directory: str, filename: str, why: str) -> None:
 def clean(home: Home, older_s: float = 36 * 3600) -> int:
     """Remove what writers that died left in tmp/, untouched for `older_s` seconds. Returns how many."""
     before = clock.now() - older_s
-    removed = 0
-    with os.scandir(os.path.join(home.queue, "tmp")) as found:
-        for file in found:
-            if file.stat(follow_symlinks=False).st_mtime < before:
-                files.unlink(file.path, missing_ok=True)
-                removed += 1
-    return removed
+    old = [path for changed, path in files.ages(os.path.join(home.queue, "tmp")) if changed < before]
+    for path in old:
+        files.unlink(path, missing_ok=True)
+    return len(old)
 
 
 def _same(fd: int, path: str) -> bool:

@@ -87,12 +87,7 @@ class Keeper:
 
     def clear(self) -> None:
         """Remove what runners that died left resting: nothing rests for an hour."""
-        try:
-            found = os.listdir(self._free)
-        except FileNotFoundError:
-            return
         old = clock.now() - 3600
-        for name in found:
-            path = os.path.join(self._free, name)
-            if name.startswith(".") and os.lstat(path).st_mtime < old:
+        for changed, path in files.ages(self._free):
+            if os.path.basename(path).startswith(".") and changed < old:
                 files.unlink(path, missing_ok=True)

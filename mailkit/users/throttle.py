@@ -83,10 +83,7 @@ def sweep(home: Home) -> None:
     window = home.control.seconds("authwindow")
     for directory, keep_s in (("failed", window), ("known", _KNOWN_S)):
         path = os.path.join(home.run, directory)
-        try:
-            entries = sorted((entry.stat().st_mtime, entry.path) for entry in os.scandir(path))
-        except FileNotFoundError:
-            continue
+        entries = files.ages(path)
         extra = len(entries) - _MOST
         for i, (time, name) in enumerate(entries):
             if i < extra or clock.now() - time >= keep_s:

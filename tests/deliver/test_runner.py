@@ -513,6 +513,32 @@ def test_an_entry_that_cannot_be_opened_is_looked_at_again(
     asyncio.run(scenario())
 
 
+def test_a_queue_that_cannot_be_listed_is_looked_at_again(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    home = make(tmp_path, pollseconds="0")
+    listed, refused = os.listdir, []
+
+    def sick(path: str) -> list[str]:
+        if path in (f"{home.queue}/new", f"{home.queue}/tmp") and path not in refused:
+            refused.append(path)
+            raise OSError(errno.EIO, "Input/output error", path)
+        return listed(path)
+
+    monkeypatch.setattr(os, "listdir", sick)
+
+    async def scenario() -> None:
+        queue(home, "alice@example.test")
+        async with running(home):
+            await until(lambda: mailbox(home, "alice"))
+
+    asyncio.run(scenario())
+    assert [line.partition(" error")[0] for line in lines if "Input/output" in line] == [
+        "queue operation=clean",
+        "queue operation=list directory=new",
+    ]
+
+
 def test_421_means_fewer_at_once(home: Home, world: World) -> None:
     busy = Outcome("temp", "4.7.0", "421 4.7.0 too many connections", remote="mx.example.net")
     world.says = lambda domain, address: busy

@@ -148,3 +148,12 @@ def test_names_of_an_open_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             directory.rename("b", "c")
     assert done[:2] == [("rename", f"{tmp_path}/a", f"{tmp_path}/b"), ("unlink", f"{tmp_path}/b")]
     assert not list(tmp_path.iterdir())
+
+
+def test_ages_of_what_is_there_and_nothing_of_what_just_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, written in (("young", 300), ("old", 100)):
+        files.append(str(tmp_path / name), b"")
+        files.utime(str(tmp_path / name), written)
+    monkeypatch.setattr(os, "listdir", lambda path, real=os.listdir: [*real(path), "gone"])
+    assert files.ages(str(tmp_path)) == [(100, str(tmp_path / "old")), (300, str(tmp_path / "young"))]
+    assert files.ages(str(tmp_path / "nowhere")) == []
