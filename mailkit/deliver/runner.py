@@ -136,6 +136,9 @@ class Runner:
             return
         if not self.once:
             self._collect()
+        if self._arrivals is not None and self._arrivals.astray():
+            self._unwatch()
+            self._watch()
         for directory in listing.WAITING:
             try:
                 self._list(directory)

@@ -34,7 +34,9 @@ class Arrivals:
         inotify_simple._libc = inotify_simple._libc or ctypes.CDLL(None, use_errno=True)
         self._inotify = INotify(nonblocking=True)
         self._directories: dict[int, str] = {}
+        self._queue = home.queue
         try:
+            self._watched = self._identities()
             for directory in (*listing.WAITING, _DROP):
                 path = os.path.join(home.queue, directory)
                 wd = self._inotify.add_watch(path, flags.CREATE | flags.MOVED_TO | flags.ONLYDIR)
@@ -42,6 +44,17 @@ class Arrivals:
         except OSError:
             self.close()
             raise
+
+    def _identities(self) -> list[tuple[int, int]]:
+        stats = [os.stat(os.path.join(self._queue, directory)) for directory in (*listing.WAITING, _DROP)]
+        return [(stat.st_dev, stat.st_ino) for stat in stats]
+
+    def astray(self) -> bool:
+        """Other directories have taken the places of those we watch (a mount, a restored queue)."""
+        try:
+            return self._identities() != self._watched
+        except OSError:
+            return False  # in between: there is nothing to watch instead yet
 
     def fileno(self) -> int:
         """The descriptor to wait on."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -269,6 +270,23 @@ def test_new_mail_is_delivered_at_once_without_looking(tmp_path: Path, world: Wo
                 queue(home, "bob@example.test")
                 await until(lambda count=i: len(mailbox(home, "bob")) == count)  # type: ignore[misc]
         assert waiting(home) == []
+
+    asyncio.run(scenario())
+
+
+def test_a_queue_put_in_the_place_of_another_is_watched_too(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, pollseconds="1h")
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            await asyncio.sleep(0.01)
+            os.rename(home.queue, home.queue + ".old")
+            shutil.copytree(home.queue + ".old", home.queue)
+            runner._look_at = 0.0
+            runner._wake.set()
+            await until(lambda: runner._look_at)
+            queue(home, "bob@example.test")
+            await until(lambda: mailbox(home, "bob"))
 
     asyncio.run(scenario())
 
