@@ -16,7 +16,7 @@ import pytest
 from mailkit.control import Home
 from mailkit.deliver import remote
 from mailkit.deliver.outcome import Outcome
-from mailkit.deliver.remote import kept, outside
+from mailkit.deliver.remote import kept, outside, race, routes
 from mailkit.deliver.remote.routes import STRAIGHT
 from mailkit.dns.answer import Answer
 from mailkit.dns.resolve import Resolver
@@ -250,6 +250,45 @@ def test_name_servers_are_asked_in_threads_of_their_own(tmp_path: Path) -> None:
 
     assert loop.run(work) == ["203.0.113.251"]
     assert seen and all(name.startswith("dns") for name in seen)
+
+
+@contextlib.contextmanager
+def deaf(port: int) -> Iterator[str]:
+    """An address where connections to `port` are never made, and never refused."""
+    with socket.socket() as listener, contextlib.ExitStack() as stack:
+        listener.bind(("127.0.0.2", port))
+        listener.listen(0)
+        for _ in range(2):  # what the kernel keeps for it; whoever comes then is not answered
+            end = stack.enter_context(socket.socket())
+            end.setblocking(False)
+            end.connect_ex(("127.0.0.2", port))
+        yield "127.0.0.2"
+
+
+def test_the_address_that_answers_wins_and_is_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(race, "STAGGER_S", 0.01)
+    records = {"x.test": {"MX": [(10, "mx.x.test")]}, "mx.x.test": {"A": ["127.0.0.2", "127.0.0.1"]}}
+
+    async def work() -> tuple[list[Outcome], list[str]]:
+        resolver = Resolver(zones.Zones(records))
+        world = outside.Outside(home, Pool(), resolver=resolver, ours=lambda ip: False)
+        to = [Recipient("b@x.test")]
+        found = await remote.attempt(home, "x.test", "a@x.test", to, fd, 0, {}, outside=world)
+        places = await world.places(routes.choose(home, "", "x.test"), "x.test")
+        await world.close()
+        return found, [place.ip for place in places]
+
+    fd = os.memfd_create("message")
+    os.write(fd, b"Subject: x\n\n")
+    talk = taking(1)
+    with serving(talk) as port, deaf(port):
+        home = _home(tmp_path, port)
+        (tmp_path / "control" / "routes").write_text(f"* x.test:{port} tls=off\n")
+        found, places = loop.run(work)
+        assert talk.ended.wait(10)  # type: ignore[attr-defined]
+    os.close(fd)
+    assert found[0].ok
+    assert places == ["127.0.0.1", "127.0.0.2"]
 
 
 def test_one_outside_for_a_home_and_a_loop(tmp_path: Path) -> None:

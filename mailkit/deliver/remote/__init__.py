@@ -5,6 +5,7 @@
     security    how much TLS
     outside     Outside: what a process's deliveries share: name servers, kept connections, dead addresses
     kept        connections kept for the next message
+    race        connections begun one after the other: the first wins
     opening     a session with one server
     delivery    the servers in turn, until everybody has an answer
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 from mailkit import log
 from mailkit.deliver import outcome
 from mailkit.deliver.outcome import HANDED, Outcome
-from mailkit.deliver.remote.hosts import Place
+from mailkit.deliver.remote.hosts import PATIENCE_S, Place
 from mailkit.deliver.remote.opening import Opening
 from mailkit.deliver.remote.outside import Outside
 from mailkit.deliver.remote.routes import Route
-from mailkit.deliver.remote.security import Security
 from mailkit.exits import Temp, Trouble
 from mailkit.mail import quoted
 from mailkit.smtp.client import body, transaction
@@ -62,50 +61,90 @@ class Delivery:
     async def _try_all(self) -> None:
         places = await self._outside.places(self._route, self._domain)
         sessions = 0
-        for number, place in enumerate(places):
-            if not self._left or sessions == SESSIONS_MOST:
-                break
-            sessions += await self._try(place, number + 1 < len(places))
+        while self._left and places and sessions < SESSIONS_MOST:
+            sessions += await self._try(places)
 
-    async def _try(self, place: Place, others: bool) -> bool:
-        """One server; was it talked to?"""
+    async def _try(self, places: list[Place]) -> bool:
+        """The first of the servers that is there; was it talked to? It is taken from `places`, with those that are not
+        there."""
+        first = await self._chosen(places[0], places)
+        if first is None:
+            return False
+        kept = self._outside.kept.take(self._key(first))
+        if kept is not None and await self._use(kept, first, fresh=False):
+            places.remove(first.place)
+            return True
+        opening = await self._connected(first, places)
+        if opening is None:
+            return False
+        places.remove(opening.place)
         try:
-            choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
-            key = self._key(place, choice)
-            kept = self._outside.kept.take(key)
-            if kept is not None and await self._use(kept, place, key, fresh=False):
-                return True
-            talk = await Opening(self._outside, self._route, place, choice, self._q).session(others)
+            talk = await opening.session()
         except Refused as error:
             # A no to the whole connection: other servers of the domain may think otherwise.
-            self._failed(place, sent_away(error, place))
+            self._failed(opening.place, sent_away(error, opening.place))
             return False
         except (Broken, Temp) as error:
-            self._failed(place, Outcome("temp", error.code, f"{place}: {error.text}"))
+            self._failed(opening.place, Outcome("temp", error.code, f"{opening.place}: {error.text}"))
             return False
-        await self._use(talk, place, key, fresh=True)
+        await self._use(talk, opening, fresh=True)
         return True
+
+    async def _chosen(self, place: Place, places: list[Place]) -> Opening | None:
+        """A server with the security it is to have; None, and it is out of `places`, when it may not be used."""
+        try:
+            choice = await self._outside.choice(self._outside, self._domain, place, self._route, self._mail)
+        except Temp as error:
+            self._failed(place, Outcome("temp", error.code, f"{place}: {error.text}"))
+            places.remove(place)
+            return None
+        return Opening(self._outside, self._route, place, choice, self._q)
+
+    async def _connected(self, first: Opening, places: list[Place]) -> Opening | None:
+        """Whoever of `places` can be reached soonest, `first` being the first of them; who cannot be is out of it."""
+
+        async def reach(place: Place) -> Opening | None:
+            opening = first if place is first.place else await self._chosen(place, places)
+            if opening is None:
+                return None
+            try:
+                await opening.connect(PATIENCE_S if len(places) > 1 and not self._outside.racing else 0)
+            except Temp as error:
+                self._failed(place, Outcome("temp", error.code, f"{place}: {error.text}"))
+                places.remove(place)
+                return None
+            return opening
+
+        if len(places) == 1 or not self._outside.racing:
+            return await reach(first.place)
+        from mailkit.deliver.remote.race import Race
+
+        race = Race(places, reach)
+        won = await race.winner()
+        if won is not None:
+            self._outside.overtaken(race.overtaken, won.place)
+        return won
 
     def _failed(self, place: Place, found: Outcome) -> None:
         """A server gave no session. The last such outcome is reported, each is logged."""
         self._failures.append(found)
         log.event("session", q=self._q or None, host=place.name, ip=place.ip, code=found.code, said=found.text)
 
-    def _key(self, place: Place, choice: Security) -> tuple[object, ...]:
-        route = self._route
-        tls = (choice.level, choice.server_name)
+    def _key(self, server: Opening) -> tuple[object, ...]:
+        route, place = self._route, server.place
+        tls = (server.choice.level, server.choice.server_name)
         return (place.ip, place.port, *tls, route.lmtp, route.implicit_tls, route.login, route.helo, route.sources)
 
-    async def _use(self, talk: Dialogue, place: Place, key: tuple[object, ...], fresh: bool) -> bool:
+    async def _use(self, talk: Dialogue, server: Opening, fresh: bool) -> bool:
         """Send to all who are left; False when a kept connection turned out to be over, and nothing was done."""
         usable = False
         try:
-            usable, done = await self._send_all(talk, place, fresh)
+            usable, done = await self._send_all(talk, server.place, fresh)
         finally:
             if not usable:
                 talk.close()
         if usable:
-            await self._outside.keep(key, talk)
+            await self._outside.keep(self._key(server), talk)
         return done
 
     async def _send_all(self, talk: Dialogue, place: Place, fresh: bool) -> tuple[bool, bool]:

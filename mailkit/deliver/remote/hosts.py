@@ -15,19 +15,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 ADDRESSES_MOST = 10  # how many are tried for one message
+PATIENCE_S = 10.0  # for an address, while worse ones wait for it; for each while there are others, if all go in turn
 
 
 class Place:
     """One address of a server. name: the host's name, or the address; "" is never. ip: an address, or the path of a
-    socket. secure: DNSSEC proves that this is a server of the domain, or the administrator says so."""
+    socket. secure: DNSSEC proves that this is a server of the domain, or the administrator says so. rank: the MX
+    preference, less is better."""
 
-    __slots__ = ("ip", "name", "port", "secure")
+    __slots__ = ("ip", "name", "port", "rank", "secure")
 
-    def __init__(self, name: str, ip: str, port: int, secure: bool = False) -> None:
+    def __init__(self, name: str, ip: str, port: int, secure: bool = False, rank: int = 0) -> None:
         self.name = name
         self.ip = ip
         self.port = port
         self.secure = secure
+        self.rank = rank
 
     def __repr__(self) -> str:
         return f"Place({self.name!r}, {self.ip!r}, {self.port}, {self.secure})"
@@ -92,26 +95,26 @@ def _by_mx(resolver: Resolver, domain: str, port: int, me: str, ours: Callable[[
         raise Perm(f"the domain {domain} accepts no mail", code="5.1.10")  # RFC 7505 4.1
     # RFC 5321 5.1: without MX the domain itself is the host; what a CNAME led to counts in its place.
     exchangers = found.records or ((0, found.canonical or domain),)
-    places: list[tuple[int, Place]] = []
+    places: list[Place] = []
     failed: Trouble | None = None
     for preference, host in _shuffled(exchangers):
         if len(places) >= ADDRESSES_MOST:
             break
         try:
-            addresses = _of_host(resolver, host, port, found.secure) if host else []
+            addresses = _of_host(resolver, host, port, found.secure, preference) if host else []
         except Trouble as error:
             failed = _worse(failed, error)
             continue
         if host == me.lower() or any(ours(place.ip) for place in addresses):
             # RFC 5321 5.1: a server never sends to one that is no better than itself.
-            places = [pair for pair in places if pair[0] < preference]
+            places = [place for place in places if place.rank < preference]
             if not places:
                 raise Perm(f"mail for {domain} leads back to this server, which does not know it", code="5.4.6")
             break
-        places += [(preference, place) for place in addresses]
+        places += addresses
     if not places:
         raise failed or Perm(f"no server for {domain} has an address", code="5.4.4")
-    return [place for _, place in places][:ADDRESSES_MOST]
+    return places[:ADDRESSES_MOST]
 
 
 def _shuffled(exchangers: tuple[tuple[int, str], ...]) -> list[tuple[int, str]]:
@@ -119,13 +122,13 @@ def _shuffled(exchangers: tuple[tuple[int, str], ...]) -> list[tuple[int, str]]:
     return sorted(exchangers, key=lambda pair: (pair[0], clock.random()))
 
 
-def _of_host(resolver: Resolver, host: str, port: int, secure: bool) -> list[Place]:
+def _of_host(resolver: Resolver, host: str, port: int, secure: bool, rank: int = 0) -> list[Place]:
     if host == "localhost":  # RFC 6761 6.3: not a question for name servers
-        return [Place(host, "127.0.0.1", port, secure), Place(host, "::1", port, secure)]
+        return [Place(host, "127.0.0.1", port, secure, rank), Place(host, "::1", port, secure, rank)]
     found = resolver.addresses(host)
     if not found.records:
         raise Perm(f"the server {host} has no address", code="5.4.4")
-    return [Place(host, ip, port, secure and found.secure) for ip in interleaved(found.records)]
+    return [Place(host, ip, port, secure and found.secure, rank) for ip in interleaved(found.records)]
 
 
 def interleaved(addresses: tuple[str, ...]) -> list[str]:

@@ -13,6 +13,10 @@ from mailkit.smtp.client.dialogue import Dialogue, Insecure, Refused
 from mailkit.smtp.client.login import login
 from mailkit.smtp.reply import Reply
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.net.connect import ClientConn
+
 
 class Opening:
     """How one session is opened. q: the queue id, for the log."""
@@ -20,28 +24,40 @@ class Opening:
     def __init__(self, outside: Outside, route: Route, place: Place, choice: Security, q: str = "") -> None:
         self._outside = outside
         self._route = route
-        self._place = place
-        self._choice = choice
         self._q = q
+        self._conn: ClientConn | None = None
+        self._started = 0.0
+        self.place = place
+        self.choice = choice
         control = outside.home.control
         self._me = route.helo or control.text("helohost") or control.text("me")
 
-    async def session(self, others: bool = False) -> Dialogue:
-        """A session that has said EHLO. others: there are further addresses to try. Refused, Broken, Temp."""
+    async def connect(self, limit_s: float = 0) -> None:
+        """Connect, within control/connecttimeout and `limit_s`. Temp."""
+        self._started = clock.monotonic()
+        self._say(f"connecting to {self.place} port {self.place.port}")
+        self._conn = await self._outside.connect(self._route, self.place, limit_s)
+
+    def close(self) -> None:
+        """Give the connection up before a word was said."""
+        if self._conn is not None:
+            self._conn.close()
+
+    async def session(self) -> Dialogue:
+        """A session that has said EHLO, once connected. Refused, Broken, Temp."""
         try:
-            return await self._session(others, self._choice.level != "off")
+            return await self._session(self.choice.level != "off")
         except Insecure:
-            if self._choice.needed or self._route.implicit_tls:
+            if self.choice.needed or self._route.implicit_tls:
                 raise
             # RFC 7435 3: what was worth no more than the clear text is sent as that. The failure is in
             # the log.
-            return await self._session(others, False)
+            await self.connect()
+            return await self._session(False)
 
-    async def _session(self, others: bool, tls: bool) -> Dialogue:
-        started = clock.monotonic()
-        self._say(f"connecting to {self._place} port {self._place.port}")
-        conn = await self._outside.connect(self._route, self._place, others)
-        talk = Dialogue(conn, self._outside.limits(), lmtp=self._route.lmtp, trace=self._outside.trace)
+    async def _session(self, tls: bool) -> Dialogue:
+        assert self._conn is not None
+        talk = Dialogue(self._conn, self._outside.limits(), lmtp=self._route.lmtp, trace=self._outside.trace)
         try:
             await self._begin(talk, tls)
         except BaseException as error:
@@ -49,11 +65,11 @@ class Opening:
                 talk.send("QUIT")
             talk.close()
             raise
-        self._log(talk, started)
+        self._log(talk)
         return talk
 
     async def _begin(self, talk: Dialogue, tls: bool) -> None:
-        choice = self._choice
+        choice = self.choice
         if self._route.implicit_tls:
             await talk.starttls(choice.server_name, choice.context)
         await hello.greet(talk, self._me)
@@ -67,31 +83,31 @@ class Opening:
         server called it."""
         assert talk.features is not None
         if "STARTTLS" not in talk.features:
-            if self._choice.needed:
+            if self.choice.needed:
                 raise Refused("STARTTLS", Reply(454, "4.7.4", "TLS is required, and the server does not offer it"))
             return
         try:
-            await hello.starttls(talk, self._me, self._choice.server_name, self._choice.context)
+            await hello.starttls(talk, self._me, self.choice.server_name, self.choice.context)
         except Refused as error:
             if error.stage != "STARTTLS":
                 raise
-            if self._choice.needed:
+            if self.choice.needed:
                 raise Refused("STARTTLS", Reply(454, "4.7.4", f"TLS is required: {error.reply.text}"))
 
-    def _log(self, talk: Dialogue, started: float) -> None:
+    def _log(self, talk: Dialogue) -> None:
         tls = talk.conn.tls
         log.event(
             "session",
             q=self._q or None,
             c=talk.conn.id,
-            host=self._place.name,
-            ip=self._place.ip,
-            port=self._place.port,
+            host=self.place.name,
+            ip=self.place.ip,
+            port=self.place.port,
             tls=tls.version if tls else "no",
             cipher=tls.cipher if tls else None,
-            verified=self._choice.level == "verify" if tls else None,
+            verified=self.choice.level == "verify" if tls else None,
             certificate=fingerprint(tls.server_cert) if tls else None,
-            ms=int((clock.monotonic() - started) * 1000),
+            ms=int((clock.monotonic() - self._started) * 1000),
         )
         if tls:
             self._say(f"TLS: {tls.version}, {tls.cipher}")

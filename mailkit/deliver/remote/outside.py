@@ -1,4 +1,4 @@
-"""Outside: what all deliveries of a process share on their way out: name servers, connections, what was found dead."""
+"""Outside: what all deliveries of a process share on their way out: name servers, connections, who was dead or slow."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ if TYPE_CHECKING:
     R = TypeVar("R")
     Dial = Callable[[str, int, float, str], Awaitable[ClientConn]]  # address, port, seconds, source address
 
-DEAD_S = 300.0  # an address that did not answer is tried last for so long
+LATELY_S = 300.0  # for so long an address that did not answer is tried last, and one that was slow after its equals
 _TIDY_S = 1.0
 _LOOKUPS_AT_ONCE = 32  # threads that wait for name servers
-_FIRST_S = 10.0  # for an address while there are others (RFC 8305 in one file: short patience, all families soon)
 
 
 class Outside:
@@ -59,34 +58,53 @@ class Outside:
         self._asked: tuple[object, ...] = ()  # the control values that the resolver was made from
         self._dial = dial or self._connect
         self._threads: ThreadPoolExecutor | None = None
-        self._dead: dict[tuple[str, int], float] = {}
+        self._lately: dict[tuple[str, int], tuple[float, bool]] = {}  # address, port -> until when, and was it dead?
         self._tidier: TimerHandle | None = None
         self._tidying: Task[None] | None = None
 
     async def places(self, route: Route, domain: str) -> list[Place]:
-        """Where to try, in order; those that did not answer lately come last. Perm, Temp."""
+        """Where to try, in order. Perm, Temp."""
         place = hosts.known(route, domain) if route.direct else None
         if place is not None:
             return [place]
         me = self.home.control.text("me")
         found = await self.offload(hosts.find, self.resolver(), route, domain, me, self.ours)
-        return sorted(found, key=lambda place: self._dead.get((place.ip, place.port), 0.0) > clock.monotonic())
+        return sorted(found, key=self._order)
 
-    async def connect(self, route: Route, place: Place, others: bool) -> ClientConn:
-        """A connection to `place`. others: there are further addresses to try. Temp."""
-        limit_s = float(self.home.control.seconds("connecttimeout"))
+    async def connect(self, route: Route, place: Place, limit_s: float = 0) -> ClientConn:
+        """A connection to `place`, within control/connecttimeout and `limit_s` if that is given. Temp."""
+        most_s = float(self.home.control.seconds("connecttimeout"))
         started = clock.monotonic()
         try:
-            conn = await self._dial(
-                place.ip, place.port, min(limit_s, _FIRST_S) if others else limit_s, self._source(route,
-                place.ip)
-            )
+            source = self._source(route, place.ip)
+            conn = await self._dial(place.ip, place.port, min(limit_s, most_s) if limit_s else most_s, source)
         except Exception as error:
-            self._dead[place.ip, place.port] = clock.monotonic() + DEAD_S
+            self._remember(place, dead=True)
             log.event("connect", host=place.name, ip=place.ip, port=place.port, ms=_ms(started), error=str(error))
             raise
-        self._dead.pop((place.ip, place.port), None)
+        self._lately.pop((place.ip, place.port), None)
         return conn
+
+    def overtaken(self, places: list[Place], by: Place) -> None:
+        """These had begun before the one that won the race: it is asked sooner for a while. Whoever lost to a worse
+        server had its time, and counts as dead."""
+        for place in places:
+            self._remember(place, dead=place.rank < by.rank)
+            log.event("connect", host=place.name, ip=place.ip, port=place.port, error=f"{by.ip} was faster")
+
+    @property
+    def racing(self) -> bool:
+        """Can several connections be begun at once?"""
+        return self._pool is not None
+
+    def _remember(self, place: Place, dead: bool) -> None:
+        self._lately[place.ip, place.port] = (clock.monotonic() + LATELY_S, dead)
+
+    def _order(self, place: Place) -> tuple[bool, int, bool]:
+        """Those that were dead lately come last; else by preference, and of equals those that were slow last."""
+        until, dead = self._lately.get((place.ip, place.port), (0.0, False))
+        known = until > clock.monotonic()
+        return known and dead, place.rank, known and not dead
 
     def limits(self) -> Limits:
         """The time-outs of control."""
@@ -137,8 +155,8 @@ class Outside:
         """End connections that were kept long enough and forget old failures."""
         await self.kept.expire()
         now = clock.monotonic()
-        if self._dead and min(self._dead.values()) <= now:
-            self._dead = {key: until for key, until in self._dead.items() if until > now}
+        if self._lately and min(self._lately.values())[0] <= now:
+            self._lately = {key: known for key, known in self._lately.items() if known[0] > now}
 
     async def close(self) -> None:
         """End what is kept; look-ups under way are not waited for."""
