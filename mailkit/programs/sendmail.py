@@ -141,6 +141,8 @@ def _apply(settings: Settings, word: str, words: list[str]) -> None:
         settings.envid = dsn.envid(dsn.xtext(value))
     elif letter == "B":
         settings.body = value.upper()
+        if settings.body not in ("7BIT", "8BITMIME"):
+            raise ValueError("-B is 7BIT or 8BITMIME")
     elif letter == "v":
         settings.verbose = True
     elif letter == "q":
@@ -200,6 +202,9 @@ def _submit(settings: Settings) -> int:
         if not to:
             print("mailkit-sendmail: no recipients", file=sys.stderr)
             return EX_USAGE if not settings.from_header else EX_DATAERR
+        unfit = [address for address in (sender, *to) if not address.isprintable()]
+        if unfit:
+            raise ValueError(f"{unfit[0]!r} is no address")
         author = sender or compose.qualified("postmaster", domain)
         head = compose.repaired(block, author, settings.name or _full_name(), domain)
         id = _queue(home, _envelope(settings, sender, to), head + b"\n" + body, chunks)
@@ -219,10 +224,13 @@ def _queue(home: Home, envelope: Envelope, first: bytes, chunks: Iterator[bytes]
         return drop.deposit(home, envelope, all_chunks())
     spool = Spool(home)
     id = spool.begin(envelope)
-    spool.write(drop.received(home, id, os.getuid()) + first)
-    for chunk in chunks:
-        spool.write(chunk)
-    return blocking.run(spool.commit())
+    try:
+        spool.write(drop.received(home, id, os.getuid()) + first)
+        for chunk in chunks:
+            spool.write(chunk)
+        return blocking.run(spool.commit())
+    finally:
+        spool.abort()
 
 
 def _envelope(settings: Settings, sender: str, to: list[str]) -> Envelope:

@@ -20,17 +20,23 @@ import stat
 from mailkit import clock, files, log
 from mailkit.control import Home
 from mailkit.exits import Temp
-from mailkit.mail import date
+from mailkit.mail import date, dsn
 from mailkit.queue import entry
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-_ENVELOPE_PARAMS = ("body", "envid", "ret", "smtputf8")
-_RECIPIENT_PARAMS = ("notify",)
+# How each is read: ValueError for what would be another command where the message goes next.
+_ENVELOPE_PARAMS: dict[str, Callable[[str], str]] = {
+    "body": lambda text: _one_of(text, ("7BIT", "8BITMIME")),
+    "envid": lambda text: dsn.envid(dsn.xtext(text)),
+    "ret": dsn.ret,
+    "smtputf8": lambda text: "yes",
+}
+_RECIPIENT_PARAMS: dict[str, Callable[[str], str]] = {"notify": lambda text: ",".join(dsn.notify(text))}
 _STALE_S = 36 * 3600
 _CHUNK = 256 << 10
 
@@ -43,7 +49,7 @@ def directory(home: Home) -> str:
 def deposit(home: Home, envelope: Envelope, chunks: Iterable[bytes]) -> str:
     """Leave a message for the runner; returns its name there. Durable when it returns. Temp when that failed."""
     id = clock.token(8)
-    tmp, final = os.path.join(directory(home), "." + id), os.path.join(directory(home), id)
+    name, tmp = os.path.join(directory(home), id), os.path.join(directory(home), "." + id)
     try:
         fd = files.create(tmp, 0o644)
         try:
@@ -52,16 +58,35 @@ def deposit(home: Home, envelope: Envelope, chunks: Iterable[bytes]) -> str:
             for chunk in chunks:
                 files.write(fd, chunk)
             files.sync(fd)
+            files.rename(tmp, name)
+            _settle(fd, name)
         finally:
             os.close(fd)
-        files.rename(tmp, final)
     except OSError as error:
+        files.withdraw(tmp)
         raise Temp("the message cannot be queued", code="4.3.0", detail=f"drop {tmp}: {error.strerror}")
     return id
 
 
+def _settle(fd: int, name: str) -> None:
+    """The name of a dropped file is on disk. OSError: it has none any more."""
+    try:
+        try:
+            files.sync_dir(os.path.dirname(name))
+        except PermissionError:
+            # Who may not list a directory cannot open it, so cannot sync it. The file's own journal entry has its new
+            # name, and goes to disk with the file (ext4, XFS, btrfs).
+            files.sync(fd)
+    except OSError:
+        files.withdraw(name)
+        raise
+
+
 async def collect(home: Home) -> int:
-    """Take what was dropped into the queue; returns how many. Temp when the queue has no room: the rest stays."""
+    """Take what was dropped into the queue; returns how many. Temp when the queue has no room: the rest stays.
+
+    What the disk refuses to read is left for the next time, and named in the log.
+    """
     taken = 0
     try:
         found = sorted(os.listdir(directory(home)))
@@ -71,8 +96,11 @@ async def collect(home: Home) -> int:
         path = os.path.join(directory(home), filename)
         if filename.startswith("."):
             _clear(path)
-        elif await _take(home, path):
-            taken += 1
+            continue
+        try:
+            taken += await _take(home, path)
+        except OSError as error:
+            log.event("drop", file=filename, error=error.strerror, verdict="waits")
     return taken
 
 
@@ -97,35 +125,48 @@ async def _take(home: Home, path: str) -> bool:
 
 async def _copied(home: Home, path: str, fd: int, status: os.stat_result) -> bool:
     most = home.control.octets("databytes")
+    head = os.pread(fd, min(status.st_size, entry.LARGEST), 0)
     try:
-        head = os.pread(fd, min(status.st_size, entry.LARGEST), 0)
         envelope, offset = entry.decode(head)
+        envelope = _cleaned(envelope)
         if most and status.st_size - offset > most:
             raise ValueError(f"{status.st_size - offset} octets, more than control/databytes allows")
     except (ValueError, EOFError) as error:
         _refuse(path, str(error))
         return False
     spool = Spool(home)
-    id = spool.begin(_cleaned(envelope))
-    spool.write(received(home, id, status.st_uid))
-    at = offset
-    while chunk := os.pread(fd, _CHUNK, at):
-        spool.write(chunk)
-        at += len(chunk)
-    await spool.commit()
+    id = spool.begin(envelope)
+    try:
+        spool.write(received(home, id, status.st_uid))
+        at = offset
+        while chunk := os.pread(fd, _CHUNK, at):
+            spool.write(chunk)
+            at += len(chunk)
+        await spool.commit()
+    finally:
+        spool.abort()
     files.unlink(path, missing_ok=True)
     log.event("drop", q=id, uid=status.st_uid, from_=f"<{envelope.sender}>", recipients=len(envelope.recipients))
     return True
 
 
 def _cleaned(envelope: Envelope) -> Envelope:
-    """The envelope with what its author may say."""
-    recipients = [
-        Recipient(one.address, params={key: one.params[key] for key in _RECIPIENT_PARAMS if key in one.params})
-        for one in envelope.recipients
-    ]
-    params = {key: envelope.params[key] for key in _ENVELOPE_PARAMS if key in envelope.params}
-    return Envelope(envelope.sender, recipients, params)
+    """The envelope with what its author may say. ValueError: it says what SMTP would not let through."""
+    for address in (envelope.sender, *(one.address for one in envelope.recipients)):
+        if not address.isprintable():
+            raise ValueError(f"{address!r} is no address")
+    recipients = [Recipient(one.address, params=_said(one.params, _RECIPIENT_PARAMS)) for one in envelope.recipients]
+    return Envelope(envelope.sender, recipients, _said(envelope.params, _ENVELOPE_PARAMS))
+
+
+def _said(params: dict[str, str], known: dict[str, Callable[[str], str]]) -> dict[str, str]:
+    return {key: read(params[key]) for key, read in known.items() if key in params}
+
+
+def _one_of(text: str, words: tuple[str, ...]) -> str:
+    if text not in words:
+        raise ValueError(f"{text!r} is none of {', '.join(words)}")
+    return text
 
 
 def received(home: Home, id: str, uid: int) -> bytes:

@@ -219,3 +219,12 @@ def test_smtp_on_standard_input_may_send_anywhere(tmp_path: Path) -> None:
     got = queued(home)
     assert addresses(got) == ["bob@example.net"]
     assert got.head.endswith(b"\n\nhello\n")
+
+
+@pytest.mark.parametrize("words", [("-fa@b>\nRCPT TO:<x@y", "bob"), ("bob@example.test>\nDATA",), ("-B", "BINARY", "bob")])
+def test_nothing_that_would_be_a_command_is_queued(tmp_path: Path, words: tuple[str, ...]) -> None:
+    home = make(tmp_path)
+    done = started(home, *words, message=b"Subject: x\n\n")
+    assert done.returncode == 64
+    assert done.stderr.startswith(b"mailkit-sendmail: ")
+    assert list(listing.entries(home, "new")) == [] == os.listdir(f"{home.queue}/tmp")

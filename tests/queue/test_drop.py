@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
-from mailkit import clock
+from mailkit import clock, files
 from mailkit.control import Home
+from mailkit.exits import Temp
 from mailkit.net.blocking import run
 from mailkit.queue import claim, drop, inject, listing
 from mailkit.queue.entry import Envelope, Recipient, encode
@@ -113,7 +115,71 @@ def test_a_crash_while_leaving_a_message_leaves_it_whole_or_not_at_all(tmp_path:
     for crash in crashes(tmp_path, scenario, prepared):
         home = Home(str(crash.directory))
         assert run(drop.collect(home)) == len(list(listing.entries(home, "new"))), crash
-        assert len(list(listing.entries(home, "new"))) == 1 if crash.done and crash.variant == "kill" else True
+        assert not crash.done or len(list(listing.entries(home, "new"))) == 1, crash
+
+
+def test_who_may_not_list_the_directory_syncs_the_file_under_its_name(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+
+    def refused(path: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+
+    monkeypatch.setattr(files, "sync_dir", refused)
+    monkeypatch.setattr(files, "fault", lambda operation, *args: done.append(operation))
+    drop.deposit(home, envelope(), [MESSAGE])
+    assert done[-2:] == ["rename", "sync"]
+
+
+def test_a_name_that_cannot_be_made_durable_is_taken_back(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def sick(path: str) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+
+    monkeypatch.setattr(files, "sync_dir", sick)
+    with pytest.raises(Temp):
+        drop.deposit(home, envelope(), [MESSAGE])
+    assert left(home) == []
+
+
+def test_a_file_that_cannot_be_read_waits_and_holds_up_no_other(
+    home: Home, lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sick = drop.deposit(home, envelope(), [b"Subject: sick\n\n", b"x" * (300 << 10)])
+    drop.deposit(home, envelope(), [MESSAGE])
+    inode, read = os.stat(Path(drop.directory(home), sick)).st_ino, os.pread
+
+    def refused(fd: int, octets: int, at: int) -> bytes:
+        if at and os.fstat(fd).st_ino == inode:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return read(fd, octets, at)
+
+    monkeypatch.setattr(os, "pread", refused)
+    assert run(drop.collect(home)) == 1
+    assert left(home) == [sick]
+    assert os.listdir(f"{home.queue}/tmp") == []
+    assert [line for line in lines if "waits" in line] == [f'drop file={sick} error="Input/output error" verdict=waits']
+    monkeypatch.undo()
+    assert run(drop.collect(home)) == 1
+
+
+@pytest.mark.parametrize(
+    "smuggled",
+    [
+        Envelope("a@b>\r\nRCPT TO:<x@y", [Recipient("bob@example.test")]),
+        Envelope("a@b", [Recipient("bob@example.test>\nDATA")]),
+        Envelope("a@b", [Recipient("bob@example.test", params={"notify": "NEVER\r\nRSET"})]),
+        Envelope("a@b", [Recipient("bob@example.test")], {"ret": "HDRS\r\nRSET"}),
+        Envelope("a@b", [Recipient("bob@example.test")], {"envid": "x\r\nRSET"}),
+        Envelope("a@b", [Recipient("bob@example.test")], {"body": "8BITMIME SIZE=1"}),
+    ],
+    ids=lambda envelope: repr(envelope.sender + str(envelope.recipients) + str(envelope.params)),
+)
+def test_nobody_smuggles_a_command_through_an_envelope(home: Home, lines: list[str], smuggled: Envelope) -> None:
+    drop.deposit(home, smuggled, [MESSAGE])
+    assert run(drop.collect(home)) == 0
+    assert left(home) == []
+    assert "verdict=removed" in lines[0]
 
 
 def test_a_crash_while_taking_loses_nothing(tmp_path: Path) -> None:

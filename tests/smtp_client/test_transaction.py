@@ -382,3 +382,12 @@ def test_a_file_that_cannot_be_read(message: Any, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(OSError, match="Input/output"):
         run(transaction.send(talk, mail, [To("b@x.test")]))
     assert server.messages == []
+
+
+def test_an_address_that_would_be_two_commands_is_refused_and_the_others_go(message: Any) -> None:
+    server = Server(ALL)
+    results = _send(server, Mail("a@x.test", message()), "b@y.test>\r\nRCPT TO:<c@z.test", "d@y.test")
+    assert _codes(results) == [553, 250]
+    assert not results[0].heard
+    assert [line for line in server.envelopes[0] if "y.test" in line] == ["RCPT TO:<d@y.test>"]
+    assert _codes(_send(Server(ALL), Mail("a@x.test>\nDATA", message()), "d@y.test")) == [553]

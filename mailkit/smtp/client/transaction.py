@@ -90,6 +90,9 @@ def precheck(talk: Dialogue, mail: Mail, to: To) -> Result | None:
     """Why this server cannot take this message for this recipient, judged by what it offers. None: it may."""
     features = talk.features
     assert features is not None
+    for status, address in (("5.1.7", mail.sender), ("5.1.3", to.address)):
+        if not address.isprintable():
+            return Result("syntax", Reply(553, status, f"{address!r} is no address"), heard=False)
     if features.size is not None and mail.body.size > features.size:
         text = f"the message has {mail.body.size} octets, the server takes at most {features.size}"
         return Result("SIZE", Reply(552, "5.3.4", text), heard=False)
