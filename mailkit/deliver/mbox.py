@@ -31,13 +31,24 @@ def append(path: str, sender: str, chunks: Iterable[bytes]) -> None:
     """Add one message, on disk when this returns. Temp when it cannot be locked or written: then nothing was added."""
     try:
         with files.DotLock(path + ".lock", stale_s=300, wait_s=_WAIT_S):
-            fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            fd = _opened(path)
             try:
                 _append(fd, path, sender, chunks)
             finally:
                 os.close(fd)
     except OSError as error:
         raise Temp("the mailbox cannot be written now", code="4.2.0", detail=f"{path}: {error.strerror}")
+
+
+def _opened(path: str) -> int:
+    """The file, whose name is on disk before it holds anything that was taken over."""
+    flags = os.O_RDWR | os.O_APPEND | os.O_CLOEXEC | os.O_NONBLOCK
+    try:
+        return os.open(path, flags)
+    except FileNotFoundError:
+        os.close(files.create(path))
+        files.sync_dir(os.path.dirname(path))
+        return os.open(path, flags)
 
 
 def _append(fd: int, path: str, sender: str, chunks: Iterable[bytes]) -> None:

@@ -98,3 +98,9 @@ def test_a_crash_keeps_what_was_there_before(tmp_path: Path) -> None:
 
     for crash in crashes(tmp_path, lambda directory: mbox.append(str(directory / "mbox"), "a@b", [MESSAGE]), prepare):
         assert (crash.directory / "mbox").read_bytes().startswith(old), crash
+
+
+def test_a_first_message_that_was_taken_survives_a_power_failure(tmp_path: Path) -> None:
+    for crash in crashes(tmp_path, lambda directory: mbox.append(str(directory / "mbox"), "a@b", [MESSAGE])):
+        if crash.done:
+            assert (crash.directory / "mbox").read_bytes().endswith(b"\nbody\n\n"), crash
