@@ -16,7 +16,7 @@ import errno
 import fcntl
 import os
 
-from mailkit import clock
+from mailkit import clock, log
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -36,6 +36,11 @@ fault: Callable[..., None] | None = None
 """Called with the name and arguments of each operation before it is done: the crash tests' way in."""
 
 committer: Committer | None = None
+
+
+def full(error: OSError) -> bool:
+    """The disk, or somebody's quota on it, was full; every other error is one of rights, of the disk itself..."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 def create(path: str, mode: int = 0o600) -> int:
@@ -323,12 +328,13 @@ class DotLock:
     The lock is held by whoever could link(2) the name, as Dovecot and mutt do it; it says "PID:HOST". One whose
     process is gone from this host is broken at once; one that was not touched for `stale_s` seconds was left by a
     process that died elsewhere. Temp when it is not had within `wait_s`. A holder who may need longer than `stale_s`
-    calls `touch`.
+    calls `touch`; one who did not, and lost the lock, leaves that of the next holder alone.
     """
 
-    __slots__ = ("path", "stale_s", "wait_s")
+    __slots__ = ("_fd", "path", "stale_s", "wait_s")
 
     def __init__(self, path: str, stale_s: float = 120, wait_s: float = 60) -> None:
+        self._fd = -1  # the file that is ours, open so that no other can have its inode
         self.path = path
         self.stale_s = stale_s
         self.wait_s = wait_s
@@ -343,7 +349,16 @@ class DotLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        unlink(self.path, missing_ok=True)
+        ours = os.fstat(self._fd)
+        os.close(self._fd)
+        try:
+            is_ours = os.path.samestat(ours, os.stat(self.path))
+        except FileNotFoundError:
+            is_ours = False
+        if is_ours:
+            unlink(self.path, missing_ok=True)
+        else:
+            log.event("lock", file=self.path, verdict="lost", stale_s=self.stale_s)
 
     def touch(self) -> None:
         """Say that the holder is alive."""
@@ -353,17 +368,15 @@ class DotLock:
         own = f"{self.path}.{clock.host()}.{clock.pid()}.{clock.token(4)}"
         fd = create(own, 0o600)
         try:
-            write(fd, b"%d:%s\n" % (clock.pid(), _where().encode()))
-        except OSError:
-            pass  # a full disk; what it says is for people, and a lock is needed to make room
-        finally:
-            os.close(fd)
-        try:
+            _say_whose(fd)
             link(own, self.path)
+            self._fd, fd = fd, -1
             return True
         except FileExistsError:
             return False
         finally:
+            if fd >= 0:
+                os.close(fd)
             unlink(own)
 
     def _break_stale(self) -> None:
@@ -374,8 +387,11 @@ class DotLock:
                 return
             aside = f"{self.path}.{clock.token(4)}.stale"
             rename(self.path, aside)
-            if not self._is_stale(aside):
-                link(aside, self.path)
+            try:
+                if not self._is_stale(aside):
+                    link(aside, self.path)
+            except FileExistsError:
+                pass  # a third one has it already: whose it was will notice
             unlink(aside)
         except FileNotFoundError:
             return
@@ -387,6 +403,13 @@ class DotLock:
         with open(path, "rb", buffering=0) as file:
             pid, _, where = file.read(300).decode("utf-8", "replace").strip().partition(":")
         return where == _where() and pid.isascii() and pid.isdigit() and not _lives(int(pid))
+
+
+def _say_whose(fd: int) -> None:
+    try:
+        write(fd, b"%d:%s\n" % (clock.pid(), _where().encode()))
+    except OSError:
+        pass  # a full disk; what it says is for people, and a lock is needed to make room
 
 
 def _where() -> str:

@@ -11,7 +11,6 @@ back after it was reported gone gets a new one, and its old line is dropped (RFC
 
 from __future__ import annotations
 
-import errno
 import os
 
 from mailkit import files, log
@@ -140,7 +139,7 @@ def _with_list(folder: Folder, look: Look, difference: Difference) -> None:
         with folder.list_lock():
             _settle(folder, look, difference)
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT) or not folder.state.uidvalidity:
+        if not files.full(error) or not folder.state.uidvalidity:
             raise
         log.event("uidlist", verdict="skipped", path=folder.directory, error=error.strerror)
         _record(folder, look, difference, [])

@@ -44,7 +44,8 @@ class Held:
                 self._fd = self._anonymous()
             files.write(self._fd, b"".join(self._parts))
         except OSError as error:
-            raise Temp("no room for the message", code="4.3.1", detail=f"run: {error.strerror}")
+            text, code = ("no room for the message", "4.3.1") if files.full(error) else ("an error of ours", "4.3.0")
+            raise Temp(text, code=code, detail=f"run: {error.strerror}")
         self._parts.clear()
 
     def _anonymous(self) -> int:

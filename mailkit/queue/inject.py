@@ -132,4 +132,6 @@ def _forget(tmp: str) -> None:
 
 def _refused(error: OSError, tmp: str) -> Temp:
     detail = f"queue {error.filename or tmp}: {error.strerror}"
-    return Temp("no room to queue the message", code="4.3.1", detail=detail)
+    if files.full(error):
+        return Temp("no room to queue the message", code="4.3.1", detail=detail)
+    return Temp("the queue cannot be written now", code="4.3.0", detail=detail)

@@ -107,6 +107,18 @@ def test_a_full_disk_is_temporary_and_leaves_nothing(
     assert left(home) == []
 
 
+def test_a_queue_that_may_not_be_written_is_not_said_to_be_full(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(called: str, *args: Any) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(files, "fault", fault)
+    spool = Spool(home)
+    spool.begin(envelope())
+    with pytest.raises(Temp) as raised:
+        run(spool.commit())
+    assert (raised.value.code, raised.value.text) == ("4.3.0", "the queue cannot be written now")
+
+
 def test_a_crash_leaves_the_whole_message_or_none(tmp_path: Path) -> None:
     def scenario(directory: Path) -> None:
         spool = Spool(Home(str(directory)))

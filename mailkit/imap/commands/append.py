@@ -7,6 +7,7 @@ the command adds all or nothing, and a connection that breaks leaves nothing.
 
 from __future__ import annotations
 
+from mailkit import files
 from mailkit.exits import Temp
 from mailkit.imap import flags, limits
 from mailkit.imap.capability import append_limit
@@ -75,7 +76,8 @@ async def store(state: Session, reader: Reader, most: int) -> str:
         await room.came(state, batch.octets, len(uids))
     except OSError as error:
         target.release(state)
-        raise Temp("There is no room for the message", detail=f"append to {folder.directory}: {error.strerror}")
+        text = "There is no room for the message" if files.full(error) else "The message cannot be stored now"
+        raise Temp(text, detail=f"append to {folder.directory}: {error.strerror}")
     finally:
         batch.end(stored=bool(uids))
     target.stored(state, uids)
