@@ -112,6 +112,36 @@ def test_stale_dot_lock_is_broken(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_who_was_too_slow_leaves_the_lock_of_the_next_holder(tmp_path: Path, lines: list[str]) -> None:
+    path = tmp_path / "x.lock"
+    slow = files.DotLock(str(path))
+    slow.__enter__()
+    os.utime(path, (1, 1))
+    with files.DotLock(str(path), wait_s=0.1):
+        slow.__exit__(None, None, None)
+        with pytest.raises(Temp), files.DotLock(str(path), wait_s=0):
+            pass
+    assert os.listdir(tmp_path) == []
+    assert lines == [f"lock file={path} verdict=lost stale_s=120"]
+
+
+def test_of_two_who_break_a_lock_one_gets_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, rename = tmp_path / "x.lock", os.rename
+    path.write_text("1:elsewhere\n")
+    os.utime(path, (1, 1))
+
+    def overtaken(old: str, new: str) -> None:
+        path.write_text("2:elsewhere\n")  # another broke it and has it; that lock goes aside, and a third comes
+        rename(old, new)
+        path.write_text("3:elsewhere\n")
+
+    monkeypatch.setattr(os, "rename", overtaken)
+    with pytest.raises(Temp), files.DotLock(str(path), wait_s=0):
+        pass
+    assert os.listdir(tmp_path) == ["x.lock"]
+    assert path.read_text() == "3:elsewhere\n"
+
+
 def test_flock_waits_and_gives_up(tmp_path: Path) -> None:
     path = str(tmp_path / "entry")
     first = files.create(path)
