@@ -54,7 +54,7 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
          .path(uid) -> str, .received(uid) -> int, .size(uid) -> int (octets as CRLF; reads the file if it must)
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;
                                                     set exactly: store(uids, add=mask, remove=~mask)
-         .expunge(uids) -> list of uids             unlinked
+         .expunge(uids, having=0) -> list of uids   unlinked; `having`: flags without which a message stays
          async .append([(delivery, mask, internaldate)], offload=None) -> [uid]       durable when it returns
          async .copy(uids, target, offload=None) -> (uids, new_uids), async .move(...) likewise; offload: conn.offload
          .vanished(since_modseq, uids) -> list      which of `uids` (sorted list or range) are expunged; with the

@@ -147,16 +147,16 @@ def _place(uid: int, base: bytes, name: bytes, new: int, odd: list[tuple[int, by
     return new, ODD
 
 
-def expunge(folder: Folder, uids: Iterable[int]) -> list[int]:
+def expunge(folder: Folder, uids: Iterable[int], having: int = 0) -> list[int]:
     """See `folder.Folder.expunge`."""
     gone: list[int] = []
     wanted = list(uids)
     with folder.mutex, folder.index:
         try:
             with folder.own_change(), files.Directory(f"{folder.directory}/cur") as cur:
-                for uid, row in zip(wanted, folder.table.rows(wanted), strict=True):
-                    if row is not None:
-                        _unlink(folder, cur, row)
+                table = folder.table
+                for uid, row in zip(wanted, table.rows(wanted), strict=True):
+                    if row is not None and not having & ~table.marks[row] and _unlink(folder, cur, row, having):
                         gone.append(uid)
         finally:
             if gone:
@@ -170,7 +170,8 @@ def went(folder: Folder, uids: Sequence[int]) -> None:
     folder.index.commit(journal.gone(sorted(uids), [modseq] * len(uids)))
 
 
-def _unlink(folder: Folder, cur: files.Directory, row: int) -> None:
+def _unlink(folder: Folder, cur: files.Directory, row: int, having: int) -> bool:
+    """Remove a file, unless another program has just taken one of the flags `having` off it; is it gone?"""
     table = folder.table
     try:
         if table.where[row]:
@@ -180,4 +181,7 @@ def _unlink(folder: Folder, cur: files.Directory, row: int) -> None:
     except FileNotFoundError:
         found = folder.locate(table.detail.base(row))
         if found is not None:
+            if having & ~marks.parse(os.path.basename(os.fsencode(found)))[1]:
+                return False
             files.unlink(found)
+    return True

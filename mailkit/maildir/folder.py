@@ -288,9 +288,12 @@ class Folder:
         """
         return change.store(self, uids, add, remove, unchanged_since)
 
-    def expunge(self, uids: Iterable[int]) -> list[int]:
-        """Remove messages; the UIDs that are gone now. OSError: the file system refuses."""
-        return change.expunge(self, uids)
+    def expunge(self, uids: Iterable[int], having: int = 0) -> list[int]:
+        """Remove messages; the UIDs that are gone now. OSError: the file system refuses.
+
+        having: bits of flags; who has lost one of them by now stays.
+        """
+        return change.expunge(self, uids, having)
 
     def own_change(self) -> OwnChange:
         """Around renames and unlinks of our own, so that they do not make us list the directories again."""

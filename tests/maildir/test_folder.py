@@ -17,7 +17,7 @@ from mailkit.maildir.view import View
 from mailkit.net import blocking
 from tests.maildir import boxes
 
-SEEN, FLAGGED = marks.SEEN, marks.FLAGGED
+SEEN, FLAGGED, DELETED = marks.SEEN, marks.FLAGGED, marks.DELETED
 
 
 @pytest.fixture
@@ -688,3 +688,12 @@ def test_a_folder_one_may_not_write_is_read(box: str, monkeypatch: pytest.Monkey
     assert view.count == 1
     assert opened.read(1) == b"x\n"
     assert list(opened.parts(opened.table, [0], (0,), boxes.build)) == [b" K0 2"]
+
+
+def test_what_is_deleted_no_more_stays(three: Folder) -> None:
+    three.store([1, 2, 3], add=DELETED)
+    boxes.alone(three.directory).store([1], remove=DELETED)
+    rename(three.directory, three, 3, "S")  # by a program that knows no log
+    assert three.expunge([1, 2, 3], DELETED) == [2]
+    three.sync()
+    assert [(uid, three.table.marks[row]) for row, uid in enumerate(three.table.uids)] == [(1, 0), (3, SEEN)]

@@ -49,8 +49,10 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
         gone += [table.uids[row] for row in rows if row >= 0 and table.marks[row] & DELETED]
     if among is not None:
         gone = limits.newest(state, gone)
-    if gone:
-        octets = room.total(view.folder, gone)
-        await state.conn.offload(view.folder.expunge, gone)
-        await room.went(state, octets, len(gone))
-    return bool(gone)
+    if not gone:
+        return False
+    octets = room.total(view.folder, gone)
+    # Another session may take \Deleted off one of them until the folder is ours to change.
+    removed = await state.conn.offload(view.folder.expunge, gone, DELETED)
+    await room.went(state, octets - room.total(view.folder, set(gone).difference(removed)), len(removed))
+    return bool(removed)
