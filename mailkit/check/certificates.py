@@ -9,6 +9,7 @@ from cryptography import x509
 
 from mailkit import clock
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
+from mailkit.net import tls
 from mailkit.net.certificates import Certificates
 
 TYPE_CHECKING = False
@@ -23,9 +24,9 @@ def check(site: Site) -> Iterator[Finding]:
     known = Certificates(site.home)
     default = known.default()
     if default is None:
-        yield Finding(BAD, f"there is no certificate in {known.directory}: no TLS", "mailkit-setup --certificate ...")
-        return
-    for name in sorted(os.listdir(known.directory)):
+        mend = "mailkit-setup --domain DOMAIN [--certificate CHAIN --key KEY]"
+        yield Finding(BAD, f"there is no certificate with its key in {known.directory}: no TLS", mend)
+    for name in sorted(os.listdir(known.directory)) if os.path.isdir(known.directory) else ():
         pair = known.pair(name)
         if pair is not None:
             yield from _judged(name, *pair)
@@ -33,18 +34,18 @@ def check(site: Site) -> Iterator[Finding]:
         elif os.path.isdir(os.path.join(known.directory, name)):
             text = f"{known.directory}/{name} holds no certificate with its key"
             yield Finding(WARN, text, "see mailkit-setup(8) for the names of the files")
-    if default != site.me:
+    if default not in (None, site.me):
         yield Finding(WARN, f"there is none for {site.me}; {default} is shown instead", f"link tls/{site.me}")
 
 
 def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
     """One certificate."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
+        tls.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), chain, key)
         with open(chain, "rb") as file:
             leaf = x509.load_pem_x509_certificates(file.read())[0]
     except (OSError, ValueError) as error:
-        yield Finding(BAD, f"{name}: {chain} and {key} cannot be used: {error}", _anew(chain))
+        yield Finding(BAD, f"{name}: cannot be used: {error}", _anew(chain))
         return
     if not _covers(leaf, name):
         text = f"{name}: the certificate is for {', '.join(subjects(leaf)) or 'nobody'}"
@@ -64,8 +65,9 @@ def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
 
 
 def _anew(chain: str) -> str:
-    """The command for another pair in the place of one."""
-    return f"rm -r {os.path.dirname(chain)} && mailkit-setup --domain DOMAIN [--certificate CHAIN --key KEY]"
+    """How to get another pair into the place of one."""
+    where = os.path.dirname(chain)
+    return f"copy both files to {where} anew; or remove them, and mailkit-setup --domain DOMAIN makes a self-signed one"
 
 
 def _closed(pair: tuple[str, str], owner: os.stat_result) -> Iterator[Finding]:

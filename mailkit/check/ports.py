@@ -7,7 +7,7 @@ import ssl
 from concurrent.futures import ThreadPoolExecutor
 
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
-from mailkit.net import sockets
+from mailkit.net import sockets, tls
 from mailkit.net.certificates import Certificates
 
 TYPE_CHECKING = False
@@ -38,9 +38,11 @@ def _certificate(site: Site) -> bytes:
     pair = known.pair(name) if name is not None else None
     if pair is None:
         return b""
-    with open(pair[0], encoding="ascii", errors="replace") as file:
-        pem = file.read()
-    return ssl.PEM_cert_to_DER_cert(pem[: pem.index("-----END CERTIFICATE-----") + 26])
+    try:
+        with open(pair[0], encoding="ascii", errors="replace") as file:
+            return tls.leaf(file.read())
+    except (OSError, ValueError):
+        return b""  # check.certificates says so
 
 
 def _looked_at(me: str, certificate: bytes, name: str, address: str, port: int) -> Finding:

@@ -18,6 +18,38 @@ if TYPE_CHECKING:
     from mailkit.net.certificates import Certificates
 
 
+_BEGIN = "-----BEGIN CERTIFICATE-----"
+
+
+def load(context: ssl.SSLContext, chain: str, key: str) -> None:
+    """Give the context a certificate chain and its key, PEM files. OSError when one cannot be read; ValueError when
+    they do not do, in words that tell what to mend (OpenSSL's do not)."""
+    try:
+        context.load_cert_chain(chain, key, password="")  # without one, OpenSSL would ask at the terminal
+    except ssl.SSLError as error:
+        raise ValueError(_why(error, chain, key))
+
+
+def _why(error: ssl.SSLError, chain: str, key: str) -> str:
+    with open(chain, "rb") as file:
+        if _BEGIN.encode() not in file.read():
+            return f"{chain} holds no certificate in PEM form"
+    with open(key, "rb") as file:
+        text = file.read()
+    if b"PRIVATE KEY-----" not in text:
+        return f"{key} holds no key in PEM form"
+    if b"ENCRYPTED" in text:
+        return f"{key} wants a passphrase: openssl pkey -in FILE -out FILE takes it off"
+    if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+        return f"the key in {key} is not that of the certificate in {chain}"
+    return f"{chain} or {key} is damaged: {error}"
+
+
+def leaf(pem: str) -> bytes:
+    """The first certificate in a text, DER. ValueError when there is none."""
+    return ssl.PEM_cert_to_DER_cert(pem[pem.index(_BEGIN) : pem.index("-----END CERTIFICATE-----") + 26])
+
+
 class Context(ssl.SSLContext):
     """An SSLContext that knows its name and its certificate."""
 
@@ -76,11 +108,9 @@ class Contexts:
         context = Context(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-        context.load_cert_chain(cert, key)
+        load(context, cert, key)
         with open(cert, encoding="ascii", errors="replace") as file:
-            pem = file.read()
-        end = pem.index("-----END CERTIFICATE-----") + 26
-        context.certificate = ssl.PEM_cert_to_DER_cert(pem[pem.index("-----BEGIN CERTIFICATE-----") : end])
+            context.certificate = leaf(file.read())
         context.name = name
         if os.path.exists(self._certificates.clients):
             context.load_verify_locations(self._certificates.clients)

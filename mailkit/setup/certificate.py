@@ -7,6 +7,7 @@ import ssl
 
 from mailkit import clock
 from mailkit.exits import Perm
+from mailkit.net import tls
 
 _DAYS = 3650  # a self-signed certificate is pinned by people, not renewed by a program
 
@@ -14,8 +15,8 @@ _DAYS = 3650  # a self-signed certificate is pinned by people, not renewed by a 
 def fitting(chain: str, key: str) -> None:
     """Perm unless these files are a certificate chain and its key, both readable."""
     try:
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(chain, key)
-    except OSError as error:
+        tls.load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), chain, key)
+    except (OSError, ValueError) as error:
         raise Perm(f"{chain} and {key} are no certificate with its key: {error}")
 
 

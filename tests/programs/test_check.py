@@ -155,13 +155,33 @@ def test_certificates(home: Home) -> None:
     os.mkdir(home.join("tls", "empty.example.test"))
     told = bad(home, "certificates")
     for text in ("bad old.example.test: it ran out 3 days ago", "warn soon.example.test: it runs out in 5 days",
-                 "bad other.example.test:", "cannot be used", "empty.example.test holds no certificate"):  # fmt: skip
+                 "bad other.example.test: cannot be used: the key in ", "/other.example.test/key.pem is not that of ",
+                 "empty.example.test holds no certificate"):  # fmt: skip
         assert text in told
     assert "mail.example.test" not in told
     certificate(home, "mail.example.test", "smtp.example.test", 90)
     assert "mail.example.test: the certificate is for smtp.example.test" in bad(home, "certificates")
     set_control(home, "me", "mx.example.test")
     assert "there is none for mx.example.test" in bad(home, "certificates")
+
+
+def test_files_that_are_no_certificate(home: Home) -> None:
+    set_control(home, "listen", "mx 127.0.0.1 1")
+    mine = Path(home.tls, "mail.example.test")
+    key = (mine / "key.pem").read_bytes()
+    secret = serialization.load_pem_private_key(key, None).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.BestAvailableEncryption(b"secret")
+    )
+    for name, data, words in (("key.pem", secret, "key.pem wants a passphrase"),
+                              ("key.pem", b"", "key.pem holds no key"),
+                              ("cert.pem", b"", "cert.pem holds no certificate"),
+                              ("cert.pem", b"\xff-----END CERTIFICATE-----\n", "cert.pem holds no certificate")):  # fmt: skip
+        (mine / name).write_bytes(data)
+        told = bad(home, "certificates") + bad(home, "ports")
+        assert f"bad mail.example.test: cannot be used: {mine}/" in told and words in told, told
+    (mine / "key.pem").unlink()
+    told = bad(home, "certificates") + bad(home, "ports")
+    assert "bad there is no certificate with its key" in told and f"warn {mine} holds no certificate with its key" in told
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
