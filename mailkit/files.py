@@ -258,6 +258,17 @@ def ages(directory: str) -> list[tuple[float, str]]:
     return sorted(found)
 
 
+def thin(directory: str, keep_s: float, most: int | None = None) -> int:
+    """Remove the files of a directory that were not written for `keep_s` seconds, and the oldest of those that are more
+    than `most`. Returns how many. OSError."""
+    found = ages(directory)
+    extra = 0 if most is None else len(found) - most
+    old = [path for i, (changed, path) in enumerate(found) if i < extra or clock.now() - changed >= keep_s]
+    for path in old:
+        unlink(path, missing_ok=True)
+    return len(old)
+
+
 def mkdir(path: str, mode: int = 0o700, exist_ok: bool = True) -> None:
     """Make a directory and those above it."""
     if os.path.isdir(path):

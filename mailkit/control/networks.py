@@ -42,6 +42,19 @@ def is_loopback(address: str) -> bool:
     return not address or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
 
 
+def customer(address: str) -> str:
+    """What stands for one customer where they are counted: the /64 of an IPv6 address, "2001:db8::-64", which each has
+    whole; any other address itself. There is no slash in it. ValueError: no address."""
+    address = address.removeprefix("::ffff:") if "." in address else address
+    if ":" not in address or address == "::1":
+        return address.replace("/", "")
+    try:
+        octets = _socket.inet_pton(_socket.AF_INET6, address.partition("%")[0])
+    except OSError:
+        raise ValueError(f"{address!r} is no IP address")
+    return _socket.inet_ntop(_socket.AF_INET6, octets[:8] + bytes(8)) + "-64"
+
+
 def _number(address: str) -> tuple[int, int]:
     """(address as a number, 32 or 128 bits); IPv4-mapped IPv6 counts as IPv4. ValueError."""
     try:

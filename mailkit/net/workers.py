@@ -15,6 +15,7 @@ from typing import Any
 
 from mailkit import clock, confine, counters, log
 from mailkit.control import Home
+from mailkit.control.networks import customer
 from mailkit.exits import OK, Perm
 from mailkit.net import errand, loop, proxy, syncer
 from mailkit.net.blocking import host_and_port
@@ -422,12 +423,13 @@ class _Worker:
     def _is_crowded(self, conn: LoopConn) -> bool:
         """Is a further connection one too many for its address? Then it is logged."""
         most = self.home.control.number("maxperip")
-        if not (conn.peer and most and self.per_peer.get(conn.peer, 0) >= most):
+        if not (conn.peer and most and self.per_peer.get(customer(conn.peer), 0) >= most):
             return False
         log.event("busy", c=conn.id, service=conn.service, peer=conn.peer, limit="maxperip")
         return True
 
     def _count(self, peer: str, more: int) -> None:
+        peer = customer(peer)
         self.per_peer[peer] = self.per_peer.get(peer, 0) + more
         if not self.per_peer[peer]:
             del self.per_peer[peer]

@@ -11,8 +11,9 @@ nothing but a fresh start, so they are not synced:
     hour 495360 17
     day 20640 17 23
 
-(kind, the number of the hour or day since 1970, messages, recipients). Machines in control/relayfrom and our own are
-not counted as addresses; accounts always are.
+(kind, the number of the hour or day since 1970, messages, recipients). IPv6 counts by /64. Machines in
+control/relayfrom and our own are not counted as addresses; accounts always are. A file that was not written for a day
+counts no more and is removed in passing, as are the oldest where somebody has many addresses to come from.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files
-from mailkit.control.networks import is_loopback
+from mailkit.control.networks import customer, is_loopback
 from mailkit.policy.verdict import Verdict, defer
 
 TYPE_CHECKING = False
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from mailkit.policy.facts import Facts
 
 _HOUR_S, _DAY_S = 3600, 86400
+_MOST = 10_000  # files
+_SWEEP = 64  # one message in so many looks for files to remove
 _LOCK_WAIT_S = 0.1  # the event loop waits with us: better a count lost
 
 
@@ -85,6 +88,8 @@ async def accepted(facts: Facts) -> None:
     who, limits = _subject(facts)
     if limits:
         add(_path(facts, who), len(facts.recipients))
+        if clock.random() * _SWEEP < 1:
+            files.thin(os.path.join(facts.home.run, "rate"), _DAY_S, _MOST)
 
 
 def _subject(facts: Facts) -> tuple[str, Limits]:
@@ -93,7 +98,7 @@ def _subject(facts: Facts) -> tuple[str, Limits]:
         return f"account {facts.account}", _limits(facts, "account")
     if facts.service == "lmtp" or facts.trusted or is_loopback(facts.peer):
         return "", Limits()
-    return f"address {facts.peer}", _limits(facts, "address")
+    return f"address {customer(facts.peer)}", _limits(facts, "address")
 
 
 def _limits(facts: Facts, kind: str) -> Limits:

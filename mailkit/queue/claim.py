@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import clock, files, log
+from mailkit import files, log
 from mailkit.control import Home
 from mailkit.queue import entry, name, spare
 from mailkit.queue.entry import Envelope, Recipient
@@ -176,11 +176,7 @@ def set_aside(home: Home, directory: str, filename: str, why: str) -> None:
 
 def clean(home: Home, older_s: float = 36 * 3600) -> int:
     """Remove what writers that died left in tmp/, untouched for `older_s` seconds. Returns how many."""
-    before = clock.now() - older_s
-    old = [path for changed, path in files.ages(os.path.join(home.queue, "tmp")) if changed < before]
-    for path in old:
-        files.unlink(path, missing_ok=True)
-    return len(old)
+    return files.thin(os.path.join(home.queue, "tmp"), older_s)
 
 
 def _same(fd: int, path: str) -> bool:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files, log
+from mailkit.control.networks import customer
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,12 +83,7 @@ def sweep(home: Home) -> None:
     """Remove files that count no more, and the oldest where there are too many."""
     window = home.control.seconds("authwindow")
     for directory, keep_s in (("failed", window), ("known", _KNOWN_S)):
-        path = os.path.join(home.run, directory)
-        entries = files.ages(path)
-        extra = len(entries) - _MOST
-        for i, (time, name) in enumerate(entries):
-            if i < extra or clock.now() - time >= keep_s:
-                files.unlink(name, missing_ok=True)
+        files.thin(os.path.join(home.run, directory), keep_s, _MOST)
 
 
 def _append(home: Home, name: str, mark: bytes) -> None:
@@ -129,7 +125,7 @@ def _is_known(home: Home, peer: str, account: str) -> bool:
 
 
 def _known(home: Home, peer: str, account: str) -> str:
-    return os.path.join(home.run, "known", _digest(f"{_network(peer)} {account}"))
+    return os.path.join(home.run, "known", _digest(f"{customer(peer)} {account}"))
 
 
 def is_here(peer: str) -> bool:
@@ -140,17 +136,7 @@ def is_here(peer: str) -> bool:
 
 def _address(peer: str) -> str:
     """The file name of an address, "" for one that is not counted."""
-    return "" if is_here(peer) else _network(peer)
-
-
-def _network(peer: str) -> str:
-    peer = peer.removeprefix("::ffff:") if "." in peer else peer
-    if ":" not in peer or peer == "::1":
-        return peer.replace("/", "")
-    import socket
-
-    prefix = socket.inet_pton(socket.AF_INET6, peer.partition("%")[0])[:8]
-    return socket.inet_ntop(socket.AF_INET6, prefix + bytes(8)) + "-64"
+    return "" if is_here(peer) else customer(peer)
 
 
 def _account(account: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mailkit.control.networks import Networks, is_loopback
+from mailkit.control.networks import Networks, customer, is_loopback
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ def test_what_is_no_network_is_refused(entry: str) -> None:
 def test_loopback() -> None:
     assert all(is_loopback(address) for address in ("", "127.0.0.1", "127.1.2.3", "::1"))
     assert not any(is_loopback(address) for address in ("192.0.2.1", "::2", "12.7.0.1"))
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::-64"),
+        ("fe80::1%eth0", "fe80::-64"),
+        ("::1", "::1"),
+        ("", ""),
+    ],
+)
+def test_customer(address: str, counted: str) -> None:
+    assert customer(address) == counted

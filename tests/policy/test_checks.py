@@ -145,6 +145,38 @@ def test_rate_of_an_address(facts: Facts) -> None:
     assert [send(facts), send(facts)] == ["", ""]
 
 
+def test_rate_counts_what_one_customer_has_together(facts: Facts) -> None:
+    set_control(facts.home, "rate", "address hour 1")
+    facts.peer = "2001:db8:1:2::3"
+    assert send(facts) == ""
+    facts.peer = "2001:db8:1:2:ffff::4"
+    assert send(facts) == "mail too many messages this hour"
+    facts.peer = "2001:db8:1:3::3"
+    assert send(facts) == ""
+
+
+def test_rate_keeps_no_file_for_everybody_who_ever_came(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept() -> list[str]:
+        return sorted(os.listdir(os.path.join(facts.home.run, "rate")))
+
+    set_control(facts.home, "rate", "address hour 1")
+    for host in range(1, 6):
+        facts.peer = f"192.0.2.{host}"
+        assert send(facts) == ""
+        os.utime(os.path.join(facts.home.run, "rate", f"address-{facts.peer}"), (1000 * host,) * 2)
+    monkeypatch.setattr(clock, "random", lambda: 0.0)
+    monkeypatch.setattr(rate, "_MOST", 3)
+    monkeypatch.setattr(clock, "now", lambda: 6000.0)
+    facts.peer = "192.0.2.6"
+    assert send(facts) == ""
+    assert kept() == ["address-192.0.2.4", "address-192.0.2.5", "address-192.0.2.6"]
+    os.utime(os.path.join(facts.home.run, "rate", "address-192.0.2.6"), (6000, 6000))
+    monkeypatch.setattr(clock, "now", lambda: 5500.0 + 86400)
+    facts.peer = "192.0.2.7"
+    assert send(facts) == ""
+    assert kept() == ["address-192.0.2.6", "address-192.0.2.7"]
+
+
 def test_rate_file_that_says_nothing_counts_as_none(facts: Facts) -> None:
     set_control(facts.home, "rate", "address hour 1")
     path = os.path.join(facts.home.run, "rate", "address-192.0.2.1")

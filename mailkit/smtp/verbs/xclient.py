@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mailkit.users.passwd import User
 
 _NAMES = ("NAME", "ADDR", "PORT", "PROTO", "HELO", "LOGIN", "DESTADDR", "DESTPORT")
+_UNKNOWN = "0.0.0.0"  # RFC 1122 3.2.1.3: no host's address. "" would be a pipe, which `loopback` trusts
 
 
 async def run(session: Session, argument: bytes) -> None:
@@ -19,7 +20,7 @@ async def run(session: Session, argument: bytes) -> None:
     conn = session.conn
     user = _user(session, found.get("LOGIN", ""))
     if "ADDR" in found:
-        conn.peer = front.address(found["ADDR"])
+        conn.peer = front.address(found["ADDR"]) or _UNKNOWN
     if "DESTADDR" in found:
         conn.local = front.address(found["DESTADDR"])
     conn.peer_port = front.port(found.get("PORT", ""), conn.peer_port)
