@@ -229,7 +229,10 @@ class Link:
     def _packet(self, facts: Facts) -> tuple[bytes, bytes]:
         assert self._socket is not None
         while (packet := self._packets.packet()) is None:
-            self._socket.settimeout(max(0.01, facts.deadline - clock.monotonic()))
+            left_s = facts.deadline - clock.monotonic()
+            if left_s <= 0:  # however often it asks for patience
+                raise packets.Broken("took too long")
+            self._socket.settimeout(left_s)
             data = self._socket.recv(_RECEIVE_OCTETS)
             if not data:
                 raise packets.Broken("closed the connection")
@@ -286,14 +289,14 @@ def _change(facts: Facts, command: bytes, told: bytes) -> None:
     assert facts.message is not None
     block = facts.message.header
     if command == b"h":
-        name, value = packets.split(told)
+        name, value = packets.field(told)
         block = headers.appended(block, _field(name, value))
     elif command == b"i":
-        at, (name, value) = int.from_bytes(told[:4], "big"), packets.split(told[4:])
+        at, (name, value) = int.from_bytes(told[:4], "big"), packets.field(told[4:])
         raw = headers.raw_fields(block)
         block = b"".join([*raw[:at], _field(name, value), *raw[at:]])
     elif command == b"m":
-        at, (name, value) = int.from_bytes(told[:4], "big"), packets.split(told[4:])
+        at, (name, value) = int.from_bytes(told[:4], "big"), packets.field(told[4:])
         block = _changed(block, at, name, value)
     else:
         raise packets.Broken(f"wants {command!r}")
@@ -314,7 +317,10 @@ def _changed(block: bytes, number: int, name: str, value: str) -> bytes:
 
 
 def _field(name: str, value: str) -> bytes:
-    text = value.replace("\r\n", "\n").rstrip("\n")
+    """A field with LF line ends. Lines that would be another field, or end the header, go on with this one."""
+    first, *more = value.replace("\r", "").split("\n")
+    folded = [line if line[:1] in (" ", "\t") else f"\t{line}" for line in more if line.strip()]
+    text = "\n".join([first, *folded])
     blank = "" if text.startswith((" ", "\t")) else " "
     return f"{name}:{blank}{text}\n".encode("utf-8", "surrogateescape")
 

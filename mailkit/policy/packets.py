@@ -98,6 +98,15 @@ def header(name: bytes, value: bytes) -> bytes:
     return encode(b"L", name.replace(b"\0", b"") + b"\0" + value.replace(b"\0", b"") + b"\0")
 
 
+def field(data: bytes) -> tuple[str, str]:
+    """Name and value of a header field in a packet. Broken for what is no name (RFC 5322 2.2), or not two texts."""
+    found = split(data)
+    name = found[0] if len(found) == 2 else ""
+    if not name or not name.isascii() or not name.isprintable() or " " in name or ":" in name:
+        raise Broken("wants a header field without a name")
+    return name, found[1]
+
+
 def split(data: bytes) -> list[str]:
     """The NUL-ended texts of a packet."""
     return data.decode("utf-8", "surrogateescape").split("\0")[:-1]

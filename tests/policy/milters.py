@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mailkit.policy import packets
@@ -18,7 +19,7 @@ class ScriptedMilter:
     answers: command -> packets.   actions, steps: its side of the negotiation.
     """
 
-    def __init__(self, path: Path, answers: dict[bytes, list[bytes]], actions: int = 0, steps: int = 0) -> None:
+    def __init__(self, path: Path, answers: dict[bytes, Iterable[bytes]], actions: int = 0, steps: int = 0) -> None:
         self.answers = answers
         self.actions = actions
         self.steps = steps
@@ -36,7 +37,7 @@ class ScriptedMilter:
                 end, _ = self._server.accept()
             except OSError:
                 return
-            with end:
+            with end, contextlib.suppress(BrokenPipeError):  # who is told too much hangs up
                 self._session(end)
 
     def _session(self, end: socket.socket) -> None:
@@ -52,7 +53,7 @@ class ScriptedMilter:
                         return
                     end.sendall(answer)
 
-    def _answers(self, command: bytes, data: bytes) -> list[bytes]:
+    def _answers(self, command: bytes, data: bytes) -> Iterable[bytes]:
         if command in self.answers:
             return self.answers[command]
         if command == b"O":

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def milter(tmp_path: Path) -> Iterator[Scripted]:
     made: list[ScriptedMilter] = []
 
     def make(
-        answers: dict[bytes, list[bytes]] | None = None, actions: int = packets.ACTIONS, steps: int = 0
+        answers: dict[bytes, Iterable[bytes]] | None = None, actions: int = packets.ACTIONS, steps: int = 0
     ) -> ScriptedMilter:
         made.append(ScriptedMilter(tmp_path / f"milter{len(made)}", answers or {}, actions, steps))
         return made[-1]
@@ -186,3 +187,37 @@ def test_packets_however_cut(wanted: list[tuple[bytes, bytes]], cuts: list[int])
         while (packet := reader.packet()) is not None:
             found.append(packet)
     assert found == wanted
+
+
+@pytest.mark.parametrize(
+    ("command", "told", "header"),
+    [
+        (b"h", b"X-New\0 a\nBcc: x@y\n\nbody\0", b"X-New: a\n\tBcc: x@y\n\tbody\n"),
+        (b"h", b"X-New\0a\r\n b\rc\r\n\0", b"X-New: a\n bc\n"),
+        (b"i", b"\0\0\0\1X-New\0\r\n\r\nbody\0", b"X-New: \n\tbody\n"),
+        (b"m", b"\0\0\0\1Subject\0a\nTo: x@y\0", b"Subject: a\n\tTo: x@y\n"),
+    ],
+)
+def test_a_milter_adds_one_field_at_a_time(
+    milter: Scripted, tmp_path: Path, command: bytes, told: bytes, header: bytes
+) -> None:
+    said, (message,) = session(tmp_path, milter({b"E": [packets.encode(command, told), packets.encode(b"a")]}))
+    assert said[-2:] == ["250", "221"]
+    block, _, body = message.partition(b"\n\n")
+    assert header in block + b"\n" and body == b"hello\n"
+
+
+@pytest.mark.parametrize(
+    "told", [b"X-New\0", b"X\0y\0z\0", b"\0y\0", b"X: y\nZ\0v\0", b"X-\xff\0v\0", b"", b"no end"], ids=repr
+)
+def test_what_is_no_field_counts_as_a_milter_that_failed(milter: Scripted, tmp_path: Path, told: bytes) -> None:
+    said, messages = session(tmp_path, milter({b"E": [packets.encode(b"h", told), packets.encode(b"a")]}), mode="must")
+    assert said[-2:] == ["451", "221"] and messages == []
+
+
+def test_a_milter_that_asks_for_patience_for_ever_is_left(milter: Scripted, tmp_path: Path) -> None:
+    home = world(tmp_path / "home", {
+        "policy": ["milter must"], "milters": [milter({b"E": itertools.repeat(packets.encode(b"p"))}).place],
+        "policytime": ["1"],
+    })  # fmt: skip
+    assert codes(talk(home, *MESSAGE))[-2:] == ["451", "221"]
