@@ -65,9 +65,10 @@ def _judged(name: str, chain: str, key: str) -> Iterator[Finding]:
 
 
 def _anew(chain: str) -> str:
-    """How to get another pair into the place of one."""
-    where = os.path.dirname(chain)
-    return f"copy both files to {where} anew; or remove them, and mailkit-setup --domain DOMAIN makes a self-signed one"
+    """The command for another pair in the place of one, which is kept."""
+    place = os.path.dirname(chain)
+    old = os.path.join(os.path.dirname(os.path.dirname(place)), f"{os.path.basename(place)}.old")
+    return f"mv {place} {old} && mailkit-setup --domain DOMAIN [--certificate CHAIN --key KEY]"
 
 
 def _closed(pair: tuple[str, str], owner: os.stat_result) -> Iterator[Finding]:

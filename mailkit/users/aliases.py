@@ -81,7 +81,8 @@ def checked_target(text: str, domain: str) -> str:
 
 
 class Aliases:
-    """The aliases of a home. Each look-up sees the file as it is now; Temp when it cannot be read."""
+    """The aliases of a home. Each look-up sees the file as it is now; Temp when it cannot be read, or the only lines of
+    an address are damaged."""
 
     __slots__ = ("_home", "_keyed")
 
@@ -173,10 +174,15 @@ class Aliases:
         version = self._keyed.current()
         if version is None:
             return None
+        damage = ""
         for offset, line in version.lines(key):
-            alias = self._parsed(version, offset, line)
-            if alias is not None:
-                return alias.targets
+            try:
+                return parse(line).targets
+            except ValueError as error:
+                number = version.name_damage("aliases", error, offset=offset)
+                damage = damage or f"{self._keyed.path} line {number}: {error}"
+        if damage:
+            raise Temp("user data is damaged", detail=damage)
         return None
 
     def _parsed(self, version: keyed.Version, offset: int, line: bytes) -> Alias | None:

@@ -122,14 +122,15 @@ class Version:
                 if line.strip() and not line.startswith(b"#"):
                     yield number, line.rstrip(b"\r")
 
-    def name_damage(self, word: str, why: ValueError, *, number: int = 0, offset: int = 0) -> None:
-        """Tell the log, once, of a damaged line that was found by number or by offset."""
+    def name_damage(self, word: str, why: ValueError, *, number: int = 0, offset: int = 0) -> int:
+        """Tell the log, once, of a damaged line that was found by number or by offset; returns its number."""
         if not number:
             number = self._damaged.get(offset) or self.number(offset)
             self._damaged[offset] = number
         if number not in self._named:
             self._named.add(number)
             log.event(word, file=self._path, line=number, verdict="skipped", error=str(why))
+        return number
 
     def number(self, offset: int) -> int:
         """The line number of an offset, counted from 1; reads the file up to there."""
@@ -147,13 +148,19 @@ class Version:
 
     def line(self, offset: int) -> bytes:
         """The line that starts at an offset."""
-        text = os.pread(self._fd, 4096, offset)
+        text = self._pread(4096, offset)
         while b"\n" not in text:
-            more = os.pread(self._fd, 65536, offset + len(text))
+            more = self._pread(65536, offset + len(text))
             if not more:
                 break
             text += more
         return text.partition(b"\n")[0].rstrip(b"\r")
+
+    def _pread(self, octets: int, offset: int) -> bytes:
+        try:
+            return os.pread(self._fd, octets, offset)
+        except OSError as error:
+            raise Temp("user data cannot be read", detail=f"read {self._path}: {error.strerror}")
 
     def _scanned(self, key: bytes) -> Iterator[tuple[int, bytes]]:
         wanted = b"\n" + key + b":"
@@ -225,7 +232,7 @@ class Version:
         start = 0
         rest = b""
         while True:
-            read = os.pread(self._fd, _CHUNK, start + len(rest))
+            read = self._pread(_CHUNK, start + len(rest))
             if not read:
                 break
             whole, newline, tail = read.rpartition(b"\n")

@@ -7,13 +7,15 @@ Everything after the second field may be empty or missing. Empty uid and gid: th
 `domains/DOMAIN/LOCALPART` of the mail home. mailkit-passwd(5) lists the keys.
 
 What lives here: lines to `User` values and back, look-up. A line that cannot be understood is named in the log, with
-its number, and skipped. Writing is `users.edit`.
+its number, and skipped; that its address is nobody's is not said: a slip of the editor must not send mail back.
+Writing is `users.edit`.
 """
 
 from __future__ import annotations
 
 import os
 
+from mailkit.exits import Temp
 from mailkit.users import keyed, names
 
 TYPE_CHECKING = False
@@ -179,19 +181,23 @@ class Passwd:
     def lookup(self, address: str) -> User | None:
         """The user with this address, in either case and either form of the domain.
 
-        Temp when the file cannot be read.
+        Temp when the file cannot be read, or the only lines of this address are damaged.
         """
         key = names.key(address)
         version = self._keyed.current() if key is not None else None
         if key is None or version is None:
             return None
+        damage = ""
         if not version.checked and version.size <= _SMALL:
             self._name_damage(version)
         for offset, line in version.lines(key):
             try:
                 return parse(line, self._domains)
             except ValueError as error:
-                version.name_damage("passwd", error, offset=offset)
+                number = version.name_damage("passwd", error, offset=offset)
+                damage = damage or f"{self._keyed.path} line {number}: {error}"
+        if damage:
+            raise Temp("user data is damaged", detail=damage)
         return None
 
     def users(self) -> Iterator[User]:

@@ -114,11 +114,19 @@ def test_steps_explain(people: Home) -> None:
 def test_damaged_lines_are_named_and_skipped(home: Home, logged: list[str]) -> None:
     Path(home.aliases).write_text("no colon\na@x.test:\nb@x.test: c d\na@x.test: good\n*@*@x.test: y\n* : z\n*: z\n")
     assert Aliases(home).exact("a@x.test") == ["good@x.test"]
-    assert Aliases(home).exact("b@x.test") is None
+    with pytest.raises(Temp, match="line 3: target 'c d'"):
+        Aliases(home).exact("b@x.test")
     assert [number for number, _ in Aliases(home).damaged()] == [1, 2, 3, 5, 6, 7]
     for _ in range(2):
         Aliases(home).pattern("q@x.test")
     assert [line.split(" line=")[1].split()[0] for line in logged] == ["2", "3", "5", "6", "7"]
+
+
+def test_a_damaged_alias_is_trouble_and_not_an_unknown_address(home: Home) -> None:
+    Path(home.aliases).write_text("foo@example.test:\nbar@example.test: bob@example.test\n")
+    with pytest.raises(Temp, match="aliases line 1: names no target"):
+        Aliases(home).exact("foo@example.test")
+    assert Aliases(home).exact("bar@example.test") == ["bob@example.test"]
 
 
 @given(st.binary(max_size=80))

@@ -86,7 +86,27 @@ def test_system_users_by_name(home: Home) -> None:
     write(home, "a@example.test:x:root:root", "b@example.test:x:nosuchuser:")
     user = Passwd(home).lookup("a@example.test")
     assert user is not None and (user.uid, user.gid) == (0, 0)
-    assert Passwd(home).lookup("b@example.test") is None
+    with pytest.raises(Temp, match="line 2: no system user 'nosuchuser'"):
+        Passwd(home).lookup("b@example.test")
+
+
+@pytest.mark.parametrize("filler", [0, 3000])
+def test_a_damaged_line_is_trouble_for_its_user_and_nobody_else(home: Home, filler: int) -> None:
+    """Its mail waits for the editor's mistake to be seen; it is not sent back as if nobody had the address."""
+    write(home, "alice@example.test:x", "bob@example.test:x:nosuchuser", *(f"u{n}@example.test:x" for n in range(filler)))
+    for _ in range(3):
+        with pytest.raises(Temp, match="user data is damaged"):
+            Passwd(home).lookup("Bob@example.test")
+        assert Passwd(home).lookup("alice@example.test")
+        assert Passwd(home).lookup("nobody@example.test") is None
+    write(home, "bob@example.test:x:nosuchuser", "bob@example.test:x")
+    assert Passwd(home).lookup("bob@example.test")
+
+
+def test_a_file_that_cannot_be_read_is_named(home: Home) -> None:
+    os.mkdir(home.passwd)
+    with pytest.raises(Temp, match="read .*users/passwd: Is a directory"):
+        Passwd(home).lookup("bob@example.test")
 
 
 @pytest.mark.parametrize("address", ["ALICE@Example.Test", '"alice"@example.test', "alice@example.test"])
