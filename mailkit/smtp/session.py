@@ -137,8 +137,10 @@ _LOGGED = (b"MAIL", b"RCPT")  # whose arguments the log may have: those of AUTH 
 
 
 def _shown(line: bytes) -> str:
-    """A command that is none, for the log."""
-    return line[:40].decode("ascii", "backslashreplace")
+    """The word of a command that is none, for the log; "-" for one that stands alone: it may be a name or a password of
+    somebody who did not wait for the answer to AUTH."""
+    word, blank, _ = line.partition(b" ")
+    return word[:40].decode("ascii", "backslashreplace") if blank or word.upper() in VERBS else "-"
 
 
 def _loaded(word: bytes) -> Run | None:
