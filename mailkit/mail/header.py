@@ -22,17 +22,19 @@ _LOWERED: Memo[bytes] = Memo(lambda name: name.strip().lower())
 def body_start(data: bytes, start: int = 0, end: int | None = None) -> int:
     """Offset just past the empty line that ends the header at `start`; `end` where there is none."""
     stop = len(data) if end is None else end
-    if data.startswith(b"\n", start, stop):
-        return start + 1
-    if data.startswith(b"\r\n", start, stop):
-        return start + 2
     first = data.find(b"\n", start, stop)
-    if first > start and data[first - 1] == 13:
+    if first <= start:
+        return start + 1 if first == start else stop
+    if data[first - 1] == 13:
+        if first == start + 1:
+            return start + 2
         crlf = data.find(b"\n\r\n", first, stop)
         bare = data.find(b"\n\n", first, stop if crlf < 0 else crlf + 1)
     else:
-        bare = data.find(b"\n\n", start, stop)
-        crlf = data.find(b"\n\r\n", start, stop if bare < 0 else bare + 1)
+        bare = data.find(b"\n\n", first, stop)
+        before = stop if bare < 0 else bare + 1
+        # One octet is found much faster than three.
+        crlf = data.find(b"\n\r\n", first, before) if data.find(b"\r", first, before) >= 0 else -1
     if bare >= 0 and (crlf < 0 or bare < crlf):
         return bare + 2
     return crlf + 3 if crlf >= 0 else stop
@@ -62,22 +64,33 @@ def fields(block: bytes, names: Container[bytes] | None = None) -> list[tuple[by
     return found
 
 
-def keyed(block: bytes, names: Container[bytes]) -> list[tuple[bytes, bytes]]:
-    """(lower-case name, unfolded value without blanks around it) of each field whose lower-case name is in `names`."""
+class Wanted(Memo[bytes]):
+    """`Wanted(names)[name]`: a field's name in lower case where that is one of `names`, else b""."""
+
+    __slots__ = ()
+
+    def __init__(self, names: Container[bytes]) -> None:
+        super().__init__(lambda name: lowered if (lowered := name.strip().lower()) in names else b"")
+
+
+def keyed(block: bytes, wanted: Wanted) -> list[tuple[bytes, bytes]]:
+    """(lower-case name, unfolded value without blanks around it) of each field that is wanted."""
     found = []
     for raw in _hidden(block):
         name, colon, content = raw.partition(b":")
-        if colon and (key := _LOWERED[name]) in names:
-            found.append((key, content.replace(b"\0", b"").strip()))
+        key = wanted[name]
+        if key and colon:
+            found.append((key, (content.replace(b"\0", b"") if 0 in content else content).strip()))
     return found
 
 
-def picked(block: bytes, names: Container[bytes]) -> tuple[list[bytes], list[bytes]]:
-    """(lower-case names, fields as they are written, with CRLF) of the fields whose lower-case name is in `names`."""
+def picked(block: bytes, wanted: Wanted) -> tuple[list[bytes], list[bytes]]:
+    """(lower-case names, fields as they are written, with CRLF) of the fields that are wanted."""
     found, kept = [], []
     for raw in _hidden(block):
         name, colon, _ = raw.partition(b":")
-        if colon and (key := _LOWERED[name]) in names:
+        key = wanted[name]
+        if key and colon:
             found.append(key)
             kept.append(raw.replace(b"\0", b"\r\n") + b"\r\n")
     return found, kept
@@ -89,9 +102,9 @@ def _hidden(block: bytes) -> list[bytes]:
     What stands before the first field is left out. Replacing in the whole block a few times is faster than looking at
     each line.
     """
-    if b"\0" in block:
+    if 0 in block:
         block = block.replace(b"\0", b"\x80")
-    if b"\r" in block:
+    if 13 in block:
         block = block.replace(b"\r\n", b"\n")
     found = block.replace(b"\n ", b"\0 ").replace(b"\n\t", b"\0\t").split(b"\n")
     return found[1:] if block[:1] in (b" ", b"\t") else found

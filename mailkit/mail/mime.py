@@ -32,11 +32,11 @@ _CUT_OCTETS = 1 << 16
 
 # Several fields of one of these are read as one list, so that nobody can hide an address behind another.
 _ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
-_FIELDS = _ADDRESS_FIELDS | {
+_FIELDS = header.Wanted(_ADDRESS_FIELDS | {
     b"date", b"subject", b"in-reply-to", b"message-id", b"references", b"content-type", b"content-id",
     b"content-description", b"content-transfer-encoding", b"content-md5", b"content-disposition",
     b"content-language", b"content-location",
-}  # fmt: skip
+})  # fmt: skip
 
 
 class Part:

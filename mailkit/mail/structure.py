@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _QUOTED_LONGEST = 2000  # beyond, a literal: some clients read lines into small buffers
 _QUOTABLE = bytes(range(0x20, 0x7F))
 _PLAIN = bytes(octet for octet in _QUOTABLE if octet not in b'"\\')
+_OF_ADDRESS = bytes(octet for octet in _PLAIN if octet not in b" (),:;<>@[]")  # without anything to be understood
+_OF_NAME = _OF_ADDRESS + b" "
 
 
 def string(value: bytes) -> bytes:
@@ -69,6 +71,11 @@ def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
 
 def _list(value: bytes) -> bytes:
     """The addresses of a field in wire form; b"" where there is none."""
+    name, bracket, spec = value.partition(b"<")
+    if bracket and spec.endswith(b">") and spec.translate(None, _OF_ADDRESS) == b"@>" and len(value) < _QUOTED_LONGEST:
+        if not name.translate(None, _OF_NAME):  # `Name <local@domain>`, as most are
+            local, _, domain = spec[:-1].partition(b"@")
+            return b'((%b NIL "%b" "%b"))' % (_quoted(b" ".join(name.split()) or None), local, domain)
     quoted = nstring if value.translate(None, _PLAIN) or len(value) > _QUOTED_LONGEST else _quoted
     entries = [
         b"(%b %b %b %b)" % (quoted(name), quoted(route), quoted(local), quoted(domain))

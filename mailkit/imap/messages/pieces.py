@@ -50,6 +50,7 @@ KEPT = frozenset({
 })  # fmt: skip
 """Fields that clients ask for when they list a folder."""
 
+_KEPT = header.Wanted(KEPT)
 SEARCHED = ("SUBJECT", "FROM", "TO", "CC", "BCC")
 _SEARCHED = [(name.encode("ascii"), name.lower().encode("ascii")) for name in SEARCHED]
 _FOLDED = bytes(32 if octet in b"\0\r\n" else octet for octet in bytes(range(256)).lower())
@@ -153,7 +154,7 @@ def fields(block: bytes, ended: bool) -> bytes:
     """The FIELDS piece. `ended`: an empty line follows the header, which the section then has too."""
     if not ended or b"\0" in block:
         return NOT_KEPT
-    names, kept = header.picked(block, KEPT)
+    names, kept = header.picked(block, _KEPT)
     piece = b"\0".join((b":" + b":".join(names), *kept))
     return piece if len(piece) <= KEPT_MOST_OCTETS else NOT_KEPT
 

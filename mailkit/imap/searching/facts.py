@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.session import Session
 
-FIELDS = frozenset({b"message-id", b"references", b"in-reply-to"})
+FIELDS = header.Wanted({b"message-id", b"references", b"in-reply-to"})
 WORTH_KEEPING = 20
 """For fewer new messages the file is not written: the next one makes them again."""
 
