@@ -92,6 +92,8 @@ ROWS = (
           "runq"),
     # IMAP
     Value("appendlimit", "octets", "50M", "largest message that an IMAP client may store", "imapd"),
+    Value("language", "text", "i-default", "language of texts for IMAP and POP3 clients that leave the choice to us",
+          "imapd pop3d"),
     Value("fulltext", "flag", "yes", "use and fill the full-text index of folders, for SEARCH BODY and TEXT", "imapd"),
     Value("messagelimit", "number", "0", "messages one IMAP command deals with, better 1000 or more; 0: any number",
           "imapd"),

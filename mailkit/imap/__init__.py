@@ -12,6 +12,7 @@
 `modseq`     CONDSTORE and QRESYNC; `uidonly` no message numbers.
 `identity`   who is logged in.
 `responses`  values to octets: quoting, literals, flags, sets, status lines; pure.
+`replies`    status lines with a text for people, in the language they chose.
 `progress`   INPROGRESS; `limits` MESSAGELIMIT.
 `deflate`    COMPRESS.
 

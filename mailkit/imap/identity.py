@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands
+from mailkit.imap import capability, commands, replies
 from mailkit.imap.commands import AUTHENTICATED, LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.folders import target
-from mailkit.imap.responses import No, status
+from mailkit.imap.responses import No
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ async def enter(state: Session, user: User) -> None:
     from mailkit.users import identity
 
     words = {"tag": state.tag.decode("ascii")}
+    if state.language is not None:
+        words["language"] = state.language.tag
     ahead = state.engine.ahead()
     state.bound = await identity.settle(state.conn, state.home, user, words, ahead, commands.preload, save.ensure)
     state.user = user
@@ -62,17 +64,20 @@ async def take_over(state: Session, words: dict[str, str]) -> None:
     from mailkit.users.passwd import Passwd
 
     state.tag = words["tag"].encode("ascii")
+    if "language" in words:
+        from mailkit import languages
+
+        state.language = languages.load(words["language"])
     try:
         user = Passwd(state.home).lookup(words["user"])
         if user is None or not user.may_log_in:
             raise Temp("The mailbox is not available", detail=f"{words['user']} is a user no more")
         await enter(state, user)
-        answer = status(state.tag, "OK", greeting(state))
+        replies.say(state, state.tag, "OK", greeting(state))
     except Trouble as trouble:
         log.event("trouble", c=state.conn.id, command="LOGIN", code=trouble.code, detail=trouble.detail)
-        answer = status(state.tag, "NO", trouble.text, "UNAVAILABLE")
+        replies.say(state, state.tag, "NO", trouble.text, "UNAVAILABLE")
         state.state, state.why = LOGOUT, "trouble"
-    state.conn.write(answer)
 
 
 def leave(state: Session) -> None:
@@ -81,6 +86,7 @@ def leave(state: Session) -> None:
     state.user = None
     state.tree = None
     state.enabled = frozenset()
+    state.language = None
     state.state = NOT_AUTHENTICATED
     state.conn.idle_s = LOGIN_IDLE_S
     state.engine.line_octets = LOGIN_LINE_OCTETS

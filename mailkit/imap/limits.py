@@ -7,7 +7,7 @@ SORT and THREAD, is refused. SAVELIMIT (control/savelimit) is of COPY and APPEND
 
 from __future__ import annotations
 
-from mailkit.imap import selection
+from mailkit.imap import replies, selection
 from mailkit.imap.responses import No
 from mailkit.imap.wire import pages
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.sets import Ranges
 
 HIGHEST_UID = (1 << 32) - 1
+OLDER = "There are older ones"
 
 
 def messages(state: Session) -> int:
@@ -144,6 +145,6 @@ def text(state: Session, answer: str) -> str:
     if not limited:
         return answer
     if answer.startswith("["):
-        state.conn.write(f"* NO [{limited}] There are older ones\r\n".encode("ascii"))
+        replies.tell(state, OLDER, limited, "NO")
         return answer
-    return f"[{limited}] There are older ones"
+    return f"[{limited}] {OLDER}"

@@ -7,7 +7,7 @@ enabled QRESYNC, removed messages are told as VANISHED with their UIDs instead o
 
 from __future__ import annotations
 
-from mailkit.imap import selection, uidonly
+from mailkit.imap import replies, selection, uidonly
 from mailkit.imap.responses import untagged
 from mailkit.imap.wire import Bad, sets
 
@@ -64,7 +64,7 @@ def enable(state: Session) -> None:
 
 def tell_highest(state: Session, view: View) -> None:
     """The HIGHESTMODSEQ response code (RFC 7162 section 3.1.2.1)."""
-    state.conn.write(b"* OK [HIGHESTMODSEQ %d] Highest modification\r\n" % view.folder.highestmodseq)
+    replies.tell(state, "Highest modification", f"HIGHESTMODSEQ {view.folder.highestmodseq}")
 
 
 def read_select(state: Session, reader: Reader) -> tuple[bool, Resync | None]:

@@ -6,7 +6,7 @@ When this may happen is decided by the table of commands.
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, selection, uidonly
+from mailkit.imap import modseq, replies, selection, uidonly
 from mailkit.imap.commands import LOGOUT
 from mailkit.imap.responses import paren, untagged
 from mailkit.imap.wire import sets
@@ -35,7 +35,7 @@ async def tell(state: Session, expunges: bool = True, own: bool = False) -> None
     if not await looked(state, view):
         selection.release(state)
         state.state, state.why = LOGOUT, "lost"
-        state.conn.write(b"* BYE The selected mailbox is gone\r\n")
+        replies.tell(state, "The selected mailbox is gone", word="BYE")
         return
     following, before = state.following, view.count
     wanted = EVENTS if following is None else following.selected
@@ -114,7 +114,8 @@ def tell_defined(state: Session) -> None:
     names = [*SYSTEM_FLAGS, *view.folder.keywords]
     state.conn.write(untagged(b"FLAGS", paren(names)))
     kept = [] if view.readonly else changeable(state, names)
-    state.conn.write(untagged(b"OK [PERMANENTFLAGS", paren(kept) + b"]", b"Flags that are kept"))
+    text = replies.translated(state, "Flags that are kept").encode("utf-8")
+    state.conn.write(untagged(b"OK [PERMANENTFLAGS", paren(kept) + b"]", text))
 
 
 def changeable(state: Session, names: list[bytes]) -> list[bytes]:

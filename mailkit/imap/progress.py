@@ -8,6 +8,7 @@ search that has looked at everything for one key and goes on with the next stays
 from __future__ import annotations
 
 from mailkit import clock
+from mailkit.imap import replies
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,5 +40,5 @@ class Progress:
             return
         self._due_s = now_s + EVERY_S
         # A tag with "]" would end the response code (section 4).
-        tag = b"NIL" if b"]" in state.tag else b'"%b"' % state.tag
-        state.conn.write(b"* OK [INPROGRESS (%b %d %d)] Still at it\r\n" % (tag, self._done, self._goal))
+        tag = "NIL" if b"]" in state.tag else f'"{state.tag.decode("ascii")}"'
+        replies.tell(state, "Still at it", f"INPROGRESS ({tag} {self._done} {self._goal})")

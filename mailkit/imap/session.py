@@ -18,11 +18,11 @@ import os
 
 from mailkit import log
 from mailkit.exits import Temp, Trouble
-from mailkit.imap import capability, commands, identity, intake, limits, news, selection, uidonly
+from mailkit.imap import capability, commands, identity, intake, limits, news, replies, selection, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.folders import target
 from mailkit.imap.progress import Progress
-from mailkit.imap.responses import No, status
+from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad
 from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
 from mailkit.imap.wire.reader import Reader
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mailkit.imap.folders.forest import Forest, Mailbox
     from mailkit.imap.searching.contexts import Context
     from mailkit.imap.searching.filling import Filling
+    from mailkit.languages import Language
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.view import View
     from mailkit.net.conn import Conn
@@ -58,8 +59,8 @@ class Session:
 
     __slots__ = (
         "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "following",
-        "home", "limited", "mailbox", "progress", "saved", "state", "tag", "target", "target_mailbox", "tree", "turn",
-        "upload", "user", "view", "why",
+        "home", "language", "limited", "mailbox", "progress", "saved", "state", "tag", "target",
+        "target_mailbox", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -80,6 +81,7 @@ class Session:
         self.following: Following | None = None  # since the first NOTIFY
         self.tag = b""
         self.progress = Progress()
+        self.language: Language | None = None  # of our texts, since LANGUAGE
         self.limited = ""  # how far the command came, if that is not all the way: see `limits`
         self.upload: Upload | None = None  # offered with the command that runs now
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
@@ -147,7 +149,7 @@ async def greet(state: Session, user: User | None) -> None:
 async def bye(state: Session, text: str, why: str, code: str = "") -> None:
     """Say BYE to whoever may still listen."""
     state.why = why
-    state.conn.write(status(b"*", "BYE", text, code))
+    replies.tell(state, text, code, "BYE")
     try:
         await state.conn.flush()
     except (Gone, Timeout, Stopping):
@@ -174,7 +176,7 @@ async def step(state: Session) -> None:
 
 def broken(state: Session, event: Broken) -> None:
     """Answer what the engine could not make a command of."""
-    state.conn.write(status(event.tag, "BAD", event.text, event.code))
+    replies.say(state, event.tag, "BAD", event.text, event.code)
     failed(state)
     if event.fatal:
         hang_up(state, "That is more than anybody would read", "flood")
@@ -209,22 +211,22 @@ async def perform(state: Session, event: Command | Upload) -> None:
         text = text or f"{name} completed"
         if state.limited:
             text = limits.text(state, text)
-        answer = status(event.tag, "OK", text)
+        answer = ("OK", text, "")
         state.errors = 0
     except Bad as error:
-        answer = status(event.tag, "BAD", str(error), error.code)
+        answer = ("BAD", str(error), error.code)
         failed(state)
     except No as refusal:
-        answer = status(event.tag, "NO", str(refusal), refusal.code)
+        answer = ("NO", str(refusal), refusal.code)
     except Trouble as trouble:
         log.event("trouble", c=state.conn.id, command=name, code=trouble.code, detail=trouble.detail)
-        answer = status(event.tag, "NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
+        answer = ("NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
     except OSError as error:
         target.release(state)
         # The disk is full, or somebody took the directories away: not the end of the session.
         log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=place(state, error))
-        answer = status(event.tag, "NO", "The mail store refuses this now", "UNAVAILABLE")
-    state.conn.write(answer)
+        answer = ("NO", "The mail store refuses this now", "UNAVAILABLE")
+    replies.say(state, event.tag, *answer)
     if state.upload is not None:
         refuse_upload(state)
     if state.after is not None:
@@ -247,5 +249,5 @@ def refuse_upload(state: Session) -> None:
 
 def hang_up(state: Session, text: str, why: str) -> None:
     """Say BYE, and serve nothing more."""
-    state.conn.write(status(b"*", "BYE", text))
+    replies.tell(state, text, word="BYE")
     state.state, state.why = LOGOUT, why

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mailkit.control import Home
+    from mailkit.languages import Language
     from mailkit.net.conn import Conn
     from mailkit.pop3.maildrop import Maildrop
 
@@ -44,8 +45,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "bound", "conn", "drop", "errors", "fetched", "fetched_octets", "home", "name", "over", "queued", "removed",
-        "stamp", "state", "wire",
+        "bound", "conn", "drop", "errors", "fetched", "fetched_octets", "home", "language", "name", "over", "queued",
+        "removed", "stamp", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -55,6 +56,7 @@ class Session:
         self.state = verbs.AUTHORIZATION
         self.over = False
         self.bound = False  # this process can serve nobody else any more
+        self.language: Language | None = None  # of our texts, since LANG
         self.name: str | None = None  # what USER said
         self.stamp = ""  # what APOP hashes; empty: no APOP
         self.drop: Maildrop | None = None
@@ -66,13 +68,20 @@ class Session:
 
     def ok(self, text: str = "") -> None:
         """Queue a positive status line."""
-        self.say(f"+OK {text}\r\n".encode() if text else b"+OK\r\n")
+        self.say(f"+OK {self.translated(text)}\r\n".encode() if text else b"+OK\r\n")
         self.errors = 0
 
     def err(self, text: str) -> None:
         """Queue a negative status line; `text` may begin with a response code (RFC 2449 8)."""
-        self.say(f"-ERR {text}\r\n".encode())
+        self.say(f"-ERR {self.translated(text)}\r\n".encode())
         self.errors += 1
+
+    def translated(self, text: str) -> str:
+        """The text, without the response code it may begin with, in the client's language."""
+        if self.language is None:
+            return text
+        code, end, rest = text.partition("] ") if text.startswith("[") else ("", "", text)
+        return code + end + self.language.text(rest)
 
     def say(self, octets: bytes) -> None:
         """Queue octets as they are."""

@@ -75,6 +75,24 @@ def test_a_user_who_is_gone_by_then(resume: object, words: dict[str, str], answe
     assert b"b " not in conn.output
 
 
+def test_the_language_goes_along(home: Home) -> None:
+    set_control(home, "separate", "all")
+    for session, said in ((imap.session, b"x LANGUAGE de\r\n" + IMAP), (pop3.session, b"LANG de\r\n" + POP3)):
+        conn = FakeConn([said], tls=FakeTls())
+        run(session(conn, home))
+        ((told, _),) = conn.handed_over
+        assert told["language"] == "de"
+
+
+@pytest.mark.parametrize(
+    ("resume", "answer"), [(imap.resume, "] Angemeldet\r\n"), (pop3.resume, "+OK 0 Nachrichten (0 Oktette)\r\n")]
+)
+def test_the_language_is_spoken_from_there_on(resume: object, answer: str, home: Home) -> None:
+    conn = FakeConn([b""])
+    run(resume(conn, home, {"tag": "a", "user": ALICE, "language": "de"}))  # type: ignore[operator]
+    assert answer in conn.output.decode()
+
+
 def test_what_is_told_of_the_connection() -> None:
     assert steward.facts(FakeConn(tls=FakeTls())) == {
         "service": "mx", "tls": FakeTls().version, "id": "c0ffee", "peer": "192.0.2.1", "peer_port": "54321",

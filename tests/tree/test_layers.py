@@ -16,6 +16,7 @@ LAYERS = {
     "mailkit.clock": 0,
     "mailkit.files": 0,
     "mailkit.counters": 0,
+    "mailkit.languages": 1,
     "mailkit.lines": 1,
     "mailkit.mail": 1,
     "mailkit.smtp.wire": 2,

@@ -57,6 +57,7 @@ TABLE = {
     "NOOP": Row(ANY, ALL, "noop:noop"),
     "LOGOUT": Row(ANY, NOTHING, "logout:logout"),
     "ID": Row(ANY, ALL, "id:identify"),
+    "LANGUAGE": Row(ANY, ALL, "language:language"),
     "STARTTLS": Row(NOT_AUTHENTICATED, NOTHING, "starttls:starttls"),
     "AUTHENTICATE": Row(NOT_AUTHENTICATED, NOTHING, "authenticate:authenticate"),
     "LOGIN": Row(NOT_AUTHENTICATED, NOTHING, "login:login"),
@@ -130,7 +131,8 @@ LATER = (
     "mailkit.deliver.quota", "mailkit.fulltext.draft", "mailkit.fulltext.store", "mailkit.fulltext.words",
     "mailkit.imap.deflate", "mailkit.imap.folders.forest", "mailkit.imap.messages.catenate",
     "mailkit.imap.searching.contexts", "mailkit.imap.searching.filling", "mailkit.imap.searching.fuzzy",
-    "mailkit.imap.searching.ordering", "mailkit.mail.binary", "mailkit.maildir.transfer", "mailkit.maildir.tree",
+    "mailkit.imap.searching.ordering", "mailkit.languages.de", "mailkit.languages.fr",
+    "mailkit.mail.binary", "mailkit.maildir.transfer", "mailkit.maildir.tree",
 )  # fmt: skip
 """What commands import when they need it: a test finds what is missing here."""
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from mailkit.imap import replies
 from mailkit.imap.commands import LOGOUT
-from mailkit.imap.responses import untagged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,5 +14,5 @@ if TYPE_CHECKING:
 async def logout(state: Session, reader: Reader) -> None:
     """No arguments. BYE comes before the OK."""
     reader.end()
-    state.conn.write(untagged(b"BYE Until next time"))
+    replies.tell(state, "Until next time", word="BYE")
     state.state, state.why = LOGOUT, "logout"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, limits
+from mailkit.imap import flags, intake, limits, replies
 from mailkit.imap.commands.copy import SLICE, copied, read
 from mailkit.imap.folders import room, target
 
@@ -45,7 +45,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     finally:  # what was moved is moved, whatever comes after it
         text = copied(state, folder, old, new)
         if text is not None:
-            state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")
+            replies.tell(state, text)
 
 
 async def relocate(state: Session, chosen: list[int], folder: Folder, old: list[int], new: list[int]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, selection
+from mailkit.imap import intake, replies, selection
 from mailkit.imap.commands.append import store
 from mailkit.imap.folders import room
 from mailkit.imap.responses import No
@@ -33,7 +33,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     if len(chosen) != 1:
         raise No("REPLACE is of one message that is there", "NONEXISTENT")
     text = await store(state, reader, most=1)
-    state.conn.write(b"* OK " + text.encode("ascii") + b"\r\n")
+    replies.tell(state, text)
     view = state.view
     assert view is not None
     octets = room.total(view.folder, chosen)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import modseq, news, selection, uidonly
+from mailkit.imap import modseq, news, replies, selection, uidonly
 from mailkit.imap.commands import SELECTED
 from mailkit.imap.folders import tree
 from mailkit.imap.responses import mailbox as mailbox_name
@@ -76,7 +76,7 @@ def leave(state: Session) -> None:
     """No folder is selected any more; [CLOSED] parts what concerned the old one from the new (RFC 9051 section 7.1)."""
     if state.view is not None:
         selection.release(state)
-        state.conn.write(untagged(b"OK [CLOSED] The mailbox selected before is closed"))
+        replies.tell(state, "The mailbox selected before is closed", "CLOSED")
 
 
 def describe(state: Session, name: str) -> None:
@@ -93,11 +93,11 @@ def describe(state: Session, name: str) -> None:
         state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
         unseen = 0 if uidonly.enabled(state) else first_unseen(view)
         if unseen:
-            state.conn.write(b"* OK [UNSEEN %d] The first unseen message\r\n" % unseen)
-    state.conn.write(b"* OK [UIDVALIDITY %d] UIDs are valid\r\n" % folder.uidvalidity)
-    state.conn.write(b"* OK [UIDNEXT %d] The next UID\r\n" % folder.uidnext)
-    state.conn.write(b"* OK [MAILBOXID (%b)] Its name for ever\r\n" % mailbox_id(folder.guid))
-    state.conn.write(b"* OK [URLMECH INTERNAL] How URLs are authorized\r\n")  # RFC 4467 section 4
+            replies.tell(state, "The first unseen message", f"UNSEEN {unseen}")
+    replies.tell(state, "UIDs are valid", f"UIDVALIDITY {folder.uidvalidity}")
+    replies.tell(state, "The next UID", f"UIDNEXT {folder.uidnext}")
+    replies.tell(state, "Its name for ever", f"MAILBOXID ({mailbox_id(folder.guid).decode('ascii')})")
+    replies.tell(state, "How URLs are authorized", "URLMECH INTERNAL")  # RFC 4467 section 4
     modseq.tell_highest(state, view)
 
 

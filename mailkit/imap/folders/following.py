@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from mailkit import clock, log
 from mailkit.exits import Trouble
-from mailkit.imap import modseq, news
+from mailkit.imap import modseq, news, replies
 from mailkit.imap.commands import LOGOUT, status
 from mailkit.imap.folders import metadata, survey
 from mailkit.imap.folders.survey import Survey
@@ -389,7 +389,7 @@ def tell_metadata(state: Session, name: str, before: dict[str, bytes], now: dict
 async def overflow(state: Session) -> None:
     """More than is followed: it ends, as with NOTIFY NONE (section 5.8)."""
     replace(state, Following([]))
-    state.conn.write(untagged(b"OK [NOTIFICATIONOVERFLOW] There is more than we can follow"))
+    replies.tell(state, "There is more than we can follow", "NOTIFICATIONOVERFLOW")
 
 
 def replace(state: Session, following: Following | None) -> None:

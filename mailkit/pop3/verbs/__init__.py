@@ -55,7 +55,10 @@ def preload() -> None:
     identity.preload(LATER)
 
 
-LATER = ("mailkit.maildir.transfer", "mailkit.maildir.tree", "mailkit.pop3.verbs.login")
+LATER = (
+    "mailkit.languages.de", "mailkit.languages.fr", "mailkit.maildir.transfer", "mailkit.maildir.tree",
+    "mailkit.pop3.verbs.login",
+)  # fmt: skip
 """What verbs import when they need it."""
 
 TABLE = {

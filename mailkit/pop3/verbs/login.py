@@ -98,7 +98,8 @@ async def _exchange(session: Session, challenge: bytes) -> bytes:
 async def _enter(session: Session, found: User) -> None:
     """Open the maildrop of whoever it is, here or in a process of their own. Elsewhere, Temp."""
     ahead = session.wire.ahead()
-    session.bound = await identity.settle(session.conn, session.home, found, {}, ahead, verbs.preload, save.ensure)
+    words = {} if session.language is None else {"language": session.language.tag}
+    session.bound = await identity.settle(session.conn, session.home, found, words, ahead, verbs.preload, save.ensure)
     session.over = session.bound  # where it can be nobody else's any more, what fails now is the end
     delay_s = session.home.control.seconds("pop3delay")
     try:
@@ -118,7 +119,11 @@ async def take_over(session: Session, words: dict[str, str]) -> None:
     """Go on where another process has found password and all else right."""
     found = Passwd(session.home).lookup(words["user"])
     if found is None or not found.may_log_in:
-        raise Temp("mailbox is not available", detail=f"{words['user']} is a user no more")
+        raise Temp("the mailbox is not available", detail=f"{words['user']} is a user no more")
+    if "language" in words:
+        from mailkit import languages
+
+        session.language = languages.load(words["language"])
     await _enter(session, found)
 
 
