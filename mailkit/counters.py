@@ -154,7 +154,7 @@ def note(word: str, fields: Mapping[str, object]) -> None:
 def flush(wait_s: float | None = None) -> None:
     """Write what is new, once in a few seconds; with `wait_s`, now, after waiting that long for the lock.
 
-    What cannot be written is kept for the next time.
+    Where another process has the file, it is kept for the next time; what the disk refuses is lost.
     """
     tally = _tally
     if tally is None or tally.pid != os.getpid():

@@ -135,7 +135,7 @@ class Steward:
                 self._serve(words, fds[0])
             else:
                 self._answer(words, fds[0])
-        except (OSError, ValueError, KeyError) as error:
+        except Exception as error:  # whatever somebody who has taken a worker over may send: the others need us
             log.event("errand", error=str(error) or type(error).__name__)
         finally:
             os.close(fds[0])

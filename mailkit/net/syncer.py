@@ -49,12 +49,14 @@ class End:
 
     def ask(self, waiting: int, devices: list[int]) -> bool:
         """Ask for a sync of the file systems of these descriptors. False when there is nobody to ask."""
+        if len(devices) > _DEVICES_MOST:
+            return False
         self._number += 1
         try:
-            socket.send_fds(self._end, [_REQUEST.pack(waiting, self._number)], devices[:_DEVICES_MOST])
+            socket.send_fds(self._end, [_REQUEST.pack(waiting, self._number)], devices)
         except OSError:
             return False
-        return len(devices) <= _DEVICES_MOST
+        return True
 
     def answer(self) -> float | None:
         """When the sync began, 0 when it was not done; None when the answer is not ours. EOFError: nobody is there."""

@@ -39,8 +39,8 @@ def _check_author(session: Session, block: bytes) -> None:
     """Every address in From and Sender is the user's own (RFC 6409 6.1)."""
     if session.user is None:
         return
-    authors = [address for value in header.values(block, b"from") for _, address in addresslist.mailboxes(value)]
-    senders = [address for value in header.values(block, b"sender") for _, address in addresslist.mailboxes(value)]
-    foreign = [address for address in authors + senders if not ownership.owns(session, address)]
-    if foreign:
-        raise Refused(550, "5.7.1", f"the message says it is from <{foreign[0]}>, not an address of yours", by="author")
+    for _, value in header.fields(block, (b"from", b"sender")):
+        for _, address in addresslist.mailboxes(value):
+            if not ownership.owns(session, address):
+                text = f"the message says it is from <{address}>, not an address of yours"
+                raise Refused(550, "5.7.1", text, by="author")

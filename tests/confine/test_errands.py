@@ -89,6 +89,13 @@ def test_there_is_no_errand_but_those_of_the_table(home: Home, monkeypatch: pyte
         theirs.close()
         with ours:
             assert ours.recv(10) == b""
+        hostile = [b"[]", b"[" * 15000, b"{", b"\xff", b'{"errand": ["takes"]}', b'{"errand": "takes", "user": 1}']
+        hostile += [b'{"errand": "session", "service": []}', b"x" * 20000]
+        end = socket.socket(fileno=errand.line)
+        for octets in hostile:
+            socket.send_fds(end, [octets], [errand.line])
+            end.send(octets)
+        end.detach()
         assert errand.ask("takes", user="full@example.test", octets="1") == "no"  # it goes on after all that
     finally:
         os.close(errand.line)
