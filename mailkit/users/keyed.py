@@ -308,7 +308,8 @@ def _write(path: str, data: bytes) -> None:
         os.close(fd)
         files.unlink(tmp)
         raise
-    files.publish_now(fd, tmp, path)
+    files.sync_and_appear(fd, tmp, path)
+    files.sync_dir(os.path.dirname(path))  # not `publish_now`: that takes the name back where this fails
 
 
 def _give(path: str, like: os.stat_result) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailkit import files
 from mailkit.control import Home
 from mailkit.exits import Perm, Temp
 from mailkit.users import edit, keyed, passwd
@@ -326,6 +328,26 @@ def test_file_stays_its_owners_when_root_edits(home: Home) -> None:
     for name in ("passwd", "passwd.lock"):
         stat = os.stat(os.path.join(os.path.dirname(home.passwd), name))
         assert (stat.st_uid, stat.st_gid) == (1234, 1235)
+
+
+@pytest.mark.parametrize("operation", ["create", "write", "sync", "rename", "sync_dir"])
+def test_a_disk_that_refuses_leaves_the_old_file_or_the_new_one(
+    operation: str, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(home, "alice@example.test:{PLAIN}x::::::\n")
+    old = Path(home.passwd).read_bytes()
+
+    def sick(done: str, *args: object) -> None:
+        if done == operation:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "fault", sick)
+    with pytest.raises(OSError, match="Input/output"):
+        edit.add(home, User("bob@example.test", "{PLAIN}x"))
+    monkeypatch.setattr(files, "fault", None)
+    found = Path(home.passwd).read_bytes()
+    assert found == old if operation != "sync_dir" else found.startswith(old)
+    assert not list(Path(home.passwd).parent.glob("*.tmp"))
 
 
 @pytest.mark.parametrize("what", ["add", "change", "remove"])
