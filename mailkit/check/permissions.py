@@ -6,7 +6,7 @@ import os
 import stat
 
 from mailkit import files
-from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
+from mailkit.check.finding import BAD, GOOD, NOTE, Finding, Site
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def _secrets(home: Home, owner: int) -> Iterator[Finding]:
             continue
         yield from _judged(path, status, 0o027, owner)
     if not os.path.exists(home.passwd):
-        yield Finding(WARN, "there is no passwd file: nobody has a mailbox", "mailkit-adduser ADDRESS")
+        text = "there is no passwd file: mail for users waits, nobody can log in"
+        yield Finding(BAD, text, "bring it back from a backup; or mailkit-adduser ADDRESS begins a new one")
 
 
 def _judged(path: str, status: os.stat_result, forbidden: int, owner: int) -> Iterator[Finding]:

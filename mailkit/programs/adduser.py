@@ -54,7 +54,7 @@ def command(
     hosted = _is_hosted(home, user.domain)
     if not hosted and not new_domain:
         raise Perm(f"{user.domain} is not in control/domains; --new-domain puts it there")
-    is_first = os.path.isdir(home.path) and not os.path.isdir(os.path.dirname(home.passwd))
+    is_first = os.path.isdir(home.path) and not os.path.exists(home.passwd)
     if not is_first and Passwd(home).lookup(user.address) is not None:
         raise Perm(f"there is a user {user.address} already")
     secret = person.password(user.address, password_stdin, generate)

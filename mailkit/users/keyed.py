@@ -65,7 +65,7 @@ class Keyed:
                 # The old version's descriptor is still open here, so its inode number cannot have come back.
                 version = self._version = Version(self.path, self._cache)
         except FileNotFoundError:
-            # No file yet is a system without users; no directory is a home that is not mounted.
+            # No file yet is a system without aliases; no directory is a home that is not mounted.
             if not os.path.isdir(os.path.dirname(self.path)):
                 raise Temp("user data is not available", detail=f"{self.path}: no such directory")
             version = self._version = None

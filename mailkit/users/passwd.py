@@ -181,12 +181,14 @@ class Passwd:
     def lookup(self, address: str) -> User | None:
         """The user with this address, in either case and either form of the domain.
 
-        Temp when the file cannot be read, or the only lines of this address are damaged.
+        Temp when there is no file, when it cannot be read, or the only lines of this address are damaged.
         """
         key = names.key(address)
         version = self._keyed.current() if key is not None else None
-        if key is None or version is None:
+        if key is None:
             return None
+        if version is None:  # mailkit-setup makes an empty one: this one was lost, or is being put back
+            raise Temp("user data is not available", detail=f"{self._keyed.path}: no such file")
         damage = ""
         if not version.checked and version.size <= _SMALL:
             self._name_damage(version)

@@ -91,6 +91,7 @@ def test_circle_is_temporary_trouble(people: Home, address: str) -> None:
 
 
 def test_long_chain_and_wide_tree_end(home: Home) -> None:
+    Path(home.passwd).touch()
     Path(home.aliases).write_text("".join(f"a{i}@x.test: a{i + 1}\n" for i in range(40)))
     with pytest.raises(Temp):
         Aliases(home).expand("a0@x.test")
