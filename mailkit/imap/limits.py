@@ -2,7 +2,9 @@
 
 FETCH, STORE, SEARCH, MOVE and UID EXPUNGE deal with the newest so many of what they are given and say with which UID
 they stopped, so that the client goes on below it. What is all or nothing, COPY and APPEND, or makes no sense in parts,
-SORT and THREAD, is refused. SAVELIMIT (control/savelimit) is of COPY and APPEND alone. EXPUNGE and CLOSE have no limit.
+SORT and THREAD, is refused. ESEARCH in one mailbox is as SEARCH; in several, where no UID could say how far it came, it
+is refused when they have more messages together (RFC 7377 section 2.4). SAVELIMIT (control/savelimit) is of COPY and
+APPEND alone. EXPUNGE and CLOSE have no limit.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.keys import Key
     from mailkit.imap.wire.pages import Page
     from mailkit.imap.wire.sets import Ranges
+    from mailkit.maildir.view import View
 
 HIGHEST_UID = (1 << 32) - 1
 OLDER = "There are older ones"
@@ -40,13 +43,11 @@ def capabilities(state: Session) -> list[str]:
     return [f"{'MESSAGELIMIT' if messages(state) else 'SAVELIMIT'}={limit}"]
 
 
-def cut(state: Session, ranges: Ranges) -> Ranges:
+def cut(state: Session, view: View, ranges: Ranges) -> Ranges:
     """The newest of these message numbers, as many as a command deals with; what it leaves out the client is told."""
     limit = messages(state)
     if not limit or count(ranges) <= limit:
         return ranges
-    view = state.view
-    assert view is not None
     ranges = pages.cut((-1, -limit), ranges)
     stopped(state, limit, view.uids[ranges[0][0] - 1])
     return ranges
@@ -61,24 +62,23 @@ def newest(state: Session, uids: list[int]) -> list[int]:
     return uids[-limit:]
 
 
-def narrow(state: Session, key: Key, updated: bool) -> Key:
+def narrow(state: Session, view: View, key: Key, updated: bool) -> Key:
     """The key, for the newest messages that may be searched: those that sequence sets and UIDs in it leave (section
     3.1). No: more of them, and the client wants to be told what changes in all of them."""
     limit = messages(state)
-    candidates = named(state, key) if limit else []
+    candidates = named(state, view, key) if limit else []
     if not limit or count(candidates) <= limit:
         return key
     if updated:
         raise refusal(limit)
-    low = cut(state, candidates)[0][0]
-    assert state.view is not None
-    return ("AND", [key, ("UID", [(state.view.uids[low - 1], HIGHEST_UID)])])
+    low = cut(state, view, candidates)[0][0]
+    return ("AND", [key, ("UID", [(view.uids[low - 1], HIGHEST_UID)])])
 
 
-def whole(state: Session, key: Key) -> None:
+def whole(state: Session, view: View, key: Key) -> None:
     """No: the key may match more messages than one command deals with."""
     limit = messages(state)
-    if limit and count(named(state, key)) > limit:
+    if limit and count(named(state, view, key)) > limit:
         raise refusal(limit)
 
 
@@ -96,17 +96,14 @@ def page(state: Session, wanted: Page) -> None:
         raise refusal(limit)
 
 
-def named(state: Session, key: Key) -> Ranges:
+def named(state: Session, view: View, key: Key) -> Ranges:
     """Message numbers that the key's outermost sets leave; all without such sets."""
     from mailkit.imap.searching import matching  # no part of the way to the greeting
 
-    assert state.view is not None
-    found = [(1, state.view.count)] if state.view.count else []
+    found = [(1, view.count)] if view.count else []
     for each in matching.conjuncts(key):
         if each[0] in ("SEQ", "UID"):
-            wanted = each[1]
-            assert isinstance(wanted, list)
-            found = both(found, selection.numbers(state, wanted, by_uid=each[0] == "UID"))
+            found = both(found, selection.sought(state, view, each))
     return found
 
 

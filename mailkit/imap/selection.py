@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from mailkit.imap.session import Session
+    from mailkit.imap.wire.keys import Key
     from mailkit.imap.wire.sets import Ranges
     from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
@@ -52,6 +53,19 @@ def numbers(state: Session, ranges: Ranges, by_uid: bool) -> Ranges:
     if found and found[-1][1] > view.count:
         raise Bad("There is no message of that number")
     return found
+
+
+def sought(state: Session, view: View, key: Key) -> Ranges:
+    """The message numbers of a SEQ or UID search key in some folder. Numbers beyond the last message are nobody's, and
+    no error (RFC 7377 section 2)."""
+    ranges = key[1]
+    assert isinstance(ranges, list)
+    if ranges is sets.SAVED:
+        # What was saved is of the selected mailbox.
+        return by_uids(view, state.saved) if view is state.view else []
+    if key[0] == "UID":
+        return by_uids(view, sets.resolve(ranges, view.uids[view.count - 1] if view.count else 0))
+    return [(low, min(high, view.count)) for low, high in sets.resolve(ranges, view.count) if low <= view.count]
 
 
 def by_uids(view: View, ranges: Ranges) -> Ranges:

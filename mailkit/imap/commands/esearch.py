@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import selection
+from mailkit.imap import limits, selection
 from mailkit.imap.commands import search as searches
 from mailkit.imap.commands.select import opened
 from mailkit.imap.folders import tree
@@ -12,11 +12,16 @@ from mailkit.imap.wire import Bad, keys, scopes, sets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from typing import Any
+
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Search
     from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.scopes import Source
     from mailkit.maildir.view import View
+
+    Act = Callable[[Session, View, str, Search], Coroutine[Any, Any, int]]
 
 FOLDERS_MOST = 5000
 
@@ -34,11 +39,10 @@ async def esearch(state: Session, reader: Reader) -> None:
     names = await tree.attempt(state, chosen, state, sources)
     if len(names) > FOLDERS_MOST:
         raise No(f"A search is of at most {FOLDERS_MOST} mailboxes", "LIMIT")
+    if limits.messages(state) and len(names) > 1:
+        await within_limit(state, names, wanted)
     for name in names:
-        try:
-            await one(state, name, wanted)
-        except No:
-            continue  # it is gone, or none of this user's business: as if it were not there
+        await visit(state, name, answered, wanted)
 
 
 def check(state: Session, sources: list[Source], wanted: Search) -> None:
@@ -87,27 +91,45 @@ def selects(state: Session, directory: str) -> bool:
     return state.view is not None and state.view.folder.directory == directory
 
 
-async def one(state: Session, name: str, wanted: Search) -> None:
-    """Search one mailbox and answer when there is something. No: it cannot be read."""
-    path = await tree.path_of(state, name)
-    if selects(state, path):
-        assert state.view is not None
-        await answered(state, state.view, name, wanted)
-        return
-    view = await tree.attempt(state, opened, path, True)
+async def visit(state: Session, name: str, act: Act, wanted: Search) -> int:
+    """Do something with one mailbox. Nothing when it is gone, or none of this user's business: as if it were not there
+    (section 5)."""
     try:
-        await answered(state, view, name, wanted)
+        path = await tree.path_of(state, name)
+        selected: View | None = state.view if selects(state, path) else None
+        view: View = selected if selected is not None else await tree.attempt(state, opened, path, True)
+    except No:
+        return 0
+    try:
+        return await act(state, view, name, wanted)
     finally:
-        view.close()
-        view.folder.close()
+        if view is not selected:
+            view.close()
+            view.folder.close()
 
 
-async def answered(state: Session, view: View, name: str, wanted: Search) -> None:
-    """The ESEARCH response of one mailbox; none where nothing was found (section 2.1)."""
+async def within_limit(state: Session, names: list[str], wanted: Search) -> None:
+    """No [LIMIT]: the mailboxes have more messages to look at than one command deals with (section 2.4)."""
+    limit, total = limits.messages(state), 0
+    for name in names:
+        total += await visit(state, name, candidates, wanted)
+        if total > limit:
+            raise No(f"One command deals with {limit} messages", "LIMIT")
+
+
+async def candidates(state: Session, view: View, name: str, wanted: Search) -> int:
+    """How many messages of a mailbox have to be looked at."""
+    return limits.count(limits.named(state, view, wanted.key))
+
+
+async def answered(state: Session, view: View, name: str, wanted: Search) -> int:
+    """The ESEARCH response of one mailbox, none where nothing was found (section 2.1); how many were."""
+    told = view is state.view and "UPDATE" in (wanted.returns or ())
+    key = limits.narrow(state, view, wanted.key, updated=told)
     where = b" MAILBOX %b UIDVALIDITY %d" % (mailbox(name, state.utf8), view.folder.uidvalidity)
     context = searches.updated(state, wanted, [], True, where) if view is state.view else None
     matcher = matching.Matcher(state, view)
-    rows = await matching.find_rows(matcher, wanted.key)
+    rows = await matching.find_rows(matcher, key)
     uids = list(selection.column(matcher.table.uids, rows))
     if wanted.returns is not None and "SAVE" in wanted.returns:
         state.saved = list(sets.runs(searches.kept(wanted, uids)))
@@ -117,3 +139,4 @@ async def answered(state: Session, view: View, name: str, wanted: Search) -> Non
         searches.answer(state, wanted, uids, True, highest, where=where, scores=scores)
     if context is not None:
         context.keep(state, uids)
+    return len(uids)

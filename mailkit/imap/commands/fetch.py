@@ -134,7 +134,7 @@ def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers:
     if plan.modseq:
         modseq.enable(state)
     plan.modseq |= plan.flags and modseq.known(state)
-    return limits.cut(state, ranges)
+    return limits.cut(state, view, ranges)
 
 
 async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:

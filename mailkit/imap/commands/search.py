@@ -41,7 +41,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     await filters.expand(state, wanted)
     view = state.view
     assert view is not None
-    key = limits.narrow(state, wanted.key, updated="UPDATE" in (wanted.returns or ()))
+    key = limits.narrow(state, view, wanted.key, updated="UPDATE" in (wanted.returns or ()))
     context = updated(state, wanted, [], by_uid)
     scores: dict[int, int] = {}
     uids = await matching.find(state, view, key, scores)

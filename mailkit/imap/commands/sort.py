@@ -34,7 +34,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     await filters.expand(state, wanted)
     view = state.view
     assert view is not None
-    limits.whole(state, wanted.key)
+    limits.whole(state, view, wanted.key)
     context = searches.updated(state, wanted, criteria, by_uid)
     matcher = matching.Matcher(state, view)
     found = await matching.find_rows(matcher, wanted.key)

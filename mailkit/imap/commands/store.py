@@ -39,7 +39,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     intake.writable(state)
     view = state.view
     assert view is not None
-    ranges = limits.cut(state, selection.numbers(state, asked, by_uid))
+    ranges = limits.cut(state, view, selection.numbers(state, asked, by_uid))
     rights = permitting(state)
     mask = flags.mask(state, view.folder, names, create=action >= 0, rights=rights)
     if not mask and names and flags.permitted(rights) != flags.EVERY:

@@ -34,7 +34,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     await filters.expand(state, wanted)
     view = state.view
     assert view is not None
-    limits.whole(state, wanted.key)
+    limits.whole(state, view, wanted.key)
     matcher = matching.Matcher(state, view)
     rows = await matching.find_rows(matcher, wanted.key)
     found = await facts.of_rows(state, matcher, rows)

@@ -12,7 +12,6 @@ from mailkit import clock
 from mailkit.imap import intake, selection, uidonly
 from mailkit.imap.messages import pieces, savedate, sections
 from mailkit.imap.searching import narrowing, texts
-from mailkit.imap.wire import sets
 from mailkit.mail import header
 
 TYPE_CHECKING = False
@@ -172,19 +171,9 @@ def recent(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 
 
 def numbered(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
-    """SEQ and UID. Numbers beyond the last message are nobody's, and no error (RFC 7377 section 2)."""
-    ranges = key[1]
-    assert isinstance(ranges, list)
-    view = matcher.view
+    """SEQ and UID."""
     wanted: set[int] = set()
-    if ranges is sets.SAVED:
-        # What was saved is of the selected mailbox.
-        ranges = selection.by_uids(view, matcher.state.saved) if view is matcher.state.view else []
-    elif key[0] == "UID":
-        ranges = selection.by_uids(view, sets.resolve(ranges, view.uids[view.count - 1] if view.count else 0))
-    else:
-        ranges = sets.resolve(ranges, view.count)
-    for first, last in ranges:
+    for first, last in selection.sought(matcher.state, matcher.view, key):
         wanted.update(matcher.rows[first - 1 : last])
     return [row for row in rows if row in wanted]
 
