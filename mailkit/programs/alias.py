@@ -8,6 +8,7 @@ from fnmatch import fnmatchcase
 import click
 
 from mailkit.control import Home
+from mailkit.deliver import route
 from mailkit.exits import Perm
 from mailkit.programs import options, person
 from mailkit.users import aliases, names
@@ -102,12 +103,19 @@ def _test(home: Home, address: str, as_json: bool) -> None:
     passwd = Passwd(home)
     for name, targets, depth in Aliases(home).steps(address):
         if targets is not None:
-            end = "leads to"
+            told = [f"{names.readable(name)} leads to"]
         elif passwd.lookup(name) is not None:
-            end = "is a user"
+            told = [f"{names.readable(name)} is a user"]
         else:
-            end = "is no user and no alias here"
-        click.echo(f"{'  ' * depth}{names.readable(name)} {end}")
+            told = _end(home, name)
+        for line in told:
+            click.echo("  " * depth + line)
+
+
+def _end(home: Home, name: str) -> list[str]:
+    """What becomes of an address that is neither alias nor user: others take it, by an extension, dot files, ..."""
+    verdict = route.judge(home, name, expanded=True)
+    return verdict.steps if verdict.deliverable else [f"{names.readable(name)} is no user and no alias here"]
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -273,7 +273,7 @@ def test_aliases(home: Home, alice: str, capsys: pytest.CaptureFixture[str]) -> 
     assert alias.main(["test", "sales@old.test"]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "sales@old.test leads to", "  sales@example.test leads to", "    alice@example.test is a user",
-        "    bob@elsewhere.test is no user and no alias here",
+        "    elsewhere.test is not hosted here (control/domains): it goes out by SMTP",
     ]  # fmt: skip
     assert alias.main(["test", "--json", "sales@old.test"]) == 0
     assert json.loads(capsys.readouterr().out)["targets"] == [ALICE, "bob@elsewhere.test"]
@@ -299,6 +299,20 @@ def test_refused_aliases(home: Home, alice: str, words: list[str]) -> None:
 def test_alias_that_takes_a_users_mail_is_told(home: Home, alice: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert alias.main(["add", ALICE, "bob@elsewhere.test"]) == 0
     assert f"the user {ALICE} gets this mail no more" in capsys.readouterr().err
+
+
+def test_an_address_that_others_take_is_not_said_to_be_unknown(
+    home: Home, alice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(home.control.directory, "postmaster").write_text(f"{ALICE}\n")
+    capsys.readouterr()
+    for address, told in (
+        ("abuse@example.test", f"abuse@example.test stands for {ALICE} (control/postmaster)\n{ALICE} is a user (users/passwd)"),
+        ("alice+tag@example.test", f"{ALICE} is a user (users/passwd)"),
+        ("nobody@example.test", "nobody@example.test is no user and no alias here"),
+    ):
+        assert alias.main(["test", address]) == 0
+        assert capsys.readouterr().out == told + "\n"
 
 
 def test_crash_leaves_no_user_without_maildir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
