@@ -1,10 +1,10 @@
 """MESSAGELIMIT and SAVELIMIT (RFC 9738): how many messages one command deals with, where control/messagelimit says so.
 
 FETCH, STORE, SEARCH, MOVE and UID EXPUNGE deal with the newest so many of what they are given and say with which UID
-they stopped, so that the client goes on below it. What is all or nothing, COPY and APPEND, or makes no sense in parts,
-SORT and THREAD, is refused. ESEARCH in one mailbox is as SEARCH; in several, where no UID could say how far it came, it
-is refused when they have more messages together (RFC 7377 section 2.4). SAVELIMIT (control/savelimit) is of COPY and
-APPEND alone. EXPUNGE and CLOSE have no limit.
+they stopped, so that the client goes on below it (section 3.1). What is all or nothing, COPY and APPEND, or makes no
+sense in parts, SORT and THREAD (3.3), is refused. ESEARCH in one mailbox is as SEARCH; in several, where no UID could say
+how far it came, it is refused when they have more messages together (RFC 7377 section 2.4). SAVELIMIT
+(control/savelimit) is of COPY and APPEND alone. EXPUNGE and CLOSE have no limit.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from mailkit.imap.wire import pages
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
     from mailkit.imap.wire.pages import Page
@@ -82,11 +84,12 @@ def whole(state: Session, view: View, key: Key) -> None:
         raise refusal(limit)
 
 
-def all_or_none(state: Session, number: int) -> None:
-    """No: so many cannot be stored at once."""
+def all_or_none(state: Session, number: int, uids: Sequence[int] = ()) -> None:
+    """No: so many cannot be stored at once. uids: of those that are copied, ascending; the client is told from which on
+    it would have gone (section 3.1)."""
     limit = saved(state)
     if limit and number > limit:
-        raise refusal(limit)
+        raise refusal(limit, uids[-limit] if uids else 0)
 
 
 def page(state: Session, wanted: Page) -> None:
@@ -126,9 +129,9 @@ def count(ranges: Ranges) -> int:
     return sum(last - first + 1 for first, last in ranges)
 
 
-def refusal(limit: int) -> No:
-    """Too many messages for all or nothing."""
-    return No(f"One command deals with {limit} messages", f"MESSAGELIMIT {limit}")
+def refusal(limit: int, uid: int = 0) -> No:
+    """Too many messages for all or nothing. uid: from which on there would not be."""
+    return No(f"One command deals with {limit} messages", f"MESSAGELIMIT {limit}" + (f" {uid}" if uid else ""))
 
 
 def stopped(state: Session, limit: int, uid: int) -> None:

@@ -50,7 +50,7 @@ def resyncs(state: Session) -> bool:
 
 
 def vanishes(state: Session) -> bool:
-    """Removals are told by UID: QRESYNC (RFC 7162 section 3.2.10), or UIDONLY (RFC 9586 section 3.5)."""
+    """Removals are told by UID: QRESYNC (RFC 7162 section 3.2.10), or UIDONLY (RFC 9586 section 3.4)."""
     return resyncs(state) or uidonly.enabled(state)
 
 

@@ -1,7 +1,7 @@
 """UIDONLY (RFC 9586): a client that enabled it names messages by their UIDs alone, and is told of them in the same way.
 
-Message numbers are refused with UIDREQUIRED wherever a command may have them; responses are UIDFETCH instead of FETCH
-and VANISHED instead of EXPUNGE. EXISTS and RECENT count, and stay.
+Message numbers are refused with UIDREQUIRED wherever a command may have them (section 3); responses are UIDFETCH
+instead of FETCH (3.3) and VANISHED instead of EXPUNGE (3.4). EXISTS and RECENT count, and stay (3.6).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def refuse_key(state: Session, key: Key) -> None:
 
 
 def required(text: str) -> Bad:
-    """The refusal (section 3.2)."""
+    """The refusal (section 3)."""
     return Bad(text, "UIDREQUIRED")
 
 

@@ -33,7 +33,7 @@ async def uid_copy(state: Session, reader: Reader) -> str | None:
 async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """All messages are copied, or none."""
     chosen, folder = await read(state, reader, by_uid)
-    limits.all_or_none(state, len(chosen))
+    limits.all_or_none(state, len(chosen), chosen)
     assert state.view is not None
     octets = room.total(state.view.folder, chosen)
     await room.need(state, octets)

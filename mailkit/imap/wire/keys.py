@@ -215,7 +215,7 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
 
 
 def _beside(word: str, uid: int) -> Ranges:
-    """UIDs above or below one (RFC 9738 section 3.5)."""
+    """UIDs above or below one (RFC 9738 section 3.2)."""
     low, high = (uid + 1, sets.LAST - 1) if word == "UIDAFTER" else (1, min(uid, sets.LAST) - 1)
     return [(low, high)] if low <= high else []
 
