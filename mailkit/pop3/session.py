@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mailkit.languages import Language
     from mailkit.net.conn import Conn
     from mailkit.pop3.maildrop import Maildrop
+    from mailkit.pop3.verbs.retrieval import Ahead
 
 IDLE_S = 600
 """A server waits for a command at least ten minutes (RFC 1939 3)."""
@@ -31,8 +32,9 @@ IDLE_S = 600
 LOGIN_IDLE_S = 120
 """Before the login there is no such promise, and strangers should not hold connections."""
 
-QUEUED_OCTETS = 262144
-"""So much is queued before it must be on its way: bounds the memory of a session whose peer reads slowly."""
+QUEUED_OCTETS = 65536
+"""So much is queued before it must be on its way: bounds the memory of a session whose peer reads slowly, and a peer
+that reads fast begins while the rest of its answers are made."""
 
 _TURN = 50
 """Commands of one client, sent ahead, that are obeyed before others have their turn."""
@@ -45,8 +47,8 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "bound", "conn", "drop", "errors", "fetched", "fetched_octets", "home", "language", "name", "over", "queued",
-        "removed", "stamp", "state", "wire",
+        "ahead", "bound", "conn", "drop", "errors", "fetched", "fetched_octets", "home", "language", "meanwhile",
+        "name", "over", "queued", "removed", "stamp", "state", "wire",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -62,6 +64,8 @@ class Session:
         self.drop: Maildrop | None = None
         self.errors = 0
         self.queued = 0
+        self.meanwhile: Callable[[], None] | None = None  # what is done, once, while the client has its answers
+        self.ahead: Ahead | None = None
         self.fetched = 0
         self.fetched_octets = 0
         self.removed = 0
@@ -102,6 +106,9 @@ class Session:
     async def more(self) -> bool:
         """Send what is queued and wait for octets; False at the end of input."""
         await self.drain()
+        if self.meanwhile is not None:
+            meanwhile, self.meanwhile = self.meanwhile, None
+            meanwhile()
         data = await self.conn.more()
         if not data:
             return False

@@ -106,7 +106,7 @@ class Stuffer:
             piece = self._plain(piece)
         if not piece:
             return b""
-        octets = piece.replace(b"\n.", b"\n..").replace(b"\n", b"\r\n")
+        octets = piece.replace(b"\n", b"\r\n").replace(b"\r\n.", b"\r\n..")  # three octets are found faster than two
         if self._fresh and piece.startswith(b"."):
             octets = b"." + octets
         self._fresh = piece.endswith(b"\n")

@@ -132,6 +132,40 @@ def test_message_removed_by_another_program(home: Home) -> None:
     assert lines[-1] == "+OK bye, 1 messages deleted"  # it is gone, as was asked
 
 
+def test_client_that_takes_one_after_the_other_finds_the_next_one_read(home: Home) -> None:
+    """A message that goes away while the one before is being read still comes; asked for again, it is gone."""
+
+    def remove() -> bytes:
+        next(Path(maildrops.inbox(home), "cur").glob("1700000003*")).unlink()
+        return b"RETR 3\r\n"
+
+    expected = talk(home, LOGIN + b"RETR 3\r\nQUIT\r\n")[2:-1]
+    lines = talk(home, LOGIN, b"RETR 1\r\n", b"RETR 2\r\n", remove, b"RETR 3\r\nQUIT\r\n")
+    assert lines[-2 - len(expected) : -2] == expected
+    assert lines[-2] == "-ERR [SYS/TEMP] message was removed by another program"
+
+
+def test_what_was_read_ahead_is_not_given_in_the_place_of_another(home: Home) -> None:
+    for number in (1, 3):
+        lines = talk(home, LOGIN, b"RETR 1\r\n", b"RETR 2\r\n", b"RETR %d\r\nRETR 3\r\nQUIT\r\n" % number)
+        sizes = [line for line in lines if line.endswith(" octets")]
+        assert sizes == [f"+OK {size} octets" for size in (*SIZES[:2], SIZES[number - 1], SIZES[2])]
+    lines = talk(home, LOGIN, b"RETR 1\r\n", b"RETR 2\r\n", b"DELE 3\r\nRETR 3\r\n")
+    assert lines[-1] == "-ERR no such message"
+
+
+def test_large_message_is_not_read_ahead(home: Home) -> None:
+    path = Path(maildrops.inbox(home), "new", "1800000000.M1P1.host")
+    path.write_bytes(b"A: b\n\n" + b"x" * 70000)
+
+    def remove() -> bytes:
+        next(path.parents[1].glob("*/1800000000*")).unlink()
+        return b"RETR 4\r\n"
+
+    lines = talk(home, LOGIN, b"RETR 2\r\n", b"RETR 3\r\n", remove)
+    assert lines[-1] == "-ERR [SYS/TEMP] message was removed by another program"
+
+
 def test_message_renamed_by_another_program_is_found(home: Home) -> None:
     def rename() -> bytes:
         path = next(Path(maildrops.inbox(home), "cur").glob("1700000001*"))
