@@ -39,6 +39,7 @@ class Control:
     def __init__(self, directory: str) -> None:
         self.directory = directory
         self._kept: dict[str, tuple[tuple[int, int, int], object]] = {}
+        self._looked: set[str] | None = None  # values that were looked at since `look`
         self._frozen = False
 
     def text(self, name: str) -> str:
@@ -69,6 +70,11 @@ class Control:
         """Is there a file of this name?"""
         return os.path.exists(os.path.join(self.directory, name))
 
+    def look(self) -> None:
+        """Look at each file once more, when its value is asked for next, and not again until the next `look`: for a
+        process that asks thousands of times a second and knows when a change would matter."""
+        self._looked = set()
+
     def freeze(self) -> None:
         """Read everything now and nothing later: for a process that gives up its rights on the directory. A value that
         is bad, and not safe, stays what was last read of it, or its default."""
@@ -91,8 +97,9 @@ class Control:
             raise Perm("configuration cannot be read", code="4.3.5", detail=f"read {path}: {error.strerror}")
 
     def _value(self, name: str) -> object:
-        entry = TABLE[name]
         if self._frozen:
+            return self._kept[name][1]
+        if self._looked is not None and name in self._looked:
             return self._kept[name][1]
         try:
             stat = os.stat(os.path.join(self.directory, name))
@@ -100,11 +107,11 @@ class Control:
         except OSError:
             mark = (0, 0, 0)
         kept = self._kept.get(name)
-        if kept is not None and kept[0] == mark:
-            return kept[1]
-        value = self._parsed(entry)
-        self._kept[name] = (mark, value)
-        return value
+        if kept is None or kept[0] != mark:
+            kept = self._kept[name] = (mark, self._parsed(TABLE[name]))
+        if self._looked is not None:
+            self._looked.add(name)
+        return kept[1]
 
     def _parsed(self, entry: Value) -> object:
         text = self.raw(entry.name)

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from typing import Any, TypeVar
 
+    from mailkit.deliver.remote.routes import Route
+
     R = TypeVar("R")
 
 DISK_WAIT_S = 60.0
@@ -129,21 +131,21 @@ class Attempt:
         """A job for each destination that has a place; what has none waits."""
         from mailkit.deliver.remote import routes  # DNS and TLS: not before the first message leaves
 
-        groups: dict[str, tuple[str, list[Recipient]]] = {}
+        groups: dict[str, tuple[str, Route, list[Recipient]]] = {}
         for domain, recipient in elsewhere:
             try:
-                key = routes.destination(self._home, self.claim.envelope.sender, domain)
+                way = routes.choose(self._home, self.claim.envelope.sender, domain)
             except Trouble as trouble:
                 self._tried = True
                 self._failed(recipient, outcome.of(trouble))
                 continue
-            groups.setdefault(key, (domain, []))[1].append(recipient)
+            groups.setdefault(way.key(domain), (domain, way, []))[2].append(recipient)
         jobs = []
-        for key, (domain, recipients) in groups.items():
+        for key, (domain, way, recipients) in groups.items():
             if self._destinations[key].dead():
                 self._leave_alone(recipients, self._destinations[key])
             elif self._destinations.take(key):
-                jobs.append(self._remote(key, domain, recipients))
+                jobs.append(self._remote(key, domain, way, recipients))
             else:
                 self.parked = key
         return jobs
@@ -157,7 +159,7 @@ class Attempt:
             result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
         self._record(recipient, result, started, "local")
 
-    async def _remote(self, key: str, domain: str, recipients: list[Recipient]) -> None:
+    async def _remote(self, key: str, domain: str, way: Route, recipients: list[Recipient]) -> None:
         """The recipients of one destination, over one connection; the place there is taken already."""
         from mailkit.deliver import remote
 
@@ -173,6 +175,8 @@ class Attempt:
                 self.claim.fd,
                 self.claim.offset,
                 envelope.params,
+                whole=self.message.head if self.message.whole else b"",
+                route=way,
                 q=self.claim.name.id,
             )
         finally:

@@ -22,6 +22,7 @@ from mailkit import clock
 FIRST = 2
 PAUSE_S = 60.0
 PAUSE_MOST_S = 3600.0
+_LOOKS = 20  # destinations where nothing changed that are looked at when something ended
 HERE_MOST = 200  # each has a file open or two, and 1024 descriptors are what many systems give
 
 
@@ -64,11 +65,22 @@ class Destination:
         """The entry `id` waits here."""
         (self._ahead if priority > 0 else self._behind if priority < 0 else self._plain)[id] = None
 
-    def next(self, count: int) -> list[str]:
-        """The first `count` of those who wait; they do so no longer."""
+    def called(self, most: int) -> list[str]:
+        """Those who wait and may come now, `most` at the most; they wait no longer."""
+        if not self.busy:
+            self.coming = 0  # whoever was called and never came is not waited for
+        ids = self._next(min(most, self.places() - self.coming))
+        self.coming += len(ids)
+        return ids
+
+    def all(self) -> list[str]:
+        """All who wait; they do so no longer."""
+        return self._next(self.parked)
+
+    def _next(self, count: int) -> list[str]:
         ids: list[str] = []
         for line in (self._ahead, self._plain, self._behind):
-            for id in list(itertools.islice(line, count - len(ids))):
+            for id in list(itertools.islice(line, max(0, count - len(ids)))):
                 del line[id]
                 ids.append(id)
         return ids
@@ -111,6 +123,7 @@ class Destinations:
         self.here = asyncio.Semaphore(HERE_MOST)
         self._all: dict[str, Destination] = {}
         self._parking: dict[str, Destination] = {}  # those where entries wait, in turn
+        self._changed: set[str] = set()  # where there may be room now
 
     def __getitem__(self, name: str) -> Destination:
         found = self._all.get(name)
@@ -136,29 +149,33 @@ class Destinations:
         """The place is free again."""
         self[name].busy -= 1
         self.busy -= 1
+        self._changed.add(name)
 
     def park(self, name: str, id: str, priority: int = 0) -> None:
         """The entry `id` waits for a place. priority: its MT-PRIORITY."""
         self[name].park(id, priority)
         self._parking[name] = self[name]
+        self._changed.add(name)
 
     def ready(self) -> list[str]:
-        """Ids of parked entries that may go on now. Each destination in turn, so that none takes all places."""
+        """Ids of parked entries that may go on now. Each destination in turn, so that none takes all places.
+
+        Where something changed is looked at, and at the next few in turn: thousands may wait.
+        """
+        changed, self._changed = self._changed, set()
+        hopeless = [name for name in changed if name in self._parking and self._parking[name].dead()]
+        deferred = [id for name in hopeless for id in self._parking.pop(name).all()]
         ids: list[str] = []
-        for name, destination in list(self._parking.items()):
-            count = destination.parked
-            if not destination.dead():
-                if not destination.busy:
-                    destination.coming = 0  # whoever was called and never came is not waited for
-                count = min(count, destination.places() - destination.coming, self.total - self.busy - len(ids))
-                destination.coming += max(0, count)
-            if count <= 0:
+        for name in dict.fromkeys([*itertools.islice(self._parking, _LOOKS), *changed]):
+            if self.busy + len(ids) >= self.total:
+                break
+            destination = self._parking.pop(name, None)
+            if destination is None:
                 continue
-            ids += destination.next(count)
-            del self._parking[name]
+            ids += destination.called(self.total - self.busy - len(ids))
             if destination.parked:
                 self._parking[name] = destination  # at the end: it had its turn
-        return ids
+        return deferred + ids
 
     def forget(self, idle_s: float = 600) -> None:
         """Drop what nobody needs to remember."""

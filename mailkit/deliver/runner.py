@@ -134,6 +134,7 @@ class Runner:
                 log.event("queue", operation="clean", error=error.strerror, verdict="later")
         if now < self._look_at and not (self.once and not self.active and not self._has_due()):
             return
+        self.home.control.look()
         if not self.once:
             self._collect()
         if self._arrivals is not None and self._arrivals.astray():
@@ -174,6 +175,8 @@ class Runner:
 
     def _start_due(self) -> None:
         now = clock.now()
+        if self._has_due():
+            self.home.control.look()  # what was accepted by a value is delivered by it, or by a newer one
         while self._heap and self._heap[0][0] <= now and len(self.active) < self._most:
             _, id = heapq.heappop(self._heap)
             directory, found, when = self._waiting.get(id, _NOBODY)

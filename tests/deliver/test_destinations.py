@@ -102,6 +102,30 @@ def test_a_full_house_lets_each_destination_in_by_turns() -> None:
     assert seen == ["a0", "b0", "c0", "a1", "b1", "c1"]
 
 
+def test_one_of_thousands_is_called_when_its_place_is_free() -> None:
+    every = Destinations(limit=1, total=5000)
+    for i in range(1000):
+        assert every.take(f"d{i}")
+        every.park(f"d{i}", str(i))
+    every.ready()
+    every.give("d777")
+    assert every.ready() == ["777"]
+
+
+def test_nobody_is_forgotten_where_nothing_happens() -> None:
+    every = Destinations(limit=1, total=5000)
+    for i in range(100):
+        assert every.take(f"d{i}")
+        every.park(f"d{i}", f"{i}a")
+        every.park(f"d{i}", f"{i}b")
+        every.give(f"d{i}")
+    called = every.ready()
+    assert len(called) == 100
+    for _ in range(5):  # they are cancelled, and never ask for their place
+        called += every.ready()
+    assert len(set(called)) == 200
+
+
 def test_those_who_wait_for_a_dead_destination_all_come_back_to_be_deferred(time: FakeClock) -> None:
     every = Destinations(limit=1, total=1)
     assert every.take("a")

@@ -42,7 +42,7 @@ class World:
         self.gate: asyncio.Event | None = None
 
     async def attempt(
-        self, home: Home, domain: str, sender: str, recipients: list[Recipient], *rest: Any, q: str
+        self, home: Home, domain: str, sender: str, recipients: list[Recipient], *rest: Any, **options: Any
     ) -> list[Outcome]:
         self._now[domain] = self._now.get(domain, 0) + 1
         self.most_at_once[domain] = max(self.most_at_once.get(domain, 0), self._now[domain])

@@ -123,10 +123,13 @@ def test_a_bad_line_stops_everything_until_it_is_mended(home: Home) -> None:
 
 
 def test_destinations_with_the_same_servers_have_the_same_key(home: Home) -> None:
-    one = routes.destination(home, "x@y.example", "example.org")
-    assert one == routes.destination(home, "z@y.example", "example.net")
-    assert one != routes.destination(home, "alice@example.test", "example.org")
-    assert routes.destination(home, "x@y.example", "sub.example.com") == "sub.example.com"
+    def key(sender: str, domain: str) -> str:
+        return routes.choose(home, sender, domain).key(domain)
+
+    one = key("x@y.example", "example.org")
+    assert one == key("z@y.example", "example.net")
+    assert one != key("alice@example.test", "example.org")
+    assert key("x@y.example", "sub.example.com") == "sub.example.com"
     assert Route("h", login="a").key("d") != Route("h", login="b").key("d")
 
 

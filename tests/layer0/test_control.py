@@ -26,6 +26,16 @@ def test_a_change_is_seen_without_reload(tmp_path: Path) -> None:
     assert values.lines("domains") == ["example.net"]
 
 
+def test_who_looks_by_turns_sees_a_change_at_the_next(tmp_path: Path) -> None:
+    values = Control(str(tmp_path))
+    values.look()
+    assert values.number("maxconn") == 1000
+    (tmp_path / "maxconn").write_text("7\n")
+    assert values.number("maxconn") == 1000
+    values.look()
+    assert values.number("maxconn") == 7
+
+
 def test_bad_value_keeps_the_default_and_says_so(tmp_path: Path, lines: list[str]) -> None:
     (tmp_path / "maxconn").write_text("many\n")
     assert Control(str(tmp_path)).number("maxconn") == 1000

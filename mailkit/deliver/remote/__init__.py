@@ -57,21 +57,23 @@ async def attempt(
     offset: int,
     params: dict[str, str],
     *,
+    whole: bytes = b"",
     outside: Outside | None = None,
     route: Route | None = None,
     q: str = "",
 ) -> list[Outcome]:
-    """Try to send the message at `offset` of `fd` to `recipients`, all of `domain` (or of one routes.destination).
+    """Try to send the message at `offset` of `fd` to `recipients`, all of `domain` (or of one Route.key).
 
-    sender: "" for the null sender. params: of the queue entry's envelope. q: its id, for the log.
-    outside: in the place of the process's own. One Outcome for each recipient, in their order; whatever
-    goes wrong is in there. `remote` is set where a server said it; its words are the `text`. An Outcome
-    that is ok has the `action` "relayed" where nobody further on will tell the sender, HANDED where the
-    server does.
+    sender: "" for the null sender. params: of the queue entry's envelope. whole: the message, if it is in memory.
+    outside: in the place of the process's own. route: if it was chosen already. q: the entry's id, for the log.
+
+    One Outcome for each recipient, in their order; whatever goes wrong is in there. `remote` is set where a server
+    said it; its words are the `text`. An Outcome that is ok has the `action` "relayed" where nobody further on will
+    tell the sender, HANDED where the server does.
     """
     try:
         route = route or routes.choose(home, sender, domain)
-        mail = Mail(sender, Body(fd, offset), params)
+        mail = Mail(sender, Body(fd, offset, whole), params)
     except Temp as trouble:
         log.event("remote", q=q or None, domain=domain, code=trouble.code, error=str(trouble))
         return [outcome.of(trouble) for _ in recipients]

@@ -5,6 +5,8 @@ Everything here blocks on the name servers.
 
 from __future__ import annotations
 
+import functools
+
 from mailkit import clock
 from mailkit.deliver.remote.routes import Route
 from mailkit.dns.resolve import Resolver
@@ -75,6 +77,7 @@ def literal(domain: str) -> str:
     return ip
 
 
+@functools.lru_cache(1000)
 def is_address(text: str) -> bool:
     """Is it an IP address, or the path of a socket?"""
     import ipaddress

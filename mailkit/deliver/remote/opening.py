@@ -29,8 +29,6 @@ class Opening:
         self._started = 0.0
         self.place = place
         self.choice = choice
-        control = outside.home.control
-        self._me = route.helo or control.text("helohost") or control.text("me")
 
     async def connect(self, limit_s: float = 0) -> None:
         """Connect, within control/connecttimeout and `limit_s`. Temp."""
@@ -69,16 +67,17 @@ class Opening:
         return talk
 
     async def _begin(self, talk: Dialogue, tls: bool) -> None:
-        choice = self.choice
+        choice, control = self.choice, self._outside.home.control
         if self._route.implicit_tls:
             await talk.starttls(choice.server_name, choice.context)
-        await hello.greet(talk, self._me)
+        me = self._route.helo or control.text("helohost") or control.text("me")
+        await hello.greet(talk, me)
         if tls and not self._route.implicit_tls:
-            await self._starttls(talk)
+            await self._starttls(talk, me)
         if self._route.login:
-            await login(talk, routes.login(self._outside.home.control, self._route.login))
+            await login(talk, routes.login(control, self._route.login))
 
-    async def _starttls(self, talk: Dialogue) -> None:
+    async def _starttls(self, talk: Dialogue, me: str) -> None:
         """TLS where it is offered. Refused when it is needed and not to be had; the mail then waits, whatever the
         server called it."""
         assert talk.features is not None
@@ -87,7 +86,7 @@ class Opening:
                 raise Refused("STARTTLS", Reply(454, "4.7.4", "TLS is required, and the server does not offer it"))
             return
         try:
-            await hello.starttls(talk, self._me, self.choice.server_name, self.choice.context)
+            await hello.starttls(talk, me, self.choice.server_name, self.choice.context)
         except Refused as error:
             if error.stage != "STARTTLS":
                 raise

@@ -55,7 +55,8 @@ class Route:
         self.helo = helo
 
     def key(self, domain: str) -> str:
-        """What deliveries for `domain` by this route have in common: the same key, the same servers."""
+        """What deliveries for `domain` by this route have in common: the same key, the same servers; they may share
+        connections, limits and back-off."""
         if not self.host:
             return domain
         host = f"[{self.host}]" if self.direct else self.host
@@ -78,12 +79,6 @@ def choose(home: Home, sender: str, domain: str) -> Route:
         if name in table:
             return table[name]
     return STRAIGHT
-
-
-def destination(home: Home, sender: str, domain: str) -> str:
-    """The key of the servers that such a message goes to: deliveries with the same key may share connections,
-    limits and back-off. Temp as `choose`."""
-    return choose(home, sender, domain).key(domain)
 
 
 def login(control: Control, name: str) -> Login:

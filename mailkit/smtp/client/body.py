@@ -21,18 +21,30 @@ _HEADER_MOST = 1 << 20  # a header that is longer is no header
 
 class Body:
     """The message at `offset` of descriptor `fd`, through its end. Reading moves no file position, so several
-    deliveries may read one descriptor at once. owned: `close` closes it.
+    deliveries may read one descriptor at once. whole: all of its octets, if they are in memory. owned: `close`
+    closes the descriptor.
 
     size: octets as they are sent, before dots. eight_bit: an octet above 127 is in it. eight_bit_header:
     in its header. tls_optional: it says "TLS-Required: no" (RFC 8689 5). OSError when the file cannot be
     read.
     """
 
-    __slots__ = ("_fd", "_octets", "_offset", "_owned", "eight_bit", "eight_bit_header", "size", "tls_optional")
+    __slots__ = (
+        "_fd",
+        "_octets",
+        "_offset",
+        "_owned",
+        "_whole",
+        "eight_bit",
+        "eight_bit_header",
+        "size",
+        "tls_optional",
+    )
 
-    def __init__(self, fd: int, offset: int = 0, owned: bool = False) -> None:
+    def __init__(self, fd: int, offset: int = 0, whole: bytes = b"", owned: bool = False) -> None:
         self._fd = fd
         self._offset = offset
+        self._whole = whole
         self._owned = owned
         self._octets = 0
         self.size = 0
@@ -62,6 +74,9 @@ class Body:
 
     def raw(self) -> Iterator[bytes]:
         """The message as it is in the file, in blocks."""
+        if self._whole:
+            yield self._whole
+            return
         at = self._offset
         while data := os.pread(self._fd, BLOCK, at):
             at += len(data)
