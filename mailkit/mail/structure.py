@@ -72,10 +72,10 @@ def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
 def _list(value: bytes) -> bytes:
     """The addresses of a field in wire form; b"" where there is none."""
     name, bracket, spec = value.partition(b"<")
-    if bracket and spec.endswith(b">") and spec.translate(None, _OF_ADDRESS) == b"@>" and len(value) < _QUOTED_LONGEST:
-        if not name.translate(None, _OF_NAME):  # `Name <local@domain>`, as most are
-            local, _, domain = spec[:-1].partition(b"@")
-            return b'((%b NIL "%b" "%b"))' % (_quoted(b" ".join(name.split()) or None), local, domain)
+    usual = bracket and spec.endswith(b">") and spec.translate(None, _OF_ADDRESS) == b"@>"
+    if usual and not name.translate(None, _OF_NAME) and len(value) < _QUOTED_LONGEST:  # `Name <local@domain>`
+        local, _, domain = spec[:-1].partition(b"@")
+        return b'((%b NIL "%b" "%b"))' % (_quoted(b" ".join(name.split()) or None), local, domain)
     quoted = nstring if value.translate(None, _PLAIN) or len(value) > _QUOTED_LONGEST else _quoted
     entries = [
         b"(%b %b %b %b)" % (quoted(name), quoted(route), quoted(local), quoted(domain))

@@ -14,7 +14,7 @@ from _thread import RLock
 
 from mailkit import clock, files
 from mailkit.exits import Temp
-from mailkit.maildir import change, heap, journal, marks, names, pieces, save, scan, sync, uidlist
+from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, save, scan, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
 from mailkit.maildir.state import State
@@ -338,11 +338,10 @@ class Folder:
         row = self.row(uid)
         if row is None:
             raise FileNotFoundError(uid)
-        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
         try:
-            return os.open(self.row_path(row), flags)
+            return os.open(self.row_path(row), ahead.FLAGS)
         except FileNotFoundError:
-            return os.open(self.path(uid), flags)
+            return os.open(self.path(uid), ahead.FLAGS)
 
     def read(self, uid: int) -> bytes:
         """The octets of a message, as they are on disk. OSError."""

@@ -18,7 +18,7 @@ from __future__ import annotations
 import struct
 from array import array
 from binascii import crc32
-from itertools import accumulate
+from itertools import accumulate, compress
 
 from mailkit.maildir import state
 from mailkit.maildir.table import KINDS, ODD, Table
@@ -143,7 +143,7 @@ def pieces(rows: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
 
 def _made(found: Sequence[bytes]) -> int:
     """Bit k for each piece k that is there."""
-    return sum([bit for bit, piece in zip(_BITS, found, strict=True) if piece])
+    return sum(compress(_BITS, found))
 
 
 def stated(known: state.State) -> bytes:

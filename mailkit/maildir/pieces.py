@@ -17,7 +17,7 @@ from itertools import accumulate, repeat
 
 from mailkit import log
 from mailkit.mail import header
-from mailkit.maildir import journal
+from mailkit.maildir import ahead, journal
 from mailkit.maildir.table import KINDS
 
 TYPE_CHECKING = False
@@ -48,10 +48,11 @@ def read(
     found = _kept(table, rows, kinds)
     if None in found:
         maker = _Maker(folder, table, build)
+        missing = [place for place, row in enumerate(rows) if row >= 0 and found[place] is None]
+        files = ahead.opened(folder, table, [rows[place] for place in missing])
         try:
-            for place, row in enumerate(rows):
-                if row >= 0 and found[place] is None:
-                    found[place] = maker.made(row, kinds)
+            for place, (row, fd) in zip(missing, files, strict=True):
+                found[place] = maker.made(row, fd, kinds)
         finally:
             maker.keep()
     return found
@@ -188,12 +189,12 @@ class _Maker:
         self._sizes: list[tuple[int, int]] = []
         self._octets = 0
 
-    def made(self, row: int, kinds: Sequence[int]) -> bytes | None:
-        """These pieces of a row, made now; None when its message cannot be read."""
+    def made(self, row: int, fd: int | OSError, kinds: Sequence[int]) -> bytes | None:
+        """These pieces of a row, made now of its file; None when that cannot be read."""
         uid, known = self._table.uids[row], self._table.detail.sizes[row]
         pieces = stored(self._table, row) or [b""] * KINDS
         try:
-            with Reading(self._folder, uid, known) as message:
+            with Reading(fd, known) as message:
                 self._build(message, pieces, kinds)
         except OSError as error:
             log.event("message", verdict="unreadable", path=self._folder.directory, uid=uid, error=error.strerror)
@@ -226,18 +227,21 @@ class _Maker:
 
 
 class Reading:
-    """`with Reading(folder, uid, size) as message`: a file, read as far as somebody wants it. OSError.
+    """`with Reading(fd, size) as message`: a file, read as far as somebody wants it, and closed. OSError, which may be
+    given in the place of a descriptor.
 
     received: seconds since 1970. size: octets with CRLF line ends, 0 while not known; who counts them may say so.
     """
 
     __slots__ = ("_data", "_fd", "_octets", "_start", "received", "size")
 
-    def __init__(self, folder: Folder, uid: int, size: int = 0) -> None:
-        self._fd = folder.open_file(uid)
-        status = os.fstat(self._fd)
+    def __init__(self, fd: int | OSError, size: int = 0) -> None:
+        if isinstance(fd, OSError):
+            raise fd
+        self._fd = fd
+        status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            os.close(self._fd)
+            os.close(fd)
             raise OSError(0, "not a regular file")
         self._octets = status.st_size
         self._start = b""
@@ -276,7 +280,7 @@ class Reading:
 
 def content(folder: Folder, uid: int) -> tuple[bytes, int]:
     """The octets of a message and when it was received. OSError: gone, or not readable."""
-    with Reading(folder, uid) as message:
+    with Reading(folder.open_file(uid)) as message:
         return message.data, message.received
 
 
