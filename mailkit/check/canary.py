@@ -79,8 +79,7 @@ def _message(site: Site, name: str) -> bytes:
 
 def _send(site: Site, message: bytes) -> str:
     """Hand the message in; the way it went. SMTPException, Temp, OSError."""
-    for line in site.home.control.lines("listen"):
-        name, address, port = sockets.parse(line)
+    for name, address, port in sockets.understood(site.home.control.lines("listen")):
         if name == "mx":
             address = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(address, address)
             with smtplib.SMTP(address, port, timeout=PATIENCE_S) as server:

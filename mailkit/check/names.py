@@ -84,7 +84,7 @@ def _spf(site: Site, domain: str) -> Iterator[Finding]:
 def _srv(site: Site, domain: str) -> Iterator[Finding]:
     """RFC 6186 3, RFC 8314 5.1: where clients find our services when a user types nothing but an address."""
     try:
-        listen = {name: port for name, _, port in map(sockets.parse, site.home.control.lines("listen"))}
+        listen = {name: port for name, _, port in sockets.understood(site.home.control.lines("listen"))}
     except ValueError:
         return  # the check `control` tells it
     right, missing = [], []

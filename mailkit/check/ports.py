@@ -22,12 +22,13 @@ _STARTTLS = {"imap": (b"a STARTTLS\r\n", b"a OK"), "pop3": (b"STLS\r\n", b"+OK")
 
 def check(site: Site) -> Iterator[Finding]:
     """All sockets at once, told in their order."""
-    wanted = [sockets.parse(line) for line in site.home.control.lines("listen")]
-    if not wanted:
+    lines = site.home.control.lines("listen")
+    wanted = [*sockets.understood(lines)]
+    if not lines:
         yield Finding(NOTE, "control/listen is empty: ports that systemd or inetd hold are not looked at")
         return
     certificate = _certificate(site)
-    with ThreadPoolExecutor(len(wanted)) as pool:
+    with ThreadPoolExecutor(len(wanted) or 1) as pool:
         yield from pool.map(lambda one: _looked_at(site.me, certificate, *one), wanted)
 
 

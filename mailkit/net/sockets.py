@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 SOCKETS = (
     ("mx", 25, "smtpd"),
     ("submission", 587, "smtpd"),
@@ -30,6 +34,15 @@ def parse(line: str) -> tuple[str, str, int]:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         raise ValueError(f"{port!r} is no port")
     return words[0], address.strip("[]"), int(port)
+
+
+def understood(lines: Iterable[str]) -> Iterator[tuple[str, str, int]]:
+    """The lines of control/listen that can be understood: for who looks on (check.values names the others)."""
+    for line in lines:
+        try:
+            yield parse(line)
+        except ValueError:
+            continue
 
 
 def program(name: str) -> str:

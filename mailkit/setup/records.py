@@ -29,7 +29,7 @@ def lines(host: str, domains: list[str], listen: list[str], addresses: list[str]
         yield _line(host, "AAAA" if ":" in address else "A", address)
     if not addresses:
         yield f"; {host}. needs an A record, or AAAA, with the address by which others reach this machine"
-    ports = {name: port for name, _, port in map(sockets.parse, listen)}
+    ports = {name: port for name, _, port in sockets.understood(listen)}
     for domain in domains:
         yield _line(domain, "MX", f"10 {host}.")
         yield _line(domain, "TXT", '"v=spf1 mx -all"')

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import types
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from mailkit.policy import chain, verdict
 from mailkit.policy.chain import Chain
 from mailkit.policy.facts import Facts
 from tests.harness import fakeclock
+from tests.harness.homes import set_control
 from tests.harness.transcript import FakeConn, run
 
 
@@ -53,6 +55,8 @@ def fail(facts: Facts) -> verdict.Verdict:
 
 def test_relay_cannot_be_switched_off(facts: Facts) -> None:
     facts.remote = True
+    os.mkdir(facts.home.join("control"))
+    set_control(facts.home, "domains", "example.test")
     for lines in ([], ["relay off"], ["relay note"]):
         found = run(Chain(lines, 10).judge("rcpt", facts))
         assert found.kind == verdict.REJECT

@@ -41,6 +41,14 @@ def test_relay(service: str, account: str, trusted: bool, remote: bool, status: 
     assert (found.status if found else "") == status
 
 
+@pytest.mark.parametrize("service", ["mx", "lmtp"])
+def test_a_lost_list_of_domains_sends_no_mail_back(service: str, facts: Facts) -> None:
+    facts.service, facts.remote = service, True
+    os.unlink(facts.home.join("control", "domains"))
+    found = run(relay.rcpt(facts))
+    assert (found.kind, found.status, found.detail) == ("defer", "4.3.5", "control/domains is empty or missing")
+
+
 def test_submission_needs_a_login(facts: Facts) -> None:
     facts.service = "submissions"
     assert run(relay.mail(facts)).code == 530

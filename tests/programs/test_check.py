@@ -109,6 +109,9 @@ def test_control_values(home: Home) -> None:
     set_control(home, "listen", "smtp 127.0.0.1 25")
     told = bad(home, "control")
     assert "control/me is 'mail'" in told and "control/domains:" in told and "control/listen: 'smtp'" in told
+    set_control(home, "listen", "mx 127.0.0.1 port", "mx 127.0.0.1 1")
+    assert "'port' is no port" in bad(home, "control")
+    assert bad(home, "ports") == "bad mx on 127.0.0.1 port 1: nobody listens"
 
 
 def test_users_and_aliases(home: Home) -> None:
