@@ -20,12 +20,20 @@ if TYPE_CHECKING:
     from mailkit.control import Control
 
 
+class Unknown(Exception):
+    """The cache does not hold what was asked for."""
+
+
 class Resolver:
     """Look-ups through `query(name, kind)`, each kept in `cache` for as long as it holds."""
 
     def __init__(self, query: Callable[[str, str], Answer], cache: Cache | None = None) -> None:
         self._query = query
         self._cache = Cache() if cache is None else cache
+
+    def remembered(self) -> Resolver:
+        """The same from the cache alone: it never blocks, and raises Unknown where it would have to ask."""
+        return Resolver(_unasked, self._cache)
 
     def ask(self, name: str, kind: str) -> Answer:
         """The records of any kind. Names may be in Unicode and end in a dot; an impossible one does not exist."""
@@ -104,6 +112,10 @@ class Resolver:
     def tlsa(self, name: str) -> Answer:
         """TLSA records of a full name, "_25._tcp.mx.example.org"."""
         return self.ask(name, "TLSA")
+
+
+def _unasked(name: str, kind: str) -> Answer:
+    raise Unknown(name)
 
 
 def configured(control: Control) -> Resolver:

@@ -12,6 +12,7 @@ from mailkit.deliver import remote
 from mailkit.deliver.remote import kept
 from mailkit.exits import Temp
 from mailkit.queue.entry import Recipient
+from mailkit.smtp.client import transaction
 from tests.deliver_remote.world import World
 from tests.harness import fakeclock
 from tests.harness.fakeclock import FakeClock
@@ -475,8 +476,14 @@ def test_what_was_delivered_stays_delivered_when_the_rest_breaks(tmp_path: Path)
 def test_an_error_of_our_own_loses_no_result(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lines: list[str]) -> None:
     first = Server(["LIMITS RCPTMAX=1"])
     world = World(tmp_path, {"192.0.2.1": first})
-    bad = Recipient("b@example.org\r\nRSET")
-    found = world.send("a@example.org", bad, "c@example.org")
+    command = transaction.rcpt_command
+
+    def stumbling(talk: Any, to: Any) -> str:
+        assert to.address != "b@example.org"
+        return command(talk, to)
+
+    monkeypatch.setattr(transaction, "rcpt_command", stumbling)
+    found = world.send("a@example.org", "b@example.org", "c@example.org")
     assert [one.status for one in found] == ["ok", "temp", "temp"]
     assert first.closed
     assert any(line.startswith("broken ") and "trace=" in line for line in lines)

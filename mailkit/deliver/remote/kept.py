@@ -12,7 +12,7 @@ from mailkit.smtp.client.dialogue import Dialogue
 
 IDLE_S = 5.0
 SENT_MOST = 100
-KEPT_MOST = 100
+KEPT_MOST = 300
 
 
 class Kept:

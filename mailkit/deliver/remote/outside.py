@@ -67,8 +67,13 @@ class Outside:
         place = hosts.known(route, domain) if route.direct else None
         if place is not None:
             return [place]
-        me = self.home.control.text("me")
-        found = await self.offload(hosts.find, self.resolver(), route, domain, me, self.ours)
+        from mailkit.dns.resolve import Unknown
+
+        me, resolver = self.home.control.text("me"), self.resolver()
+        try:
+            found = hosts.find(resolver.remembered(), route, domain, me, self.ours)
+        except Unknown:
+            found = await self.offload(hosts.find, resolver, route, domain, me, self.ours)
         return sorted(found, key=self._order)
 
     async def connect(self, route: Route, place: Place, limit_s: float = 0) -> ClientConn:
