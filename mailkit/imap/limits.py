@@ -2,8 +2,8 @@
 
 FETCH, STORE, SEARCH, MOVE and UID EXPUNGE deal with the newest so many of what they are given and say with which UID
 they stopped, so that the client goes on below it (section 3.1). What is all or nothing, COPY and APPEND, or makes no
-sense in parts, SORT and THREAD (3.3), is refused. ESEARCH in one mailbox is as SEARCH; in several, where no UID could say
-how far it came, it is refused when they have more messages together (RFC 7377 section 2.4). SAVELIMIT
+sense in parts, SORT and THREAD (3.3), is refused. ESEARCH in one mailbox is as SEARCH; in several, where no UID could
+say how far it came, it is refused when they have more messages together (RFC 7377 section 2.4). SAVELIMIT
 (control/savelimit) is of COPY and APPEND alone. EXPUNGE and CLOSE have no limit.
 """
 

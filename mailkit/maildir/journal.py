@@ -329,10 +329,8 @@ def _odd(contents: Contents, one: Entry) -> None:
 
 def _sizes(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
-    for uid, size in zip(columns.numbers("I"), columns.numbers("Q"), strict=True):
-        row = contents.table.row(uid)
-        if row is not None:
-            contents.table.set_size(row, size)
+    rows = contents.table.rows(columns.numbers("I"))
+    contents.table.set_sizes(rows, columns.numbers("Q"))
 
 
 def _pieces(contents: Contents, one: Entry) -> None:

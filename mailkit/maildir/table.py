@@ -289,17 +289,25 @@ class Table:
         if old_where & ODD and not where & ODD:
             self.odd.pop(self.uids[row], None)
 
-    def set_size(self, row: int, size: int) -> None:
-        """The size on the wire became known."""
+    def set_sizes(self, rows: Sequence[int | None], sizes: array[int]) -> None:
+        """The sizes on the wire became known; a row that is None is gone."""
         counted = self.loaded
-        self.change_detail(lambda detail: self._resized(detail, row, size, counted))
+        self.change_detail(lambda detail: self._resized(detail, rows, sizes, counted))
 
-    def _resized(self, detail: Detail, row: int, size: int, counted: bool) -> Detail:
-        old = detail.sizes[row]
-        detail.sizes[row] = size
+    def _resized(self, detail: Detail, rows: Sequence[int | None], sizes: array[int], counted: bool) -> Detail:
+        column = detail.sizes
+        if isinstance(rows, range):
+            old = column[rows.start : rows.stop]
+            column[rows.start : rows.stop] = sizes
+        else:
+            there = [(row, size) for row, size in zip(rows, sizes, strict=True) if row is not None]
+            old = array("Q", [column[row] for row, _ in there])
+            sizes = array("Q", [size for _, size in there])
+            for row, size in there:
+                column[row] = size
         if counted:
-            self.size += size - old
-            self.unsized += (not size) - (not old)
+            self.size += sum(sizes) - sum(old)
+            self.unsized += sizes.count(0) - old.count(0)
         return detail
 
     def without(self, uids: set[int]) -> Table:
