@@ -224,22 +224,25 @@ def _each(
     dry_run: bool,
     states: tuple[str, ...],
 ) -> None:
-    """Do something to every chosen entry in one of `states`, one line each. Exit status 111 when one was busy."""
+    """Do something to every chosen entry in one of `states`, one line each, or one for all when they are many. Exit
+    status 111 when one was busy."""
     found = [item for item in _chosen(home, choice) if item.state in states]
-    busy = False
+    many = len(found) >= _BAR_FROM
+    done = f"would be {word}" if dry_run else word
+    results: list[str] = []
     with _progress(found) as bar:
         for item in bar:
             result = "done" if dry_run else act(home, item)
-            busy |= result == "busy"
-            if len(found) < _BAR_FROM or result != "done":
-                said = {"done": f"would be {word}" if dry_run else word, "gone": "is gone already"}.get(
-                    result, "busy: a runner is delivering it; left alone"
-                )
-                click.echo(f"{item.name.id} {said}")
+            results.append(result)
+            if dry_run or not many or result != "done":
+                said = {"done": done, "gone": "is gone already"}
+                click.echo(f"{item.name.id} {said.get(result, 'busy: a runner is delivering it; left alone')}")
+    if many:
+        click.echo(f"{results.count('done')} entries {done}", err=True)
     if not found:
         click.echo("no such entry", err=True)
         raise click.exceptions.Exit(100)
-    if busy:
+    if "busy" in results:
         raise click.exceptions.Exit(111)
 
 

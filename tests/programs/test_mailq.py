@@ -178,9 +178,14 @@ def test_nothing_is_done_to_everything_by_mistake(home: Home, ask: Any) -> None:
     assert where(home) == {id: "new"}
 
 
-def test_thousands_are_changed_without_a_line_each(home: Home, ask: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_thousands_are_changed_without_a_line_each(
+    home: Home, ask: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(mailq, "_BAR_FROM", 10)
     for i in range(12):
         queue(home, f"a{i}@one.example")
-    assert ask("hold", "--state", "new") == (0, "")
+    status, out = ask("hold", "--state", "new", "-n")
+    assert (status, out.count(" would be held\n")) == (0, 13)  # each, and all of them
+    assert mailq.main(["--home", home.path, "hold", "--state", "new"]) == 0
+    assert capsys.readouterr() == ("", "12 entries held\n")
     assert set(where(home).values()) == {"hold"}
