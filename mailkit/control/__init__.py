@@ -102,7 +102,7 @@ class Control:
         if self._looked is not None and name in self._looked:
             return self._kept[name][1]
         try:
-            stat = os.stat(os.path.join(self.directory, name))
+            stat = os.stat(f"{self.directory}/{name}")
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)
         except OSError:
             mark = (0, 0, 0)

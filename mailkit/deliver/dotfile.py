@@ -162,7 +162,7 @@ def _items(text: str) -> list[str]:
 
 
 def _read(directory: str, name: str, default: str) -> Dotfile | None:
-    path = os.path.join(directory, name)
+    path = f"{directory}/{name}"
     try:
         fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except FileNotFoundError:

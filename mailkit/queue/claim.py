@@ -76,7 +76,7 @@ class Claim:
         ours.
         """
         later = self.name.at(int(due), attempts)
-        path = os.path.join(self._queue, "cur", str(later))
+        path = f"{self._queue}/cur/{later}"
         moved = True
         try:
             if path != self.path:
@@ -109,7 +109,7 @@ class Claim:
         if not spare.keepable(self.fd):
             return False
         try:
-            files.rename(self.path, os.path.join(self._queue, "free", f".{self.name.id}"))
+            files.rename(self.path, f"{self._queue}/free/.{self.name.id}")
         except FileNotFoundError:
             return False
         self.resting = f".{self.name.id}"
@@ -131,7 +131,7 @@ def claim(home: Home, directory: str, filename: str) -> Claim | None:
     parsed = name.parse(filename)
     if parsed is None:
         return None
-    path = os.path.join(home.queue, directory, filename)
+    path = f"{home.queue}/{directory}/{filename}"
     try:
         fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -48,7 +48,7 @@ class Spool:
         envelope.params.setdefault("arrived", str(int(now)))
         self._due = int(now if due is None else due)
         self.id = clock.token(8)
-        self._tmp = os.path.join(self._queue, "tmp", self.id)
+        self._tmp = f"{self._queue}/tmp/{self.id}"
         head = entry.encode(envelope)
         self._parts.append(head)
         self._held_octets = len(head)
@@ -67,7 +67,7 @@ class Spool:
         id = self.id
         self._spill(whole=True)
         fd, self._fd = self._fd, -1
-        final = os.path.join(self._queue, "new", str(Name(self._due, 0, id, self.size)))
+        final = f"{self._queue}/new/{Name(self._due, 0, id, self.size)}"
         try:
             await files.publish(fd, self._tmp, final)
         except OSError as error:

@@ -31,13 +31,13 @@ _again: dict[str, float] = {}  # path of free/ -> when it is worth while to list
 
 def take(queue: str, tmp: str) -> int:
     """A descriptor for writing a spare file, at `tmp` now; -1 when there is none. To be cut to length at the end."""
-    free = os.path.join(queue, "free")
+    free = f"{queue}/free"
     names = _known.setdefault(free, [])
     if not names and clock.monotonic() >= _again.get(free, 0.0):
         names += _listed(free)
     while names:
         try:
-            files.rename(os.path.join(free, names.pop()), tmp)
+            files.rename(f"{free}/{names.pop()}", tmp)
             return os.open(tmp, os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
             continue  # another process was faster
@@ -83,7 +83,7 @@ class Keeper:
             await files.settle([os.path.join(self._queue, part) for part in ("new", "cur", "free")])
             for name in resting:
                 self._slot = (self._slot + 1) % self.most
-                files.rename(os.path.join(self._free, name), os.path.join(self._free, str(self._slot)))
+                files.rename(f"{self._free}/{name}", f"{self._free}/{self._slot}")
 
     def clear(self) -> None:
         """Remove what runners that died left resting: nothing rests for an hour."""

@@ -77,7 +77,7 @@ class Keyed:
 class Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_asked", "_cache", "_damaged", "_fd", "_index", "_named", "_path", "checked", "mark")
+    __slots__ = ("_asked", "_cache", "_damaged", "_fd", "_index", "_named", "_path", "checked", "made", "mark")
 
     def __init__(self, path: str, cache: str) -> None:
         self._path = path
@@ -89,6 +89,7 @@ class Version:
         self._asked = False
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
+        self.made: dict[bytes, object] = {}  # what its owner made of the lines of some keys
         self._damaged: dict[int, int] = {}  # offset: number of the damaged lines that were asked for
         self._named: set[int] = set()  # numbers of those that were named in the log
 

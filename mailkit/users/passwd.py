@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mailkit.control import Home
 
 _SMALL = 256 << 10  # octets of a file that is checked whole at its first look-up
+_MADE_MOST = 500  # users of a version of the file that are kept parsed
 _UNITS = {"B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -92,13 +93,13 @@ class User:
     @property
     def directory(self) -> str:
         """The user's home directory: holds Maildir, dot files, Sieve scripts."""
-        own = os.path.join(self.domains, names.directory(self.domain), names.directory(self.local))
+        own = f"{self.domains}/{names.directory(self.domain)}/{names.directory(self.local)}"
         return os.path.join(own, self.home) if self.home else own
 
     @property
     def maildir(self) -> str:
         """The absolute path of the user's Maildir."""
-        return os.path.join(self.directory, "Maildir")
+        return f"{self.directory}/Maildir"
 
     @property
     def may_log_in(self) -> bool:
@@ -189,18 +190,29 @@ class Passwd:
             return None
         if version is None:  # mailkit-setup makes an empty one: this one was lost, or is being put back
             raise Temp("user data is not available", detail=f"{self._keyed.path}: no such file")
+        known = version.made.get(key)
+        if isinstance(known, User):
+            return known
         damage = ""
         if not version.checked and version.size <= _SMALL:
             self._name_damage(version)
         for offset, line in version.lines(key):
             try:
-                return parse(line, self._domains)
+                return self._kept(version, key, parse(line, self._domains))
             except ValueError as error:
                 number = version.name_damage("passwd", error, offset=offset)
                 damage = damage or f"{self._keyed.path} line {number}: {error}"
         if damage:
             raise Temp("user data is damaged", detail=damage)
         return None
+
+    def _kept(self, version: keyed.Version, key: bytes, user: User) -> User:
+        """Remember a user for the next look-up, unless whom the line means may change while it stays."""
+        if not user.uid_text and not user.gid_text:
+            if len(version.made) >= _MADE_MOST:
+                version.made.clear()
+            version.made[key] = user
+        return user
 
     def users(self) -> Iterator[User]:
         """Every user, in file order; of two with one address the first."""
