@@ -233,7 +233,7 @@ def _before_line_end(data: bytes, start: int, at: int) -> int:
 
 def _count(data: bytes, found: list[Part]) -> None:
     """Fill in sizes and lines: count once between neighbouring offsets, then add up."""
-    bare_only = b"\r" not in data
+    bare_only = 13 not in data
     if bare_only and len(found) == 1:
         _count_one(data, found[0])
         return
@@ -262,14 +262,14 @@ def _count_one(data: bytes, part: Part) -> None:
 
 def size(data: bytes) -> int:
     """Octets of `data` with every line end as CRLF."""
-    if b"\r" not in data:
+    if 13 not in data:
         return len(data) + data.count(b"\n")
     return len(data) + data.count(b"\n") - data.count(b"\r\n")
 
 
 def crlf(data: bytes) -> bytes:
     """`data` with every line end as CRLF; a CR that ends no line stays."""
-    if b"\r" in data:
+    if 13 in data:
         data = data.replace(b"\r\n", b"\n")
     return data.replace(b"\n", b"\r\n")
 

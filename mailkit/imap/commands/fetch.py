@@ -7,6 +7,8 @@ first, so that the flags in the same response are right.
 
 from __future__ import annotations
 
+from itertools import chain, repeat
+
 from mailkit import clock
 from mailkit.imap import intake, limits, modseq, news, selection, uidonly
 from mailkit.imap.messages import pieces, savedate, sections
@@ -17,7 +19,7 @@ from mailkit.maildir.pieces import lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from mailkit.imap.messages.sections import Message
     from mailkit.imap.session import Session
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 100, 4000
 LONG_S, SHORT_S = 0.02, 0.002
-FILE_BLOCK = 50
+FILE_BLOCK = 100
 SLICE_OCTETS = 1 << 19
 """So much of message files is made before it is sent."""
 
@@ -150,11 +152,11 @@ async def quick(state: Session, plan: Plan, ranges: Ranges) -> bool:
             begun_s = clock.monotonic()
             if lacking(view, plan, first, last):
                 last = min(first + SLOW_BLOCK - 1, end)
-                lines = await state.conn.offload(quick_lines, state, view, plan, first, last)
+                lines, count = await state.conn.offload(quick_lines, state, view, plan, first, last)
             else:
-                lines = quick_lines(state, view, plan, first, last)
-            missing |= len(lines) <= last - first
-            state.conn.write(b"".join(lines))
+                lines, count = quick_lines(state, view, plan, first, last)
+            missing |= count <= last - first
+            state.conn.write(lines)
             await intake.breathe(state)
             first = last + 1
             size = next_size(size, clock.monotonic() - begun_s)
@@ -174,12 +176,12 @@ def next_size(size: int, taken_s: float) -> int:
     return min(2 * size, LARGEST_BLOCK) if taken_s < SHORT_S else max(size, QUICK_BLOCK)
 
 
-def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -> list[bytes]:
-    """The responses for some messages, one each; those that are gone have none."""
+def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -> tuple[bytes, int]:
+    """The responses for some messages, and how many these are; those that are gone have none."""
     table, numbers, rows = selection.rows(view, first, last)
     uids = selection.column(table.uids, rows)
     by_uid = uidonly.enabled(state)
-    columns: list[Sequence[object]] = [uids if by_uid else numbers]
+    columns: list[Iterable[object]] = [uids if by_uid else numbers]
     form = b""
     if plan.uid:
         columns.append(uids)
@@ -193,18 +195,22 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     if plan.saved:
         columns.append([savedate.text(view.folder, table, row) for row in rows])
         form += b" SAVEDATE %b"
-    if plan.kinds or plan.files:
-        parts = wire_parts(view, plan, table, rows, uids)
-        columns.append(parts if form else [part and part[1:] for part in parts])
-        form = form + b"%b" if form else b" %b"
-    form = (b"* %d UIDFETCH (" if by_uid else b"* %d FETCH (") + form[1:] + b")\r\n"
-    return [form % line for line in zip(*columns, strict=True) if line[-1] is not None]
+    start = (b"* %d UIDFETCH (" if by_uid else b"* %d FETCH (") + form[1:]
+    if not plan.kinds and not plan.files:
+        # One long form is filled in faster than many short ones.
+        return (start + b")\r\n") * len(uids) % tuple(chain.from_iterable(zip(*columns, strict=True))), len(uids)
+    parts = wire_parts(view, plan, table, rows, uids)
+    if not form:
+        parts = [part and part[1:] for part in parts]
+    # Long values are joined: "%b" would copy them about.
+    starts = map(start.__mod__, zip(*columns, strict=True))
+    lines = [line for line in zip(starts, parts, repeat(b")\r\n")) if line[1] is not None]
+    return b"".join(chain.from_iterable(lines)), len(lines)  # type: ignore[arg-type]
 
 
 def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence[int]) -> list[bytes]:
     """Flags of each message, without parentheses."""
-    known = view.folder.flags
-    flags = [known[mark] for mark in marks]
+    flags = list(map(view.folder.flags.__getitem__, marks))
     if view.recent and not news.rev2(state):
         for at, uid in enumerate(uids):
             if uid in view.recent:
@@ -242,7 +248,7 @@ def field_parts(view: View, plan: Plan, uid: int, piece: bytes) -> bytes | None:
 def file_part(view: View, wanted: list[Item], uid: int) -> bytes | None:
     """The items of one message out of its file; None when it cannot be read. Blocking."""
     with sections.opened(view.folder, uid) as message:
-        return None if message is None else sections.all_rendered(message, wanted)
+        return None if message is None else b"".join(sections.all_rendered(message, wanted))
 
 
 async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
@@ -256,10 +262,9 @@ async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
         marked = await mark_seen(state, view, first, last) if seeing else frozenset()
         number = first
         while number <= last:
-            lines, number, large = await state.conn.offload(file_lines, state, plan, number, last, marked)
-            missing |= None in lines
-            for line in lines:
-                state.conn.write(line or b"")
+            lines, number, large, gone = await state.conn.offload(file_lines, state, plan, number, last, marked)
+            missing |= gone
+            state.conn.write(lines)
             if large is not None:
                 missing |= not await stream(state, plan, number - 1, large, marked)
             await intake.breathe(state)
@@ -279,37 +284,43 @@ async def mark_seen(state: Session, view: View, first: int, last: int) -> frozen
 
 def file_lines(
     state: Session, plan: Plan, first: int, last: int, marked: frozenset[int]
-) -> tuple[list[bytes | None], int, int | None]:
-    """Responses from message `first` on, None for one that cannot be read, until SLICE_OCTETS are made or one has to be
-    streamed. (responses, the number to go on with, the UID to stream before that). Blocking."""
+) -> tuple[bytes, int, int | None, bool]:
+    """Responses from message `first` on, until SLICE_OCTETS are made or one has to be streamed. (responses, the number
+    to go on with, the UID to stream before that, whether there is a message that cannot be read). Blocking."""
     view = state.view
     assert view is not None
-    lines: list[bytes | None] = []
+    table, numbers, rows = selection.rows(view, first, last)
+    missing = len(rows) <= last - first
+    lines: list[bytes] = []
     octets = 0
-    for number in range(first, last + 1):
-        uid = view.uids[number - 1]
+    for number, (row, message) in zip(numbers, sections.each(view.folder, table, rows), strict=True):
+        uid = table.uids[row]
+        if message is not None and message.streams(plan.files):
+            return b"".join(lines), number + 1, uid, missing
+        line = [] if message is None else file_line(state, plan, number, uid, marked, message)
+        missing |= not line
+        lines += line
+        octets += sum(map(len, line))
         if octets >= SLICE_OCTETS:
-            return lines, number, None
-        with sections.opened(view.folder, uid) as message:
-            if message is not None and message.streams(plan.files):
-                return lines, number + 1, uid
-            lines.append(None if message is None else file_line(state, plan, number, uid, marked, message))
-        octets += len(lines[-1] or b"")
-    return lines, last + 1, None
+            return b"".join(lines), number + 1, None, missing
+    return b"".join(lines), last + 1, None, missing
 
 
 def file_line(
     state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int], message: Message
-) -> bytes | None:
-    """One response; None when the file cannot be read after all."""
+) -> list[bytes]:
+    """One response in parts; none when the file cannot be read after all."""
     try:
         parts = sections.all_rendered(message, plan.files)
     except OSError as error:
         sections.unreadable(uid, error)
-        return None
+        return []
     start = uidonly.opening(state, number, uid)
     before = head(state, plan, uid, marked)
-    return b"".join((start, before[1:], parts, b")\r\n") if before else (start, parts[1:], b")\r\n"))
+    if before:
+        return [start, before[1:], *parts, b")\r\n"]
+    parts[0] = parts[0][1:]
+    return [start, *parts, b")\r\n"]
 
 
 def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
@@ -317,6 +328,8 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     view = state.view
     assert view is not None
     found = b" UID %d" % uid if plan.uid else b""
+    if not (plan.flags or plan.modseq or plan.saved or plan.kinds or marked):
+        return found
     table = view.folder.table
     row = table.row(uid)
     if row is None:
@@ -341,7 +354,8 @@ async def stream(state: Session, plan: Plan, number: int, uid: int, marked: froz
             return False
         # Everything that may be refused is made before the response is begun.
         parts = [item for item in plan.files if not sections.streamed(item)]
-        start = head(state, plan, uid, marked) + await state.conn.offload(sections.all_rendered, message, parts)
+        rendered = await state.conn.offload(sections.all_rendered, message, parts)
+        start = head(state, plan, uid, marked) + b"".join(rendered)
         state.conn.write(uidonly.opening(state, number, uid) + start[1:])
         for item in filter(sections.streamed, plan.files):
             size_octets = await state.conn.offload(message.wire_size, item)

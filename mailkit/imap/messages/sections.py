@@ -12,16 +12,18 @@ import os
 
 from mailkit import log
 from mailkit.imap.messages import preview
-from mailkit.imap.responses import No, literal, string
+from mailkit.imap.responses import No, string
 from mailkit.mail import content, mime, section, structure
+from mailkit.maildir import ahead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from mailkit.imap.wire.items import Item
     from mailkit.mail.mime import Part
     from mailkit.maildir.folder import Folder
+    from mailkit.maildir.table import Table
 
 STREAM_OCTETS = 1 << 20
 CHUNK_OCTETS = 1 << 18
@@ -107,6 +109,22 @@ class opened:
             self._message.close()
 
 
+def each(folder: Folder, table: Table, rows: Sequence[int]) -> Iterator[tuple[int, Message | None]]:
+    """Each row with its message, which is closed when the next is asked for; None when the file is gone or cannot be
+    opened."""
+    for row, fd in ahead.opened(folder, table, rows):
+        if isinstance(fd, OSError):
+            if not isinstance(fd, FileNotFoundError):
+                unreadable(table.uids[row], fd)
+            yield row, None
+            continue
+        message = Message(fd)
+        try:
+            yield row, message
+        finally:
+            message.close()
+
+
 def unreadable(uid: int, error: OSError) -> None:
     """Say so in the log; the session goes on without that message."""
     log.event("message", verdict="unreadable", uid=uid, file=error.filename, error=error.strerror)
@@ -130,38 +148,41 @@ def streamed(item: Item) -> bool:
     return item.name == "BODY[]" and item.partial is None and item.what in ("", "TEXT")
 
 
-def all_rendered(message: Message, items: list[Item]) -> bytes:
-    """` label value` of every item. No [LIMIT] when they name the same octets over and over: answers wait in memory."""
+def all_rendered(message: Message, items: list[Item]) -> list[bytes]:
+    """` label value` of every item, in parts. No [LIMIT] when they name the same octets over and over: answers wait in
+    memory."""
     room = REPEATED_MOST * message.size_octets + CHUNK_OCTETS
-    found = []
+    found: list[bytes] = []
     for item in items:
-        found.append(rendered(message, item))
-        room -= len(found[-1])
+        parts = rendered(message, item)
+        found += parts
+        room -= sum(map(len, parts))
         if room < 0:
             raise No("One FETCH asks for the same message too many times", "LIMIT")
-    return b"".join(found)
+    return found
 
 
-def rendered(message: Message, item: Item) -> bytes:
-    """` label value` of one item. No [UNKNOWN-CTE]: BINARY of an encoding nobody knows (RFC 3516 section 4.3)."""
+def rendered(message: Message, item: Item) -> tuple[bytes, ...]:
+    """` label value` of one item, in parts. No [UNKNOWN-CTE]: BINARY of an encoding nobody knows (RFC 3516 section
+    4.3)."""
     if item.name == "BODY":
-        return b" BODY " + structure.body(message.root)
+        return b" BODY ", structure.body(message.root)
     if item.name == "PREVIEW":
-        return b" PREVIEW " + string(preview.preview(message.data, message.root).encode("utf-8", "replace"))
+        return b" PREVIEW ", string(preview.preview(message.data, message.root).encode("utf-8", "replace"))
     if item.name == "BINARY.SIZE":
         octets = binary(message, item)
-        return b" %s %d" % (item.label, len(octets or b""))
+        return (b" %s %d" % (item.label, len(octets or b"")),)
     if item.name == "BINARY[]":
         octets = binary(message, item)
         if octets is not None:
             octets = cut(octets, item)
             mark = b"~" if b"\0" in octets else b""
-            return b" " + item.label + b" " + mark + literal(octets)
+            return b" %b %b{%d}\r\n" % (item.label, mark, len(octets)), octets
     else:
         octets = body(message, item)
     if octets is None:
-        return b" " + item.label + b" NIL"
-    return b" %b {%d}\r\n%b" % (item.label, len(octets), octets)  # once: it may be long
+        return (b" " + item.label + b" NIL",)
+    return b" %b {%d}\r\n" % (item.label, len(octets)), octets
 
 
 def body(message: Message, item: Item) -> bytes | None:
