@@ -38,6 +38,7 @@ folder   open(path) -> Folder                       shared by every session of t
            .size .unsized                           sum of the sizes that are known; how many are not
 Folder   .stale() -> bool                           cheap (five stats): something changed on disk; then
          .sync()                                    blocking: conn.offload(folder.sync)
+         .settle(changes)                           after so many changes of our own: list again, for whoever comes next
          .view(readonly=False) -> View              SELECT / EXAMINE (runs sync first; blocking)
          .uidvalidity .uidnext .highestmodseq .guid(hex) .writable
          .table                                     columns, see `table.Table`: .uids .marks .modseqs are arrays in UID

@@ -17,7 +17,7 @@ from mailkit.exits import Temp
 from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, save, scan, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
-from mailkit.maildir.state import State
+from mailkit.maildir.state import GRAIN_NS, State
 from mailkit.maildir.table import NEW, ODD, Detail
 from mailkit.maildir.view import View
 
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 _opened: dict[str, Folder] = {}
 _opening = RLock()
+_LARGE = 10  # a change of this part of the messages, renames and all, takes longer than listing them
 _LONGEST_TOLD = 50_000
 _MANY = 20_000  # new messages at once
 
@@ -157,6 +158,17 @@ class Folder:
                 heap.give_back()
             if taker is not None:
                 taker.recent.update(taken)
+
+    def settle(self, changes: int) -> None:
+        """After so many changes of our own, in a folder that takes long to list: see now that there were no others.
+
+        Else who opens the folder next does. Waits until the tick of the clock is over. Errors of `sync`.
+        """
+        if self.state.costly_doubt:
+            clock.sleep(GRAIN_NS / 1e9)
+            if changes * _LARGE >= self.state.messages:
+                self.state.cur_listed = 0  # so that it is due: a listing takes less than the changes did
+            self.sync()
 
     def _taker(self) -> View | None:
         """The session to which messages out of new/ are \\Recent; RFC 3501 2.3.2 leaves open which."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _FORM = struct.Struct("<8I3Q6q4Qq16s")
 OCTETS = _FORM.size
 CUR, NEW = 1, 2  # bits of `dirty`
+GRAIN_NS = 20_000_000
 _TRUSTED_COST_NS = 2_000_000
 _COST_FACTOR = 200
 
@@ -89,6 +90,11 @@ class State:
             return True
         return bool(self.dirty & CUR) and settled(changed, now) and _due(now, self.cur_listed, self.cur_cost)
 
+    @property
+    def costly_doubt(self) -> bool:
+        """cur/ will have to be listed once more, and others will wait for that."""
+        return bool(self.dirty & CUR) and self.cur_cost >= _TRUSTED_COST_NS
+
     def must_list_new(self, changed: int, now: int) -> bool:
         """The same for new/, which is small, and where a message must not wait for the clock."""
         if changed != self.new_changed:
@@ -109,5 +115,5 @@ def settled(changed: int, looked: int) -> bool:
 
     Linux stamps with a tick of 1 to 10 ms; a stamp of whole seconds is of a file system that has no finer ones.
     """
-    grain = 2_000_000_000 if changed % 1_000_000_000 == 0 else 20_000_000
+    grain = 2_000_000_000 if changed % 1_000_000_000 == 0 else GRAIN_NS
     return looked - changed > grain

@@ -22,6 +22,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files, log
+from mailkit.exits import Temp
 from mailkit.maildir import folder, journal, pieces, save
 from mailkit.maildir.marks import SEEN
 from mailkit.pop3 import names
@@ -54,12 +55,14 @@ class Maildrop:
     """An open maildrop. Messages are numbered from 1 in UID order.
 
     count, octets, sizes: of all messages, as the wire has them, marks left out. deleted, fetched: numbers.
-    names: the unique name of each message (RFC 1939 7), None before `read_names`.
+    names: the unique name of each message (RFC 1939 7), None before `read_names`. changed: how many of their files we
+    have renamed or removed.
     Everything here blocks for as long as a disk does: conn.offload it, but for `open`, which is for one message.
     """
 
     __slots__ = (
-        "_folder", "_lock", "_path", "_uids", "count", "deleted", "fetched", "names", "octets", "sizes", "user",
+        "_folder", "_lock", "_path", "_uids", "changed", "count", "deleted", "fetched", "names", "octets", "sizes",
+        "user",
     )  # fmt: skip
 
     def __init__(self, user: User, delay_s: int = 0) -> None:
@@ -67,6 +70,7 @@ class Maildrop:
         self.user = user
         self._path = user.maildir
         save.ensure(self._path)
+        self.changed = 0
         self._lock = _locked(self._path, delay_s)
         try:
             self._folder = folder.open(self._path)
@@ -90,9 +94,22 @@ class Maildrop:
         self.fetched: set[int] = set()
 
     def close(self) -> None:
-        """Let the next session in. What is marked stays."""
+        """Let the next session in, if `unlock` has not. What is marked stays."""
         self._folder.close()
-        os.close(self._lock)
+        self.unlock()
+
+    def unlock(self) -> None:
+        """Let the next session in, before `settle` and `close`."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
+
+    def settle(self) -> None:
+        """After our own changes: do what the next session would have to wait for."""
+        try:
+            self._folder.settle(self.changed)
+        except (OSError, Temp):
+            pass  # the next session meets the same, and says so
 
     def open(self, number: int) -> int | None:
         """A descriptor of a message; None when another program has removed it."""
@@ -124,10 +141,12 @@ class Maildrop:
         """Messages that were retrieved have been seen. OSError."""
         uids = [self._uids[number - 1] for number in self.fetched - self.deleted]
         if uids:
+            self.changed += len(uids)
             self._folder.store(uids, add=SEEN)
 
     def _expunge(self, uids: list[int]) -> None:
         """Remove these, durably, and then the list; also when the file system refuses, for it would refuse again."""
+        self.changed += len(uids)
         try:
             self._folder.expunge(uids)
             for name in ("cur", "new"):

@@ -130,6 +130,18 @@ async def resume(conn: Conn, home: Home, words: dict[str, str]) -> None:
 
 
 async def _converse(state: Session, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    try:
+        await _serve(state, begin)
+        # Only now: who reads the answer to QUIT may log in again at once, and must not find the maildrop in use.
+        await state.drain()
+        if state.drop is not None and state.drop.changed:
+            await state.conn.offload(state.drop.settle)
+    finally:
+        if state.drop is not None:
+            state.drop.close()
+
+
+async def _serve(state: Session, begin: Callable[[], Coroutine[Any, Any, None]]) -> None:
     why = "error"
     try:
         await begin()
@@ -138,15 +150,13 @@ async def _converse(state: Session, begin: Callable[[], Coroutine[Any, Any, None
         why = await _closed(state, closing)
     finally:
         _leave(state, why)
-    # Only now: who reads the answer to QUIT may log in again at once, and must not find the maildrop in use.
-    await state.drain()
 
 
 def _leave(state: Session, why: str) -> None:
     drop = state.drop
     if drop is None:
         return
-    drop.close()
+    drop.unlock()
     log.event(
         "pop3",
         c=state.conn.id,

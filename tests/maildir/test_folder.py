@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mailkit import clock, files
-from mailkit.maildir import folder, marks, scan, uidlist
+from mailkit.maildir import folder, marks, scan, state, uidlist
 from mailkit.maildir.folder import Folder
 from mailkit.maildir.view import View
 from mailkit.net import blocking
@@ -343,6 +343,42 @@ def test_nothing_is_listed_when_nothing_changed(three: Folder, monkeypatch: pyte
     again = boxes.alone(three.directory)
     assert again.view().count == 3
     assert listed == []
+
+
+@pytest.mark.parametrize("others", [False, True], ids=["alone", "others"])
+def test_after_a_settled_change_the_next_opening_lists_nothing(
+    three: Folder, others: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder that takes long to list; what another program did in the same tick is seen in settling."""
+    monkeypatch.setattr(state, "_TRUSTED_COST_NS", 1)
+    three.state.cur_cost = 1_000_000_000
+    three.state.cur_listed = clock.now_ns()
+    three.store([1], add=FLAGGED)
+    if others:
+        rename(three.directory, three, 2, "F")
+    three.settle(1)
+    opened = boxes.alone(three.directory)
+    assert not opened.stale()
+    opened.sync()
+    assert boxes.flags_of(opened) == {1: b"\\Flagged", 2: b"\\Flagged" if others else b"", 3: b""}
+
+
+def test_a_small_change_is_not_settled_before_its_time(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Listing a large folder after each small change would be most of the work."""
+    boxes.deliver(box, 20)
+    opened = folder.open(box)
+    opened.view().close()
+    monkeypatch.setattr(state, "_TRUSTED_COST_NS", 1)
+    opened.state.cur_cost = 1_000_000_000
+    listed: list[str] = []
+    real = scan._names
+    monkeypatch.setattr(scan, "_names", lambda path: listed.append(path) or real(path))  # type: ignore[func-returns-value]
+    for ago_ns, flag, listings in ((0, SEEN, 0), (300_000_000_000, FLAGGED, 1)):
+        opened.state.cur_listed = clock.now_ns() - ago_ns
+        opened.store([1], add=flag)
+        opened.settle(1)
+        assert listed.count(f"{box}/cur") == listings
+    opened.close()
 
 
 def settle(opened: Folder, monkeypatch: pytest.MonkeyPatch) -> None:

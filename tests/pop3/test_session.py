@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import hashlib
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from mailkit.control import Home
 from mailkit.maildir import folder, marks
+from mailkit.maildir.folder import Folder
 from mailkit.net.conn import Gone, Stopping, Timeout
 from mailkit.pop3.session import session
 from tests.harness import fakeclock, transcript
@@ -180,6 +182,23 @@ def test_retrieved_messages_are_seen_after_quit(home: Home) -> None:
     assert not list(Path(maildrops.inbox(home), "cur").glob("*:2,S"))
     talk(home, LOGIN + b"RETR 1\r\nTOP 2 9\r\nQUIT\r\n")
     assert [path.name.partition(".")[0] for path in Path(maildrops.inbox(home), "cur").glob("*:2,S")] == ["1700000001"]
+
+
+def test_maildrop_is_settled_after_a_quit_that_changed_it_and_free_by_then(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settled: list[int] = []
+
+    def settle(self: Folder, changes: int) -> None:
+        assert "+OK bye, 1 messages deleted" in conn.output.decode()
+        settled.append(changes)
+        assert talk(home, LOGIN + b"STAT\r\nQUIT\r\n")[2].startswith("+OK 2 ")
+        raise OSError(errno.EIO, "what the next session will meet as well")
+
+    monkeypatch.setattr(Folder, "settle", settle)
+    conn = FakeConn([LOGIN + b"RETR 1\r\nDELE 3\r\nQUIT\r\n"], service="pop3", tls=FakeTls())
+    transcript.run(session(conn, home))
+    assert settled == [2]
 
 
 def test_large_message_comes_whole(home: Home) -> None:
