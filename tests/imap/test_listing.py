@@ -35,3 +35,14 @@ def test_inbox_in_any_case() -> None:
     assert pattern("", "inbox/%") == "INBOX/%"
     assert pattern("Inbox/", "x") == "INBOX/x"
     assert above("a/b/c") == ["a", "a/b"]
+
+
+@pytest.mark.parametrize("wild", ["%" * 60_000, "*%" * 30_000, "%*" * 30_000, "*%%" * 20_000 + "*"])
+def test_a_long_row_of_wildcards_is_one(wild: str) -> None:
+    assert pattern("", wild) == ("*" if "*" in wild else "%")
+    assert pattern("inbox/", f"a{wild}b") == f"INBOX/a{'*' if '*' in wild else '%'}b"
+
+
+@given(st.text("ab/%*", max_size=8), st.text("ab/", max_size=6))
+def test_one_wildcard_stands_for_those_beside_it(text: str, name: str) -> None:
+    assert matches(pattern("", text), name) == matches(text, name)

@@ -127,8 +127,11 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 
 def pattern(reference: str, text: str) -> str:
-    """Reference and pattern joined; INBOX in any case is INBOX."""
+    """Reference and pattern joined; INBOX in any case is INBOX. Of wildcards side by side one is left, so that `matches`
+    needs no more steps than the name is long, however long the pattern is."""
     joined = reference + text
+    while "%%" in joined or "**" in joined or "%*" in joined or "*%" in joined:
+        joined = joined.replace("%%", "%").replace("%*", "*").replace("*%", "*").replace("**", "*")
     head, slash, tail = joined.partition("/")
     return "INBOX" + slash + tail if head.upper() == "INBOX" else joined
 
