@@ -18,6 +18,7 @@ store    Store(directory, uidvalidity)             the segments of one folder (i
            .lock() -> bool, .unlock()              only one fills; nothing depends on it but work done twice
            .add(draft), .tidy(alive)               OSError
          delete(directory)
+rating   Rating(store, field, rate, mean)          the same for words that are like others, as the caller finds them
 
 **Why words.** A segment holds the sorted words (runs of letters, digits and anything beyond ASCII) of some thousand
 messages as one block of octets, and for each word the messages that have it. A needle is looked for in the block with

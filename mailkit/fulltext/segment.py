@@ -27,6 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from mailkit.fulltext.rating import Marks, Rate
     from mailkit.fulltext.words import Query
 
 EDITION = 2
@@ -152,6 +153,15 @@ class Segment:
             at = block.find(part, block.index(b"\n", at))
         return found
 
+    def rated(self, field: str, rate: Rate) -> list[Marks]:
+        """For each of what `rate` looks for the numbers of the messages that have a word that fits, with the best mark.
+        Damaged, OSError."""
+        terms = rate(self._words(field))
+        if not any(terms):
+            return [{} for _ in terms]
+        ends, lists = self._lists(field)
+        return [_having_best(marks, ends, lists) for marks in terms]
+
     def entries(self, field: str) -> Iterator[tuple[bytes, array[int]]]:
         """Every word with its list. Damaged, OSError."""
         words = self._words(field).split(b"\n")[1:-1]
@@ -180,3 +190,11 @@ class Segment:
                 _checked.clear()
             _checked.add((self.path, at))
         return data
+
+
+def _having_best(marks: Marks, ends: array[int], lists: array[int]) -> Marks:
+    """From marks of words to marks of those who have them."""
+    found: Marks = {}
+    for word, mark in sorted(marks.items(), key=lambda each: each[1]):
+        found.update(dict.fromkeys(lists[ends[word - 1] if word else 0 : ends[word]], mark))
+    return found

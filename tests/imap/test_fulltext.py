@@ -85,20 +85,24 @@ def test_the_search_transcripts_with_the_index(home: Home, name: str) -> None:
     replay(lambda conn: session(conn, home, user), dialogue, fresh=fresh, service="imap", peer="", can_starttls=False)
 
 
-WORDS = [b"plain", b"word", b"Gr\xc3\xbc\xc3\x9fe", b"STRASSE", b"\xe6\x9d\xb1\xe4\xba\xac", b"x-1", b"a", b"two words"]
+WORDS = [b"plain", b"word", b"Gr\xc3\xbc\xc3\x9fe", b"STRASSE", b"\xe6\x9d\xb1\xe4\xba\xac", b"x-1", b"a", b"two words", b"pl\xe2\x80\xa6ain", b"re\xcc\x81sume", b"\xcc\x81", b"wor_plain"]
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=6).map(b" ".join)
 MESSAGES = st.lists(octets | st.builds(b"%b\nSubject: x %b\nX-Odd: %b\n\n%b\n".__mod__, st.tuples(
     st.sampled_from([b"Content-Type: text/plain; charset=utf-8", b"Content-Type: text/html; charset=utf-8"]),
     TEXTS, TEXTS, TEXTS)), max_size=8)  # fmt: skip
 NEEDLES = st.sampled_from([
     "", "plain", "ain", "a", "größe", "Grüsse", "straße", "東", "two words", "o w", "x-1", " ", "-", "x-odd: ", "c3=a9",
-    "é", "to", "b@c", "X", "--a",
+    "é", "to", "b@c", "X", "--a", "plian", "pla", "Grüe", "strasse two", "wodr", "wrods", "strase_x",
 ]) | st.text(max_size=3)  # fmt: skip
 LEAVES = st.builds(lambda name, needle: (name, needle), st.sampled_from(["BODY", "TEXT"]), NEEDLES) | st.builds(
     lambda name, needle: ("HEADER", name, needle), st.sampled_from(["X-ODD", "SUBJECT", "TO", "MISSING"]), NEEDLES
 )
 KEYS = st.recursive(
-    LEAVES, lambda inner: st.tuples(st.just("OR"), inner, inner) | st.tuples(st.just("NOT"), inner), max_leaves=4
+    LEAVES | st.tuples(st.just("FUZZY"), LEAVES),
+    lambda inner: (
+        st.tuples(st.just("OR"), inner, inner) | st.tuples(st.just("NOT"), inner) | st.tuples(st.just("FUZZY"), inner)
+    ),
+    max_leaves=4,
 )
 
 
@@ -129,11 +133,13 @@ def test_answers_with_and_without_are_the_same(
         if number == len(messages) - later:
             fill(inbox)
         Path(inbox, "new", f"{mailboxes.ARRIVED_S + number}.M{number}P9.host").write_bytes(message)
-    search = b"a UID SEARCH CHARSET UTF-8 " + spelled(key) + b"\r\n"
+    words = spelled(key)
+    returns = b"RETURN (ALL RELEVANCY) " if b"FUZZY" in words else b""
+    search = b"a UID SEARCH " + returns + b"CHARSET UTF-8 " + words + b"\r\n"
     answers = []
     for word in ("no", "yes"):
         set_control(library, "fulltext", word)
-        answers.append([line for line in talk(library, search).split("\r\n") if line.startswith(("* SEARCH", "a "))])
+        answers.append([line for line in talk(library, search).split("\r\n") if line.startswith(("* SEARCH", "* ESEARCH", "a "))])
     assert answers[0] == answers[1]
 
 

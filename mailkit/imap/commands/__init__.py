@@ -128,8 +128,8 @@ def find(name: str, state: int) -> Row:
 
 
 LATER = (
-    "mailkit.deliver.quota", "mailkit.fulltext.draft", "mailkit.fulltext.store", "mailkit.fulltext.words",
-    "mailkit.imap.deflate", "mailkit.imap.folders.forest", "mailkit.imap.messages.catenate",
+    "mailkit.deliver.quota", "mailkit.fulltext.draft", "mailkit.fulltext.rating", "mailkit.fulltext.store",
+    "mailkit.fulltext.words", "mailkit.imap.deflate", "mailkit.imap.folders.forest", "mailkit.imap.messages.catenate",
     "mailkit.imap.searching.contexts", "mailkit.imap.searching.filling", "mailkit.imap.searching.fuzzy",
     "mailkit.imap.searching.ordering", "mailkit.languages.de", "mailkit.languages.fr",
     "mailkit.mail.binary", "mailkit.maildir.transfer", "mailkit.maildir.tree",

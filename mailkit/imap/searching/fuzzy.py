@@ -21,6 +21,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from mailkit.fulltext.rating import Rating
+    from mailkit.fulltext.store import Store
     from mailkit.imap.messages.sections import Message
     from mailkit.imap.searching.matching import Matcher
     from mailkit.imap.wire.keys import Key
@@ -34,7 +36,8 @@ WORDS_MOST = 20_000
 """Different words of one message that are looked at."""
 LONGEST = 40
 _MARKS = re.compile("[\u0300-\u036f]+")
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
+_NO_WORD = re.compile(r"[^\w\n]|_")
 
 
 def words(folded: bytes) -> set[str]:
@@ -75,13 +78,17 @@ def one_slip(one: str, other: str) -> bool:
 
 def score(terms: Sequence[str], found: set[str]) -> int:
     """How well a text fits all terms; 0 when one of them is nowhere in it. No terms fit everything."""
-    total = 0
+    fits = []
     for term in terms:
-        fits = likeness(term, found)
-        if not fits:
+        fits.append(likeness(term, found))
+        if not fits[-1]:
             return 0
-        total += fits
-    return max(1, total // len(terms)) if terms else SAME
+    return mean(fits) if fits else SAME
+
+
+def mean(marks: Sequence[int]) -> int:
+    """Of several marks, rounded down."""
+    return max(1, sum(marks) // len(marks))
 
 
 def terms_of(text: str) -> list[str]:
@@ -128,6 +135,15 @@ def both(matcher: Matcher, rows: Sequence[int], keys: list[Key]) -> Scores:
 def of_text(matcher: Matcher, rows: Sequence[int], key: Key) -> Scores:
     """HEADER, BODY and TEXT."""
     terms = terms_of(str(key[-1]))
+    if key in matcher.rated:
+        marks, unread = matcher.rated[key]
+        found = {row: marks[row] for row in rows if row in marks}
+        return found | read(matcher, [row for row in rows if row in unread], key, terms)
+    return read(matcher, rows, key, terms)
+
+
+def read(matcher: Matcher, rows: Sequence[int], key: Key, terms: Sequence[str]) -> Scores:
+    """The same by looking at the texts themselves."""
     if key[0] == "HEADER" and key[1] in pieces.SEARCHED:
         texts_of_rows = from_words(matcher, rows, str(key[1]).encode("ascii"))
     else:
@@ -135,6 +151,68 @@ def of_text(matcher: Matcher, rows: Sequence[int], key: Key) -> Scores:
         texts_of_rows = from_files(matcher, rows, reading, str(key[1]).encode("latin-1"))
     found = ((row, score(terms, words(text))) for row, text in texts_of_rows if text)
     return {row: value for row, value in found if value}
+
+
+def rating(store: Store, leaf: Key) -> Rating | None:
+    """What asks the full-text index for BODY or TEXT; None where it cannot be asked."""
+    from functools import partial
+
+    from mailkit.fulltext.rating import Rating
+
+    terms = terms_of(str(leaf[-1]))
+    if leaf[0] not in ("BODY", "TEXT") or not terms:
+        return None
+    return Rating(store, str(leaf[0]), partial(rate, terms), mean)
+
+
+def rate(terms: Sequence[str], block: bytes) -> list[Scores]:
+    """For each term the words of the full-text index that are like it: place in the block, and how well.
+
+    A word of the index is one between octets that are no ASCII letters or digits. Without accents, and parted where
+    other signs are in it, it may be several of ours, or none.
+    """
+    text = block.decode("utf-8", "replace")
+    if not block.isascii():
+        text = _NO_WORD.sub(" ", _MARKS.sub("", text))
+    return [alike(term, text) for term in terms]
+
+
+def alike(term: str, text: str) -> Scores:
+    """The lines of a text with words like the term."""
+    found: Scores = {}
+    ends = ("\n", " ") if " " in text else ("\n",)
+    for piece in likely(term, ends):
+        counted, line = 0, -1
+        at = text.find(piece)
+        while at >= 0:
+            middle = at + 1 if piece[0] in ends else at
+            line += text.count("\n", counted, middle)
+            counted = middle
+            start, end = around(text, middle)
+            value = likeness(term, {text[start:end]})
+            if value > found.get(line, 0):
+                found[line] = value
+            at = text.find(piece, max(end, at + 1))
+    return found
+
+
+def likely(term: str, ends: Sequence[str]) -> Iterator[str]:
+    """What words like the term have, each one or another of it. A slip leaves the first half of the term as the
+    beginning or the second as the end, unless it changes about the letters where they meet."""
+    half = len(term) // 2 if len(term) > 3 else len(term)
+    swapped = term[: half - 1] + term[half : half + 1] + term[half - 1] + term[half + 1 :]
+    for end in ends:
+        yield end + term[:half]
+        if half < len(term):
+            yield end + swapped
+            yield term[half:] + end
+
+
+def around(text: str, at: int) -> tuple[int, int]:
+    """The ends of the word at a place: what stands between blanks and line ends."""
+    line, line_end = text.rfind("\n", 0, at) + 1, text.find("\n", at)
+    start, end = text.rfind(" ", line, at) + 1, text.find(" ", at, line_end)
+    return max(start, line), end if end >= 0 else line_end
 
 
 def from_words(matcher: Matcher, rows: Sequence[int], field: bytes) -> Iterator[tuple[int, bytes]]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from mailkit.imap.messages.sections import Message
-    from mailkit.imap.searching.narrowing import Known
+    from mailkit.imap.searching.narrowing import Known, Rated
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
     from mailkit.maildir.view import View
@@ -35,7 +35,7 @@ BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 40}
 class Matcher:
     """The folder as the client knows it when the search begins: `rows[n - 1]` is the row of message n, or -1."""
 
-    __slots__ = ("known", "now_s", "rows", "scores", "state", "table", "view")
+    __slots__ = ("known", "now_s", "rated", "rows", "scores", "state", "table", "view")
 
     def __init__(self, state: Session, view: View) -> None:
         self.state = state
@@ -43,6 +43,7 @@ class Matcher:
         self.table, self.rows = view.rows(1, view.count)
         self.now_s = int(clock.now())
         self.known: Known = {}  # see `narrowing`
+        self.rated: Rated = {}
         self.scores: dict[int, list[int]] = {}  # of rows that FUZZY keys matched
 
 
@@ -70,7 +71,7 @@ async def find_rows(matcher: Matcher, key: Key) -> list[int]:
         if cost(each) == FILES:
             await narrowing.ask(matcher, rows, each)
             decided, unread = narrowing.portions(matcher, rows, each)
-            found = await match_all(matcher, decided, each, PIECES if each[0] in ("OR", "NOT") else COLUMNS)
+            found = await match_all(matcher, decided, each, PIECES if each[0] in ("OR", "NOT", "FUZZY") else COLUMNS)
             rows = sorted(found + await match_all(matcher, unread, each, FILES))
         else:
             rows = await match_all(matcher, rows, each, cost(each))
