@@ -51,7 +51,7 @@ class Counter:
         self.word = word
         self.only = only
         self.label = label
-        self.fields = fields or (label,)
+        self.fields = fields or ((label,) if label else ())
         self.step = step
 
     @property
@@ -59,16 +59,22 @@ class Counter:
         """Does it go down, too?"""
         return not self.name.endswith("_total")
 
-    def sample(self, fields: Mapping[str, object], pid: int) -> str:
-        """The name with labels that a log line with these fields moves, "" when it is none of ours."""
+    def value(self, fields: Mapping[str, object]) -> str | None:
+        """Of the label, "" where there is none; None when a log line with these fields does not count here."""
         if self.only:
             value = fields.get(self.only[0])
             if value is None or (self.only[1] != "*" and value not in self.only[1:]):
-                return ""
+                return None
+        for name in self.fields:
+            if found := fields.get(name):
+                return str(found)
+        return "other" if self.label else ""
+
+    def sample(self, value: str, pid: int) -> str:
+        """The name with labels, the first of which has this value."""
         labels = []
         if self.label:
-            found = next((fields[name] for name in self.fields if fields.get(name)), "other")
-            labels.append(f'{self.label}="{_escaped(str(found))}"')
+            labels.append(f'{self.label}="{_escaped(value)}"')
         if self.is_gauge:
             labels.append(f'pid="{pid}"')
         return f"{self.name}{{{','.join(labels)}}}" if labels else self.name
@@ -117,7 +123,7 @@ for _row in COUNTERS:
 class _Tally:
     """What this process has counted and not yet written, and where it goes. pid: a fork must begin anew."""
 
-    __slots__ = ("due", "gauges", "lock", "new", "path", "pid")
+    __slots__ = ("due", "gauges", "lock", "new", "path", "pid", "samples")
 
     def __init__(self, path: str) -> None:
         self.path = path
@@ -125,6 +131,7 @@ class _Tally:
         self.lock = _thread.allocate_lock()  # log lines come from threads, too
         self.new: dict[str, int] = {}
         self.gauges: dict[str, int] = {}
+        self.samples: dict[tuple[Counter, str], str] = {}  # those counted before, by row and value
         self.due = 0.0
 
 
@@ -140,15 +147,19 @@ def start(run: str, program: str) -> None:
 
 def note(word: str, fields: Mapping[str, object]) -> None:
     """A line was logged."""
-    rows = _BY_WORD.get(word)
-    if rows is None or _tally is None:
+    rows, tally = _BY_WORD.get(word), _tally
+    if rows is None or tally is None:
         return
     for row in rows:
-        sample = row.sample(fields, _tally.pid)
-        if sample:
-            with _tally.lock:
-                held = _tally.gauges if row.is_gauge else _tally.new
-                held[sample] = held.get(sample, 0) + row.step
+        value = row.value(fields)
+        if value is None:
+            continue
+        sample = tally.samples.get((row, value))
+        if sample is None:
+            sample = tally.samples[(row, value)] = row.sample(value, tally.pid)
+        with tally.lock:
+            held = tally.gauges if row.is_gauge else tally.new
+            held[sample] = held.get(sample, 0) + row.step
 
 
 def flush(wait_s: float | None = None) -> None:

@@ -62,11 +62,7 @@ def event(word: str, /, **fields: object) -> None:
     """Write one line. Fields that are None are left out; a trailing "_" of a name is dropped (from_=...)."""
     if counting is not None:
         counting(word, fields)
-    parts = [word]
-    for name, value in fields.items():
-        if value is not None:
-            parts.append(f"{name.rstrip('_')}={quoted(value)}")
-    sink(" ".join(parts))
+    sink(_line(word, fields))
 
 
 def trace(word: str, error: BaseException, /, **fields: object) -> None:
@@ -76,8 +72,22 @@ def trace(word: str, error: BaseException, /, **fields: object) -> None:
     if counting is not None:
         counting(word, fields)
     text = "".join(traceback.format_exception(error))
-    parts = [word, *(f"{name.rstrip('_')}={quoted(value)}" for name, value in fields.items() if value is not None)]
-    sink(" ".join(parts) + " trace=" + _escaped(text[-8000:]))
+    sink(_line(word, fields) + " trace=" + _escaped(text[-8000:]))
+
+
+def _line(word: str, fields: Mapping[str, object]) -> str:
+    """Most lines need no quotes: looking once at the whole costs a third of looking at each value."""
+    given = [(name.rstrip("_"), value) for name, value in fields.items() if value is not None]
+    parts = [f"{name}={value if value.__class__ is str else quoted(value)}" for name, value in given]
+    line = " ".join([word, *parts])
+    if _is_plain(line) and line.count(" ") == len(parts) and "= " not in line and line[-1:] != "=":
+        return line
+    return " ".join([word, *(f"{name}={quoted(value)}" for name, value in given)])
+
+
+def _is_plain(text: str) -> bool:
+    """Can these characters stand in a line as they are, but for blanks? Nor is it long."""
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text and len(text) <= _LONGEST
 
 
 def quoted(value: object) -> str:
@@ -87,11 +97,9 @@ def quoted(value: object) -> str:
     if value is False:
         return "no"
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-    if len(text) > _LONGEST:
-        text = text[:_LONGEST] + "..."
-    if text.isascii() and text.isprintable() and text and " " not in text and '"' not in text and "\\" not in text:
+    if text and _is_plain(text) and " " not in text:
         return text
-    return _escaped(text)
+    return _escaped(text if len(text) <= _LONGEST else text[:_LONGEST] + "...")
 
 
 def _escaped(text: str) -> str:

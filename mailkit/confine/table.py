@@ -100,6 +100,7 @@ _SYSTEM_PATHS = (
     "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/lib", "/lib64", "/etc/ssl", "/etc/passwd",
     "/etc/group", "/etc/nsswitch.conf", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/gai.conf",
     "/etc/services", "/etc/protocols", "/etc/localtime", "/etc/ld.so.cache", "/proc/meminfo", "/dev/urandom",
+    "/dev/null",
 )  # fmt: skip
 _LETTERS = frozenset("rwx")
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import log
+from mailkit import clock, log
 from mailkit.control.table import TABLE, Value
 from mailkit.exits import Perm
 
@@ -40,6 +40,8 @@ class Control:
         self.directory = directory
         self._kept: dict[str, tuple[tuple[int, int, int], object]] = {}
         self._looked: set[str] | None = None  # values that were looked at since `look`
+        self._every_s = 0.0
+        self._due = 0.0  # when to `look` again; monotonic
         self._frozen = False
 
     def text(self, name: str) -> str:
@@ -70,10 +72,12 @@ class Control:
         """Is there a file of this name?"""
         return os.path.exists(os.path.join(self.directory, name))
 
-    def look(self) -> None:
+    def look(self, every_s: float = 0) -> None:
         """Look at each file once more, when its value is asked for next, and not again until the next `look`: for a
-        process that asks thousands of times a second and knows when a change would matter."""
+        process that asks thousands of times a second and knows when a change would matter, or looks `every_s`."""
         self._looked = set()
+        self._every_s = every_s
+        self._due = clock.monotonic() + every_s if every_s else float("inf")
 
     def freeze(self) -> None:
         """Read everything now and nothing later: for a process that gives up its rights on the directory. A value that
@@ -99,8 +103,11 @@ class Control:
     def _value(self, name: str) -> object:
         if self._frozen:
             return self._kept[name][1]
-        if self._looked is not None and name in self._looked:
-            return self._kept[name][1]
+        if self._looked is not None:
+            if clock.monotonic() >= self._due:
+                self.look(self._every_s)
+            elif name in self._looked:
+                return self._kept[name][1]
         try:
             stat = os.stat(f"{self.directory}/{name}")
             mark = (stat.st_mtime_ns, stat.st_size, stat.st_ino)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _WAIT_BEFORE = 1  # SYNC_FILE_RANGE_WAIT_BEFORE of linux/fs.h
 _libc = ctypes.CDLL(None, use_errno=True)
+_libc.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
 # statfs(2): local file systems whose syncfs(2) is known to wait for everything. Others, above all FUSE, do not say.
 _TRUSTED = frozenset((0xEF53, 0x58465342, 0x9123683E))  # ext2/3/4, XFS, btrfs
 
@@ -111,9 +112,9 @@ class Rounds:
         if self._syncer is None:
             return False
         places = {waiting.device: waiting.directories[0] for waiting in self._waiting}
-        fds = [self._places.fd(device, path) for device, path in places.items()]
+        devices = {device: self._places.fd(device, path) for device, path in places.items()}
         self._asked = frozenset(places)
-        return -1 not in fds and self._syncer.ask(len(self._waiting), fds)
+        return -1 not in devices.values() and self._syncer.ask(len(self._waiting), devices)
 
     def _answered(self) -> None:
         assert self._syncer is not None
@@ -166,7 +167,7 @@ class Rounds:
 def _appear(fd: int, tmp: str, final: str) -> None:
     """`files.appear` after a syncfs(2). That tells of an error once, and it may have told others, while a long message
     was still coming in: so the file is asked whether writing it has failed since it was opened."""
-    if _libc.sync_file_range(fd, ctypes.c_int64(0), ctypes.c_int64(0), _WAIT_BEFORE):
+    if _libc.sync_file_range(fd, 0, 0, _WAIT_BEFORE):
         number = ctypes.get_errno()
         os.close(fd)
         files.withdraw(tmp)

@@ -366,6 +366,8 @@ class LoopConn(asyncio.Protocol):
     async def finish(self) -> None:
         """Close, and wait until the peer has what is queued or has had its time for it."""
         self.close()
+        if self.tls is None and self._transport is not None and not self._transport.get_write_buffer_size():
+            return  # the kernel has all of it
         try:
             while self._transport is not None:
                 await self._wait(_LINGER_S)

@@ -4,7 +4,8 @@ A thread could do it, but each of its steps would take the interpreter's lock fr
 few hundred messages a second that costs as much as a session does (7 futex calls a message). One process serves all
 workers: whoever asks while a sync runs shares the next one.
 
-    request     how many wait: 4 octets; number: 8 octets; with it a descriptor on each file system that is meant
+    request     how many wait: 4 octets; number: 8 octets; st_dev of each file system that is meant: 8 octets; with it a
+                descriptor on each of these that was not named on this line before
     answer      number; when the sync began, clock.monotonic as a double, 0 when it was not done
 
 What was written to these file systems before that moment is on disk. All messages are packets in big-endian order.
@@ -29,9 +30,10 @@ from mailkit import clock
 from mailkit.confine import process
 
 _REQUEST = struct.Struct(">IQ")
+_DEVICE = struct.Struct(">Q")
 _ANSWER = struct.Struct(">Qd")
 _DEVICES_MOST = 16
-_GATHER_S = 0.001  # where several wait, syncs begin no sooner one after the other
+_GATHER_S = 0.003  # where several wait, syncs begin no sooner one after the other: more share each
 _LOOK_S = 0.05  # how long what is known of the machine's unwritten octets holds
 _DIRTY_MOST_KIB = 64 * 1024
 
@@ -42,20 +44,27 @@ class End:
     def __init__(self, end: socket.socket) -> None:
         self._end = end
         self._number = os.getpid() << 32  # a predecessor that died may have left a question
+        self._told: set[int] = set()  # st_dev of those the process has a descriptor on
 
     def fileno(self) -> int:
         """Readable when there is an answer."""
         return self._end.fileno()
 
-    def ask(self, waiting: int, devices: list[int]) -> bool:
-        """Ask for a sync of the file systems of these descriptors. False when there is nobody to ask."""
+    def ask(self, waiting: int, devices: dict[int, int]) -> bool:
+        """Ask for a sync of file systems, by st_dev with a descriptor on each. False when there is nobody to ask."""
         if len(devices) > _DEVICES_MOST:
             return False
         self._number += 1
+        request = _REQUEST.pack(waiting, self._number) + b"".join(map(_DEVICE.pack, devices))
+        new = [fd for device, fd in devices.items() if device not in self._told]
         try:
-            socket.send_fds(self._end, [_REQUEST.pack(waiting, self._number)], devices)
+            if new:
+                socket.send_fds(self._end, [request], new)
+            else:
+                self._end.send(request)
         except OSError:
             return False
+        self._told.update(devices)
         return True
 
     def answer(self) -> float | None:
@@ -127,7 +136,8 @@ class _Server:
         for end in ends:
             self._poll.register(end, select.POLLIN)
         self._asked: list[tuple[socket.socket, int]] = []
-        self._devices: dict[int, int] = {}  # st_dev -> a descriptor there
+        self._known: dict[int, int] = {}  # st_dev -> a descriptor there, as long as this process lives
+        self._devices: set[int] = set()  # st_dev of those that are asked for
         self._waiting = 0
         self._began = 0.0
         self._failed = False
@@ -150,12 +160,13 @@ class _Server:
         found = self._poll.poll(None if within_s is None else 1000 * within_s)
         for fd, _ in found:
             end = self._ends[fd]
-            data, fds, _, _ = socket.recv_fds(end, _REQUEST.size, _DEVICES_MOST)
-            for device in fds:
-                if self._devices.setdefault(os.fstat(device).st_dev, device) != device:
-                    os.close(device)
-            if len(data) == _REQUEST.size:
-                waiting, number = _REQUEST.unpack(data)
+            data, fds, _, _ = socket.recv_fds(end, _REQUEST.size + _DEVICES_MOST * _DEVICE.size, _DEVICES_MOST)
+            for new in fds:
+                if self._known.setdefault(os.fstat(new).st_dev, new) != new:
+                    os.close(new)
+            if data:
+                waiting, number = _REQUEST.unpack_from(data)
+                self._devices.update(device for device, in _DEVICE.iter_unpack(data[_REQUEST.size :]))
                 self._waiting += waiting
                 self._asked.append((end, number))
             else:
@@ -169,10 +180,13 @@ class _Server:
         if self._is_busy(began):
             return 0.0
         self._began = began
-        failed = any(list(map(self._syncfs, self._devices.values())))  # all of them, whatever comes
+        failed = any(list(map(self._sync, self._devices)))  # all of them, whatever comes
         relied = not (failed or self._failed)
         self._failed = failed
         return began if relied else 0.0
+
+    def _sync(self, device: int) -> int:
+        return self._syncfs(self._known[device]) if device in self._known else 1
 
     def _is_busy(self, now: float) -> bool:
         """Has the machine so much to write that waiting for it would take long?"""
@@ -187,9 +201,7 @@ class _Server:
                 end.send(_ANSWER.pack(number, began))
             except OSError:
                 pass  # it died meanwhile
-        for fd in self._devices.values():
-            os.close(fd)
-        self._asked, self._devices, self._waiting = [], {}, 0
+        self._asked, self._devices, self._waiting = [], set(), 0
 
 
 def dirty_kib() -> int:

@@ -27,6 +27,7 @@ from mailkit.net.steward import Steward
 from mailkit.net.syncer import End
 
 _BACKLOG = 1024
+_GARBAGE = 10_000  # new objects between two looks for cycles; sessions leave few
 _M_MMAP_THRESHOLD = -3  # malloc.h
 _BEAT = struct.Struct("=I?")  # number of the process, whether it has had sessions since the last one
 _LOOK_S = 5.0  # how often to look whether the workers may still reach what they need
@@ -47,6 +48,7 @@ def serve(
 
     gc.collect()
     gc.freeze()  # what is here now stays, and is shared: keep the collector off it
+    gc.set_threshold(_GARBAGE)
     ends = syncer.start(count)
     steward, asking = None, -1
     if errand.wanted(home, services, errands):

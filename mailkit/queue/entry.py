@@ -170,7 +170,7 @@ def _key(key: str) -> bytes:
 
 
 def _word(text: str) -> bytes:
-    if text.isascii() and text.isprintable() and not any(char in text for char in " %<>"):
+    if text.isascii() and text.isprintable() and not (" " in text or "%" in text or "<" in text or ">" in text):
         return text.encode()
     escaped = "".join(f"%{ord(char):02X}" if char in _ESCAPED else char for char in text)
     return escaped.encode("utf-8", "surrogateescape")

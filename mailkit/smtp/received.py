@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _HIDDEN = "from localhost (client not shown)"  # control/hideclient: who submits from where is nobody's business
 
+_NAME = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_[]:"
+
 _dated: tuple[int, str] = (0, "")
 
 
@@ -57,7 +59,9 @@ def _client(session: Session) -> str:
 
 def _word(helo: str) -> str:
     """The client's name where it can stand as a domain; octets that would break the field become "?"."""
-    return "".join(char if char.isascii() and (char.isalnum() or char in ".-_[]:") else "?" for char in helo)
+    if not helo.strip(_NAME):
+        return helo
+    return "".join(char if char in _NAME else "?" for char in helo)
 
 
 def _tls(tls: Tls) -> str:

@@ -95,11 +95,17 @@ class Reply:
         last = len(self.lines) - 1
         out = []
         for number, line in enumerate(self.lines):
-            text = f"{self.code}{' ' if number == last else '-'}{prefix}{line.translate(_PRINTABLE)}"
-            octets = text.encode("utf-8", "replace")[: LINE_LIMIT - 2]
-            # A cut inside a UTF-8 sequence must not leave half of it.
-            out.append(octets.decode("utf-8", "ignore").encode("utf-8"))
+            out.append(_cut(f"{self.code}{' ' if number == last else '-'}{prefix}{line}"))
         return b"\r\n".join(out) + b"\r\n"
+
+
+def _cut(text: str) -> bytes:
+    """As one line, without its end."""
+    if text.isascii() and text.isprintable():
+        return text.encode()[: LINE_LIMIT - 2]
+    octets = text.translate(_PRINTABLE).encode("utf-8", "replace")[: LINE_LIMIT - 2]
+    # A cut inside a UTF-8 sequence must not leave half of it.
+    return octets.decode("utf-8", "ignore").encode("utf-8")
 
 
 def split_status(code: int, text: str) -> tuple[str, str]:

@@ -10,6 +10,7 @@ from mailkit import control
 from mailkit.control import Control, parse
 from mailkit.control.table import ROWS, TABLE
 from mailkit.exits import Perm
+from tests.harness import fakeclock
 
 
 def test_missing_file_means_the_default(tmp_path: Path) -> None:
@@ -33,6 +34,17 @@ def test_who_looks_by_turns_sees_a_change_at_the_next(tmp_path: Path) -> None:
     (tmp_path / "maxconn").write_text("7\n")
     assert values.number("maxconn") == 1000
     values.look()
+    assert values.number("maxconn") == 7
+
+
+def test_who_asks_often_looks_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = fakeclock.install(monkeypatch)
+    values = Control(str(tmp_path))
+    values.look(every_s=0.2)
+    assert values.number("maxconn") == 1000
+    (tmp_path / "maxconn").write_text("7\n")
+    assert values.number("maxconn") == 1000
+    now.advance(0.25)
     assert values.number("maxconn") == 7
 
 

@@ -36,6 +36,17 @@ def test_a_value_never_breaks_the_line(value: object) -> None:
     assert " " not in text or (text[0] == text[-1] == '"')
 
 
+@given(st.lists(st.one_of(st.text(), st.binary(), st.integers(), st.booleans(), st.sampled_from(("a", "", "a b"))), max_size=4))
+def test_each_value_of_a_line_is_quoted_as_it_would_be_alone(values: list[object]) -> None:
+    kept: list[str] = []
+    old, log.sink = log.sink, kept.append
+    try:
+        log.event("word", **{f"f{i}": value for i, value in enumerate(values)})
+    finally:
+        log.sink = old
+    assert kept == [" ".join(["word", *(f"f{i}={log.quoted(value)}" for i, value in enumerate(values))])]
+
+
 def test_traceback_is_one_line(lines: list[str]) -> None:
     try:
         raise KeyError("x\ny")

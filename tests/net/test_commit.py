@@ -292,10 +292,12 @@ class Served:
         self.end.close()
         self.theirs.close()
 
-    def round(self, place: Path) -> float:
+    def round(self, place: Path, shown: bool = True) -> float:
+        """Ask once; `shown`: with a descriptor on the file system."""
+        request = syncer._REQUEST.pack(1, 7) + syncer._DEVICE.pack(os.stat(place).st_dev)
         fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            socket.send_fds(self.end, [syncer._REQUEST.pack(1, 7)], [fd])
+            socket.send_fds(self.end, [request], [fd] if shown else [])
         finally:
             os.close(fd)
         self.server._take(None)
@@ -310,6 +312,14 @@ def test_the_round_after_an_error_is_not_relied_on(place: Path, monkeypatch: pyt
     monkeypatch.setattr(syncer, "dirty_kib", lambda: 0)
     with Served([0, -1, 0, 0]) as served:
         assert [bool(served.round(place)) for _ in range(4)] == [True, False, False, True]
+
+
+def test_a_file_system_is_shown_once(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(syncer, "dirty_kib", lambda: 0)
+    with Served([0, 0]) as served:
+        assert [bool(served.round(place, shown)) for shown in (False, True, False)] == [False, False, True]
+    with Served([0, 0]) as served:
+        assert [bool(served.round(place, shown)) for shown in (True, False)] == [True, True]
 
 
 def test_while_others_have_much_to_write_nobody_waits_for_them(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
