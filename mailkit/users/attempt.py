@@ -199,6 +199,7 @@ def _upgrade(home: Home, user: User, password: str) -> None:
     def update(now: User) -> None:
         if now.hash == user.hash:  # else somebody has set a new password in between
             verify.set_password(now, password, rounds)
+            user.hash = now.hash  # the session goes on: a hash that is another one means another password
 
     try:
         edit.change(home, user.address, update)

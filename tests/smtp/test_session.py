@@ -5,17 +5,20 @@ from __future__ import annotations
 import base64
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from mailkit import files
+from mailkit.control import Home
 from mailkit.deliver import route
 from mailkit.net.conn import Gone, Stopping, Timeout
 from mailkit.queue import inject
 from mailkit.queue import name as queue_name
 from mailkit.smtp import intake
+from mailkit.users import edit
 from tests.harness import fakeclock
 from tests.harness.homes import set_control
 from tests.harness.transcript import FakeTls
@@ -176,6 +179,24 @@ def test_accepted_message_is_one_line_in_the_log(tmp_path: Path, lines: list[str
     (line,) = [line for line in lines if line.startswith("accept ")]
     assert "c=c0ffee" in line and "from=<carol@example.net>" in line and "to=<bob@example.test>" in line
     assert lines[-1].startswith("session c=c0ffee") and "messages=1" in lines[-1]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda home: edit.change(home, "alice@example.test", lambda user: setattr(user, "hash", "{PLAIN}new")),
+        lambda home: edit.change(home, "alice@example.test", lambda user: user.fields.update(disabled="")),
+        lambda home: edit.remove(home, "alice@example.test"),
+    ],
+)
+def test_who_was_locked_out_after_the_login_sends_no_more(change: Callable[[Home], object], tmp_path: Path) -> None:
+    home = world(tmp_path)
+    said = ENVELOPE.replace(b"carol@example.net", b"alice@example.test") + b"DATA\r\n"
+    conn = talk(
+        home, EHLO, LOGIN, said, TEXT, lambda: (change(home), said)[1], TEXT, service="submission", tls=FakeTls()
+    )
+    assert replies(conn)[-1] == "421 4.7.0 your account was changed, please log in again"
+    assert len(queued(home)) == 1
 
 
 @pytest.mark.parametrize("operation", ["create", "write", "sync", "rename", "sync_dir"])

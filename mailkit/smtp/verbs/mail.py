@@ -5,10 +5,12 @@ from __future__ import annotations
 from mailkit.smtp import params, path, refusal
 from mailkit.smtp.reply import Refused, Reply
 from mailkit.smtp.state import Transaction
+from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.smtp.state import Session
+    from mailkit.users.passwd import User
 
 _OK = Reply(250, "2.1.0", "sender ok")
 
@@ -37,6 +39,7 @@ async def run(session: Session, argument: bytes) -> Reply:
     facts.sender, facts.params = sender, transaction.params
     await refusal.judge(session, "mail")
     if session.user is not None:
+        _check_user(session, session.user)
         _check_owner(session, sender)
     session.transaction = transaction
     return _OK
@@ -48,6 +51,15 @@ def _check_sender(session: Session, transaction: Transaction) -> None:
         raise Refused(553, "5.1.7", "the sender needs a domain")
     if not transaction.utf8 and not sender.isascii():
         raise Refused(553, "5.6.7", "this address needs SMTPUTF8")
+
+
+def _check_user(session: Session, user: User) -> None:
+    """Who was removed, locked out or given a new password since the login has to log in again: somebody else may have
+    the connection."""
+    now = Passwd(session.home).lookup(user.address)
+    if now is None or not now.may_log_in or now.hash != user.hash:
+        session.ended = "user"
+        raise Refused(421, "4.7.0", "your account was changed, please log in again", by="user")
 
 
 def _check_owner(session: Session, sender: str) -> None:
