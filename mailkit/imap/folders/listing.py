@@ -127,8 +127,11 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 
 def pattern(reference: str, text: str) -> str:
-    """Reference and pattern joined; INBOX in any case is INBOX. Of wildcards side by side one is left, so that `matches`
-    needs no more steps than the name is long, however long the pattern is."""
+    """Reference and pattern joined; INBOX in any case is INBOX.
+
+    Of wildcards side by side one is left: so `matches` is through with any pattern after as many steps as the name has
+    characters.
+    """
     joined = reference + text
     while "%%" in joined or "**" in joined or "%*" in joined or "*%" in joined:
         joined = joined.replace("%%", "%").replace("%*", "*").replace("*%", "*").replace("**", "*")
