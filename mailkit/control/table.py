@@ -30,7 +30,7 @@ ROWS = (
     Value("listen", "list", "", "sockets that mailkit-up opens: NAME ADDRESS PORT a line", "up", safe=False),
     Value("workers", "number", "0", "processes per listening server; 0 means one per processor", "smtpd imapd pop3d"),
     Value("maxconn", "number", "1000", "connections one worker serves at once", "smtpd imapd pop3d"),
-    Value("maxperip", "number", "50", "connections one address may have open in a worker; 0 means no limit",
+    Value("maxperip", "number", "50", "connections one address (IPv6: one /64) may have open in a worker; 0: no limit",
           "smtpd imapd pop3d"),
     Value("proxyfrom", "list", "", "front ends, as addresses and networks, that send a PROXY protocol header",
           "smtpd imapd pop3d", safe=False),
@@ -131,7 +131,7 @@ ROWS = (
     # smtpd
     Value("databytes", "octets", "50M", "largest message accepted; 0 means no limit", "smtpd"),
     Value("maxheader", "octets", "256K", "largest header accepted", "smtpd"),
-    Value("maxhops", "number", "50", "Received and Delivered-To fields after which a message is in a loop", "smtpd"),
+    Value("maxhops", "number", "100", "Received and Delivered-To fields after which a message is in a loop", "smtpd"),
     Value("maxrcpt", "number", "1000", "recipients of one message", "smtpd"),
     Value("maxmessages", "number", "1000", "messages in one connection", "smtpd"),
     Value("maxcommands", "number", "100", "commands in a row that bring no message nearer", "smtpd"),
