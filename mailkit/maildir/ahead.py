@@ -12,7 +12,7 @@ from mailkit.maildir import marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.table import Table
@@ -23,7 +23,7 @@ FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 """How a message is opened: whoever reads never waits, as for a FIFO in its place."""
 
 
-def opened(folder: Folder, table: Table, rows: Sequence[int]) -> Iterator[tuple[int, int | OSError]]:
+def opened(folder: Folder, table: Table, rows: Sequence[int]) -> Generator[tuple[int, int | OSError]]:
     """Each of `rows` with a descriptor, which the caller closes, or with why there is none. Those that nobody came for
     are closed when the iterator is."""
     waiting: list[tuple[int, int | OSError]] = []

@@ -226,11 +226,13 @@ def test_deleting_it_under_a_session_is_harmless(home: Home) -> None:
 
 
 def test_a_message_that_could_not_be_read_is_read_by_the_search(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    def read(folder: Folder, uid: int) -> bytes:
+    def read(fd: int | OSError) -> bytes:
+        assert isinstance(fd, int)
+        os.close(fd)
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
     with monkeypatch.context() as patch:
-        patch.setattr(Folder, "read", read)
+        patch.setattr(filling, "read", read)
         fill(mailboxes.inbox(home))
     assert covered(home) == {1, 2, 5}
     assert Client(home).do("SEARCH BODY hello")[0] == "* SEARCH 1"

@@ -15,11 +15,13 @@ from mailkit import clock, log
 from mailkit.fulltext.draft import Draft
 from mailkit.fulltext.store import Store
 from mailkit.imap.searching import texts
-from mailkit.maildir import heap
+from mailkit.maildir import ahead, heap, pieces
 from mailkit.net.conn import Timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from mailkit.imap.session import Session
     from mailkit.maildir.folder import Folder
 
@@ -36,43 +38,40 @@ WRITE_OCTETS = 1 << 20
 class Filling:
     """What is done and what is to do for one folder."""
 
-    __slots__ = ("_alive", "_draft", "_folder", "_pending", "_store", "_write_octets", "added")
+    __slots__ = ("_alive", "_draft", "_files", "_folder", "_store", "_table", "_write_octets", "added", "left")
 
     _owner: Filling | None = None  # the one of this process
 
     def __init__(self, folder: Folder, write_octets: int = 0) -> None:
-        self.added = 0  # messages
+        self.added = self.left = 0  # messages
         self._folder = folder
+        self._table = folder.table
         self._store = Store(folder.directory, folder.uidvalidity)
         self._draft = Draft()
         self._alive: set[int] = set()
-        self._pending: array[int] | None = None  # UIDs, the last is the next
+        self._files: Generator[tuple[int, int | OSError]] | None = None  # by their rows in the table
         self._write_octets = write_octets or WRITE_OCTETS
 
     def advance(self, seconds: float) -> bool:
         """Work for about so long, blocking; False when there is nothing more to do. OSError."""
-        if self._pending is None and not self._begin():
+        if self._files is None and not self._begin():
             return False
-        assert self._pending is not None
+        assert self._files is not None
         until = clock.monotonic() + seconds
-        while self._pending:
-            self._take(self._pending.pop())
+        for row, fd in self._files:
+            self._take(self._table.uids[row], fd)
+            self.left -= 1
             if clock.monotonic() >= until:
                 break
-        if not self._pending:
+        if not self.left:
             self._write()
             heap.give_back()
-        return bool(self._pending)
+        return self.left > 0
 
     @property
     def begun(self) -> bool:
         """It was us who filled it."""
-        return self._pending is not None
-
-    @property
-    def left(self) -> int:
-        """Messages to do."""
-        return len(self._pending or ())
+        return self._files is not None
 
     def _begin(self) -> bool:
         """Find out what is missing. False: somebody else is at it."""
@@ -81,14 +80,17 @@ class Filling:
         if not self._store.lock():
             return False
         Filling._owner = self
-        self._alive = set(self._folder.table.uids)
+        self._table = self._folder.table
+        self._alive = set(self._table.uids)
         self._store.tidy(self._alive)
-        self._pending = array("I", sorted(self._alive - self._store.covered(), reverse=True))
+        known = self._store.covered()
+        rows = array("I", [row for row, uid in enumerate(self._table.uids) if uid not in known])
+        self._files, self.left = ahead.opened(self._folder, self._table, rows), len(rows)
         return True
 
-    def _take(self, uid: int) -> None:
+    def _take(self, uid: int, fd: int | OSError) -> None:
         try:
-            data = self._folder.read(uid)
+            data = read(fd)
         except FileNotFoundError:
             return
         except OSError:
@@ -135,7 +137,15 @@ class Filling:
         """Let others; what is not written yet is forgotten."""
         if Filling._owner is self:
             Filling._owner = None
+        if self._files is not None:
+            self._files.close()
         self._store.unlock()
+
+
+def read(fd: int | OSError) -> bytes:
+    """What is in an open file, which is closed. OSError."""
+    with pieces.Reading(fd) as message:
+        return message.data
 
 
 def begin(state: Session, covered: set[int]) -> None:
