@@ -190,7 +190,7 @@ class Runner:
     async def _work(self, directory: str, found: Name) -> None:
         """One entry, from claim to its next state."""
         try:
-            claimed = claim.claim(self.home, directory, str(found))
+            claimed = claim.claim(self.home, directory, found.text, found)
         except claim.Busy:
             self._wait(directory, found, clock.now() + _TROUBLE_WAIT_S)
             return

@@ -36,13 +36,13 @@ class Claim:
 
     __slots__ = ("_queue", "envelope", "fd", "head", "name", "offset", "path", "resting")
 
-    def __init__(self, queue: str, path: str, name: Name, fd: int) -> None:
+    def __init__(self, queue: str, path: str, name: Name, fd: int, octets: int) -> None:
         self._queue = queue
         self.path = path
         self.name = name
         self.fd = fd
         self.resting = ""
-        self.envelope, self.offset, self.head = _read(fd, name.size)
+        self.envelope, self.offset, self.head = _read(fd, octets, name.size)
 
     def mark(self, recipients: list[Recipient], status: str, late: bool = False) -> None:
         """Write what became of recipients. It survives our death at once, and a power failure after `sync`.
@@ -122,13 +122,13 @@ class Claim:
             os.close(fd)
 
 
-def claim(home: Home, directory: str, filename: str) -> Claim | None:
-    """Lock and read the entry HOME/queue/`directory`/`filename`.
+def claim(home: Home, directory: str, filename: str, parsed: Name | None = None) -> Claim | None:
+    """Lock and read the entry HOME/queue/`directory`/`filename`. parsed: its name, where that is known.
 
     None when it is gone or damaged; a damaged one is moved to failed/ with a log line that says why. Busy when
     somebody else has it. OSError when the disk fails.
     """
-    parsed = name.parse(filename)
+    parsed = parsed or name.parse(filename)
     if parsed is None:
         return None
     path = f"{home.queue}/{directory}/{filename}"
@@ -139,10 +139,11 @@ def claim(home: Home, directory: str, filename: str) -> Claim | None:
     try:
         if not files.lock(fd):
             raise Busy(filename)
-        if not _same(fd, path):
+        status = os.fstat(fd)
+        if not _is_at(path, status):
             os.close(fd)
             return None
-        return Claim(home.queue, path, parsed, fd)
+        return Claim(home.queue, path, parsed, fd, status.st_size)
     except Damaged as damage:
         os.close(fd)
         set_aside(home, directory, filename, str(damage))
@@ -179,19 +180,17 @@ def clean(home: Home, older_s: float = 36 * 3600) -> int:
     return files.thin(os.path.join(home.queue, "tmp"), older_s)
 
 
-def _same(fd: int, path: str) -> bool:
+def _is_at(path: str, opened: os.stat_result) -> bool:
     """Is `path` still the name of the open file? Another runner may have finished it between our open and our lock."""
     try:
         named = os.stat(path, follow_symlinks=False)
     except FileNotFoundError:
         return False
-    opened = os.fstat(fd)
     return (named.st_ino, named.st_dev) == (opened.st_ino, opened.st_dev)
 
 
-def _read(fd: int, size: int) -> tuple[Envelope, int, bytes]:
-    """Envelope, offset and first octets of the message. Damaged."""
-    total = os.fstat(fd).st_size
+def _read(fd: int, total: int, size: int) -> tuple[Envelope, int, bytes]:
+    """Envelope, offset and first octets of the message, of `size` octets, in a file of `total`. Damaged."""
     data = os.pread(fd, _FIRST_READ, 0)
     while True:
         try:

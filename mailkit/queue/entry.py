@@ -157,10 +157,9 @@ def _recipient(line: bytes, at: int, number: int) -> Recipient:
 
 
 def _lower(key: bytes, number: int) -> str:
-    name = key.decode("ascii", "replace")
-    if not (name.isascii() and name.isalnum() and name.islower()):
-        raise ValueError(f"line {number}: {name!r} is not a key")
-    return name
+    if not (key.isalnum() and key.islower()):
+        raise ValueError(f"line {number}: {key.decode('ascii', 'replace')!r} is not a key")
+    return key.decode()
 
 
 def _key(key: str) -> bytes:

@@ -117,7 +117,7 @@ def split_status(code: int, text: str) -> tuple[str, str]:
     parts = word.split(".")
     if len(parts) != 3 or parts[0] != str(code // 100):
         return "", text
-    if not all(part.isascii() and part.isdigit() and len(part) <= 3 for part in parts):
+    if not (word.isascii() and all(map(str.isdigit, parts)) and max(map(len, parts)) <= 3):
         return "", text
     return word, rest
 

@@ -245,5 +245,7 @@ def too_many(reply: Reply) -> bool:
 
 def said(reply: Reply) -> str:
     """A reply in one line, as the server gave it; what is no text becomes "?", since it ends up on terminals."""
-    line = " ".join(word for word in (str(reply.code), reply.status, reply.text) if word)
+    line = " ".join(filter(None, (str(reply.code), reply.status, reply.text)))
+    if line.isprintable():
+        return line
     return "".join(char if char.isprintable() else "?" for char in line)

@@ -126,23 +126,27 @@ class Dialogue:
         return await self.reply(limit_s)
 
     async def reply(self, limit_s: float | None = None) -> Reply:
-        """Whatever is queued goes out; then the next reply, in `limit_s` seconds (a command's, if None). Broken."""
-        limit_s = self.limits.command if limit_s is None else limit_s
-        until = min(clock.monotonic() + limit_s, self._until)
-        await self.flush(limit_s)
-        while True:
-            try:
-                found = self._parser.reply()
-            except Malformed as error:
-                raise Broken(f"the server's answer to {self.stage} is not SMTP: {error}", "4.5.0")
-            if found is not None:
-                break
-            self._parser.feed(await self._more(until))
+        """The next reply, in `limit_s` seconds (a command's, if None). Unless it is here already, whatever is queued goes
+        out first. Broken."""
+        found = self._here()
+        if found is None:
+            limit_s = self.limits.command if limit_s is None else limit_s
+            until = min(clock.monotonic() + limit_s, self._until)
+            await self.flush(limit_s)
+            while found is None:
+                self._parser.feed(await self._more(until))
+                found = self._here()
         if self.trace is not None:
             self._show(found)
         if found.code == 421:  # RFC 5321 3.8: it is about to close, whatever we asked
             self.last_word = f"{found.code} {found.text}"
         return found
+
+    def _here(self) -> Reply | None:
+        try:
+            return self._parser.reply()
+        except Malformed as error:
+            raise Broken(f"the server's answer to {self.stage} is not SMTP: {error}", "4.5.0")
 
     async def flush(self, limit_s: float) -> None:
         """Everything queued is on its way, in `limit_s` seconds. Broken; but not when the server has only stopped
