@@ -84,7 +84,8 @@ def _line(word: str, fields: Mapping[str, object]) -> str:
         return " ".join([word, *[f"{name}={quoted(value)}" for name, value in given]])
     if line.count(" ") == len(texts) and "= " not in line and line[-1:] != "=":
         return line
-    return " ".join([word, *[f'{name}="{text}"' if not text or " " in text else f"{name}={text}" for name, text in texts]])
+    quotes = [(name, '"' if not text or " " in text else "", text) for name, text in texts]
+    return " ".join([word, *[f"{name}={quote}{text}{quote}" for name, quote, text in quotes]])
 
 
 def _is_plain(text: str) -> bool:

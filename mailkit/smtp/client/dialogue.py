@@ -126,8 +126,8 @@ class Dialogue:
         return await self.reply(limit_s)
 
     async def reply(self, limit_s: float | None = None) -> Reply:
-        """The next reply, in `limit_s` seconds (a command's, if None). Unless it is here already, whatever is queued goes
-        out first. Broken."""
+        """The next reply, in `limit_s` seconds (a command's, if None). Unless it is here already, whatever is queued
+        goes out first. Broken."""
         found = self._here()
         if found is None:
             limit_s = self.limits.command if limit_s is None else limit_s
