@@ -14,11 +14,9 @@ header       split(data) -> (block, body)        block: the fields with their li
              raw_fields(block) -> [bytes]        whole fields with folds and line ends; joined they are the block
              values(block, name) -> [bytes]      unfolded; name is bytes in any case: b"Subject"
              value(block, name) -> bytes | None  the first
-             count(block, name) -> int
-             hops(block) -> int                  Received fields (RFC 5321 6.3)
              delivered_to(block) -> [str]        addresses of Delivered-To fields, lower case
              only(block, names), without(block, names) -> bytes      fields kept as they are written
-             prepended(block, field), replaced(block, field), appended(block, field) -> bytes
+             replaced(block, field), appended(block, field) -> bytes
                                                  field: b"Name: value\\n" in one or more lines, see `field`
              field(name, text, line_end=b"\\n") -> bytes      a new unstructured field: encoded words, folded
              structured(name, content) -> bytes  a new field, folded, nothing encoded
@@ -37,7 +35,6 @@ address      Mailbox(local, domain)              str(mailbox) is the wire form, 
              mailbox(text) -> Mailbox            "a@b", '"a b"@[192.0.2.1]'; ValueError
              canonical(text) -> str              to compare and look up: lower case, no needless quotes, A-labels;
                                                  ValueError
-             domain_name(text) -> str            a checked domain (no literal), as given; ValueError
 addresslist  entries(value) -> [(name, route, local, domain)]        the four of an IMAP address, bytes | None;
                                                  groups as RFC 9051 7.5.2 marks them
              mailboxes(value) -> [(display name, "local@domain")]    decoded, groups flattened, never fails
@@ -78,5 +75,4 @@ dsn          xtext(text), unxtext(text) -> str; notify(text) -> tuple; ret(text)
                                                  SMTP parameters (RFC 3461, 6533); ValueError
              per_message(...), per_recipient(...) -> bytes       the fields of RFC 3464, LF
              status(text) -> (class, subject, detail) | None; meaning(text) -> str       RFC 3463
-             from_reply(code, text) -> str       "5.1.1" out of 550 and "5.1.1 no such user", else "5.0.0"
 """

@@ -42,11 +42,6 @@ class Mailbox:
     def is_literal(self) -> bool:
         return self.domain.startswith("[")
 
-    @property
-    def is_ascii(self) -> bool:
-        """False: the peer must have SMTPUTF8 (the domain alone could be written in A-labels)."""
-        return self.local.isascii() and self.domain.isascii()
-
 
 def path(argument: bytes, utf8: bool = False) -> tuple[Mailbox | None, bytes]:
     """(mailbox, the octets after the path without leading blanks) of `<a@b> SIZE=1`.
@@ -173,14 +168,6 @@ def _unquoted(local: str) -> str:
 def _refuse_controls(text: str) -> None:
     if not _CONTROLS.isdisjoint(text):
         raise ValueError("address has a control character")
-
-
-def domain_name(text: str) -> str:
-    """A checked domain name, as given. ValueError, also for an address literal."""
-    if text.startswith("["):
-        raise ValueError("domain is an address literal")
-    _check_domain(text)
-    return text
 
 
 def _check_domain(domain: str) -> None:

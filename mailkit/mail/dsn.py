@@ -278,15 +278,3 @@ def meaning(text: str) -> str:
         return _MEANINGS["0.0"]
     _, subject, detail = found
     return _MEANINGS.get(f"{subject}.{detail}") or _MEANINGS.get(f"{subject}.0") or _MEANINGS["0.0"]
-
-
-def from_reply(code: int, text: str) -> str:
-    """The enhanced status code of an SMTP reply: the one it begins with, else class.0.0 of its number.
-
-    A code whose class is not that of the reply is not believed (RFC 2034 4).
-    """
-    kind = code // 100
-    found = status((text[:12].split() or [""])[0])
-    if found and found[0] == kind:
-        return "{}.{}.{}".format(*found)
-    return f"{kind if kind in (2, 4, 5) else 5}.0.0"

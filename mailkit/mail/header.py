@@ -145,15 +145,6 @@ def value(block: bytes, name: bytes) -> bytes | None:
     return found[0] if found else None
 
 
-def count(block: bytes, name: bytes) -> int:
-    return len(values(block, name))
-
-
-def hops(block: bytes) -> int:
-    """How many servers have handled the message: its Received fields (RFC 5321 6.3)."""
-    return count(block, b"Received")
-
-
 def delivered_to(block: bytes) -> list[str]:
     """Addresses this message was delivered to before, lower case, to see a forwarding loop."""
     return [text(found).strip("<> ").lower() for found in values(block, b"Delivered-To")]
@@ -198,11 +189,6 @@ def _picked(block: bytes, names: Collection[bytes], wanted: bool) -> bytes:
             kept.append(line)
     ended = kept and not (last and keep)
     return b"\n".join(kept) + (b"\n" if ended else b"")
-
-
-def prepended(block: bytes, new: bytes) -> bytes:
-    """The block with a field (or several) on top: trace fields belong there (RFC 5321 4.4)."""
-    return _like(block, new) + block
 
 
 def appended(block: bytes, new: bytes) -> bytes:

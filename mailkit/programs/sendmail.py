@@ -54,7 +54,6 @@ example:
 """
 
 _WITH_VALUE = "fFrNRVBOCXhLo"  # sendmail(8): the value follows in the same word or in the next
-_MODES = "bmspiqdDvt"
 
 
 class Settings:

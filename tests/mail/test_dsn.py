@@ -120,18 +120,3 @@ def test_meaning() -> None:
     assert dsn.meaning("5.1.1") == "no such mailbox"
     assert dsn.meaning("4.2.99") == "other mailbox trouble"
     assert dsn.meaning("5.99.1") == dsn.meaning("rubbish") == "other or undefined status"
-
-
-@pytest.mark.parametrize("code, text, status", [
-    (550, "5.1.1 no such user", "5.1.1"),
-    (550, "5.1.1", "5.1.1"),
-    (550, "no such user", "5.0.0"),
-    (451, "4.7.1 greylisted", "4.7.1"),
-    (550, "4.7.1 liar", "5.0.0"),
-    (250, "2.1.5 fine", "2.1.5"),
-    (250, "ok", "2.0.0"),
-    (0, "", "5.0.0"),
-    (554, "5.7.1\nmore", "5.7.1"),
-])  # fmt: skip
-def test_from_reply(code: int, text: str, status: str) -> None:
-    assert dsn.from_reply(code, text) == status

@@ -68,8 +68,8 @@ def test_only_and_without_part_the_block(data: bytes, name: bytes) -> None:
     block = header.split(data)[0]
     kept, rest = header.only(block, [name]), header.without(block, [name])
     assert len(kept) + len(rest) == len(block)
-    assert header.count(rest, name) == 0
-    assert header.count(kept, name) == header.count(block, name)
+    assert header.values(rest, name) == []
+    assert header.values(kept, name) == header.values(block, name)
 
 
 def test_fields_are_found_by_name() -> None:
@@ -77,19 +77,18 @@ def test_fields_are_found_by_name() -> None:
     assert header.value(BLOCK, b"received") == b"from a\tby b"
     assert header.value(BLOCK, b"x-empty") == b""
     assert header.value(BLOCK, b"missing") is None
-    assert header.hops(BLOCK) == 2
     assert header.delivered_to(BLOCK) == ["bob@example.test"]
 
 
 def test_replaced_takes_the_first_place() -> None:
     block = header.replaced(BLOCK, b"RECEIVED: new")
     assert block.startswith(b"RECEIVED: new")
-    assert header.hops(block) == 1
+    assert header.values(block, b"received") == [b"new"]
     assert header.replaced(b"A: b\n", b"C: d\n") == b"A: b\nC: d\n"
 
 
 def test_new_fields_take_the_line_ends_of_the_block() -> None:
-    assert header.prepended(b"A: b\r\n", b"C: d\n\te\n") == b"C: d\r\n\te\r\nA: b\r\n"
+    assert header.appended(b"A: b\r\n", b"C: d\n\te\n") == b"A: b\r\nC: d\r\n\te\r\n"
     assert header.appended(b"A: b", b"C: d") == b"A: b\nC: d\n"
 
 
@@ -98,8 +97,8 @@ def test_written_field_reads_the_same(content: str) -> None:
     content = " ".join(content.encode("utf-8", "ignore").decode().replace("\0", "").split())
     line = header.field("Subject", content)
     assert line.endswith(b"\n")
-    assert header.count(line, b"subject") == 1 == len(header.raw_fields(line))
-    assert header.text(header.values(line, b"subject")[0]) == content
+    assert len(header.raw_fields(line)) == 1
+    assert [header.text(found) for found in header.values(line, b"subject")] == [content]
     assert all(len(part) <= 78 or b" " not in part[1:].strip() for part in line.splitlines()[1:])
     assert line.isascii()
 
