@@ -32,10 +32,13 @@ class Verdict:
     goes to, None when it is an alias or not local. extension: what was cut off. targets: the addresses it stands for,
     [] when it goes to `user` or out. dotfile: of the domain, for an address that is no user's; a user's own are
     looked at when mail is delivered. code, text: for the refusal (enhanced status code of RFC 3463, one sentence), ""
-    when it is not refused. steps: one line for each thing that was looked at and decided something.
+    when it is not refused. octets: of the message that needs room. steps: one line for each thing that was looked at
+    and decided something.
     """
 
-    __slots__ = ("address", "code", "domain", "dotfile", "extension", "kind", "steps", "targets", "text", "user")
+    __slots__ = (
+        "address", "code", "domain", "dotfile", "extension", "kind", "octets", "steps", "targets", "text", "user",
+    )  # fmt: skip
 
     def __init__(self, kind: str, address: str, domain: str, steps: list[str]) -> None:
         self.kind = kind
@@ -44,6 +47,7 @@ class Verdict:
         self.steps = steps
         self.user: User | None = None
         self.extension = ""
+        self.octets = 1
         self.targets: list[str] = []
         self.dotfile: Dotfile | None = None
         self.code = ""
@@ -55,10 +59,11 @@ class Verdict:
         return self.kind in ("local", "remote")
 
 
-def judge(home: Home, address: str, expanded: bool = False) -> Verdict:
+def judge(home: Home, address: str, expanded: bool = False, octets: int = 1) -> Verdict:
     """Which way `address` goes. Temp when the user data cannot be read, or aliases go round in circles.
 
-    expanded: it is what an alias stands for; an alias of exactly this address then means the mailbox.
+    expanded: it is what an alias stands for; an alias of exactly this address then means the mailbox. octets: of the
+    message, as far as that is known, for which there must be room.
     """
     steps: list[str] = []
     local, at, name = address.rpartition("@")
@@ -73,7 +78,9 @@ def judge(home: Home, address: str, expanded: bool = False) -> Verdict:
     if domain not in hosted(home):
         return _remote(f"{local}@{domain}", domain, steps)
     try:
-        return _here(home, Verdict("local", f"{names.local_part(local)}@{domain}", domain, steps), expanded)
+        verdict = Verdict("local", f"{names.local_part(local)}@{domain}", domain, steps)
+        verdict.octets = max(octets, 1)
+        return _here(home, verdict, expanded)
     except ValueError as error:
         return _refused(Verdict("unknown", address, domain, steps), "5.1.3", str(error))
 
@@ -141,7 +148,7 @@ def _standing_for(home: Home, verdict: Verdict, targets: list[str]) -> Verdict:
     verdict.targets = targets
     if len(targets) > 1:
         return verdict
-    only = judge(home, targets[0], expanded=True)
+    only = judge(home, targets[0], expanded=True, octets=verdict.octets)
     if only.kind == "remote" or only.targets or only.dotfile is not None:
         return verdict
     only.steps[:0] = verdict.steps
@@ -165,10 +172,10 @@ def _to_user(verdict: Verdict, user: User) -> Verdict:
         verdict.steps.append(f"{user.address} is disabled")
         verdict.kind = "disabled"
         return _refused(verdict, "5.2.1", "this mailbox is disabled")
-    if quota.limited(user) and not errands.takes(user, 1):
+    if quota.limited(user) and not errands.takes(user, verdict.octets):
         verdict.steps.append(f"{user.address} is full")
         verdict.kind = "overquota"
-        return _refused(verdict, "5.2.2", "this mailbox is full")
+        return _refused(verdict, "5.2.2", "this mailbox is full: it has no room for the message")
     return verdict
 
 

@@ -80,6 +80,15 @@ def test_full_is_refused_at_rcpt_and_room_is_seen_at_once(tmp_path: Path) -> Non
     assert route.judge(home, "bob@example.test").kind == "local"
 
 
+def test_a_message_that_will_not_fit_is_refused_at_rcpt(tmp_path: Path) -> None:
+    home, user, _ = limited(tmp_path, "storage=1K")
+    put(user, 500)
+    Path(home.aliases).write_text("info@example.test: bob@example.test\n")
+    for address in ("bob@example.test", "info@example.test"):
+        assert route.judge(home, address, octets=500).kind == "local"
+        assert route.judge(home, address, octets=600).kind == "overquota"
+
+
 def test_what_was_accepted_waits_for_room(tmp_path: Path) -> None:
     home, user, _ = limited(tmp_path, "storage=1K")
     message = put(user, 1024)

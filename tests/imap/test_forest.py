@@ -15,7 +15,7 @@ from mailkit.control import Home
 from mailkit.imap.folders import forest
 from mailkit.imap.responses import No
 from mailkit.maildir import acl, tree
-from mailkit.users import shares
+from mailkit.users import edit, shares
 from mailkit.users.passwd import Passwd
 from tests.harness.homes import set_control
 from tests.imap import mailboxes
@@ -118,6 +118,17 @@ def test_flags_that_may_not_be_set_are_lost_on_the_way(home: Home) -> None:
     alice.do("SELECT Archive")
     assert [line.partition(" FETCH ")[2] for line in alice.do("FETCH 1:* FLAGS")[:3]] == ["(FLAGS ())"] * 3
     assert not Path(mailboxes.inbox(home), ".Archive", "dovecot-keywords").exists()
+
+
+def test_a_raised_quota_counts_at_once(home: Home) -> None:
+    def set_quota(rule: str) -> None:
+        edit.change(home, "alice@example.test", lambda user: user.fields.update(userdb_quota_rule=f"*:storage={rule}"))
+
+    set_quota("2K")
+    alice = Client(home)
+    assert alice.send(b"a APPEND INBOX {2000}\r\n") == ["a NO [OVERQUOTA] There is no room for it: remove something first"]
+    set_quota("9K")
+    assert alice.send(b"a APPEND INBOX {2000+}\r\n" + b"x" * 2000 + b"\r\n")[-1].startswith("a OK ")
 
 
 def test_what_is_stored_counts_for_the_owner(home: Home) -> None:

@@ -199,6 +199,14 @@ def test_who_was_locked_out_after_the_login_sends_no_more(change: Callable[[Home
     assert len(queued(home)) == 1
 
 
+def test_a_declared_size_that_will_not_fit_is_refused_at_rcpt(tmp_path: Path) -> None:
+    home = world(tmp_path)
+    edit.change(home, "bob@example.test", lambda user: user.fields.update(userdb_quota_rule="*:storage=2K"))
+    said = [b"MAIL FROM:<x@example.net> SIZE=%d\r\nRCPT TO:<bob@example.test>\r\nRSET\r\n" % size for size in (1000, 3000)]
+    conn = talk(home, EHLO, *said)
+    assert [code for code in codes(conn) if code in ("250", "552")][-5:] == ["250", "250", "250", "552", "250"]
+
+
 @pytest.mark.parametrize("operation", ["create", "write", "sync", "rename", "sync_dir"])
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EMFILE, errno.EIO])
 def test_a_failing_disk_leaves_the_message_with_the_sender(
@@ -345,7 +353,7 @@ def test_what_the_router_refuses(
     home = world(tmp_path)
     verdict = route.Verdict(kind, "bob@example.test", "example.test", [])
     verdict.code, verdict.text = code, "full"
-    monkeypatch.setattr(route, "judge", lambda home, address: verdict)
+    monkeypatch.setattr(route, "judge", lambda home, address, octets=1: verdict)
     assert replies(talk(home, EHLO, ENVELOPE))[-1] == wanted
 
 

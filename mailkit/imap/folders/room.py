@@ -8,13 +8,16 @@ folder (`forest.Mailbox`), whose address is the name of that quota root.
 from __future__ import annotations
 
 from mailkit import log
+from mailkit.exits import Temp
 from mailkit.imap.responses import No
 from mailkit.maildir.tree import Tree
+from mailkit.users.passwd import Passwd
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from mailkit.control import Home
     from mailkit.imap.session import Session
     from mailkit.maildir.folder import Folder
     from mailkit.users.passwd import User
@@ -43,10 +46,19 @@ async def need(state: Session, octets: int) -> None:
     owner = state.target_mailbox.account
     if owner is None or not limited(owner):
         return
+    if not await state.conn.offload(_takes, state.home, owner, octets):
+        raise No("There is no room for it: remove something first", "OVERQUOTA")
+
+
+def _takes(home: Home, owner: User, octets: int) -> bool:
+    """Is there room, by what the passwd file says now? It may have been given since the owner logged in."""
     from mailkit.deliver import quota
 
-    if not await state.conn.offload(quota.takes, owner, octets):
-        raise No("There is no room for it: remove something first", "OVERQUOTA")
+    try:
+        owner = Passwd(home).lookup(owner.address) or owner
+    except Temp:
+        pass  # a process of one user sees no passwd file
+    return quota.takes(owner, octets)
 
 
 async def came(state: Session, octets: int, messages: int) -> None:

@@ -66,7 +66,7 @@ async def _judge(session: Session, transaction: Transaction, address: str) -> No
     if not transaction.utf8 and not address.isascii():
         raise Refused(553, "5.6.7", "this address needs SMTPUTF8")
     facts = session.facts
-    verdict = route.judge(session.home, address)
+    verdict = route.judge(session.home, address, octets=facts.size)
     facts.recipient, facts.remote = address, verdict.kind == "remote"
     await refusal.judge(session, "rcpt")
     if not verdict.deliverable:
