@@ -37,6 +37,8 @@ _HAND_OVER_S = 10.0
 _COUNTERS_S = 1.0  # how long the end of a program waits for the file of its counters
 _PULSE_S = 5.0
 _PULSES = 4  # within the time after which the service manager takes us for dead
+_UNSENT_MOST = 256 * 1024  # octets that wait for the peer: then the session does; till then it makes the next ones
+_JOINED_MOST = 64 * 1024  # more than that goes as it is: to copy it costs more than many pieces do
 _UNREAD_MOST = 256 * 1024  # octets a peer may have sent that the session has not taken: then we stop reading
 
 
@@ -174,6 +176,7 @@ class LoopConn(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses
+        self._transport.set_write_buffer_limits(_UNSENT_MOST)
         if not self.peer:  # not known from accept(2) or a front end
             address = transport.get_extra_info("peername")
             if address is None:  # reset before we looked: a session would take it for a pipe, which is trusted
@@ -253,7 +256,10 @@ class LoopConn(asyncio.Protocol):
             raise Gone
         if self._out:
             out, self._out = self._out, []
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            if sum(map(len, out)) > _JOINED_MOST:
+                self._transport.writelines(out)
+            else:
+                self._transport.write(out[0] if len(out) == 1 else b"".join(out))
         while self._full:
             await self._wait(self.idle_s)
             if self._transport is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 100, 4000
 LONG_S, SHORT_S = 0.02, 0.002
 FILE_BLOCK = 100
-SLICE_OCTETS = 1 << 19
+SLICE_OCTETS = 1 << 18
 """So much of message files is made before it is sent."""
 
 
@@ -264,7 +264,8 @@ async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
         while number <= last:
             lines, number, large, gone = await state.conn.offload(file_lines, state, plan, number, last, marked)
             missing |= gone
-            state.conn.write(lines)
+            for line in lines:
+                state.conn.write(line)
             if large is not None:
                 missing |= not await stream(state, plan, number - 1, large, marked)
             await intake.breathe(state)
@@ -284,9 +285,9 @@ async def mark_seen(state: Session, view: View, first: int, last: int) -> frozen
 
 def file_lines(
     state: Session, plan: Plan, first: int, last: int, marked: frozenset[int]
-) -> tuple[bytes, int, int | None, bool]:
-    """Responses from message `first` on, until SLICE_OCTETS are made or one has to be streamed. (responses, the number
-    to go on with, the UID to stream before that, whether there is a message that cannot be read). Blocking."""
+) -> tuple[list[bytes], int, int | None, bool]:
+    """Responses from message `first` on, until SLICE_OCTETS are made or one has to be streamed. (responses in parts,
+    the number to go on with, the UID to stream before that, whether there is one that cannot be read). Blocking."""
     view = state.view
     assert view is not None
     table, numbers, rows = selection.rows(view, first, last)
@@ -296,14 +297,14 @@ def file_lines(
     for number, (row, message) in zip(numbers, sections.each(view.folder, table, rows), strict=True):
         uid = table.uids[row]
         if message is not None and message.streams(plan.files):
-            return b"".join(lines), number + 1, uid, missing
+            return lines, number + 1, uid, missing
         line = [] if message is None else file_line(state, plan, number, uid, marked, message)
         missing |= not line
         lines += line
         octets += sum(map(len, line))
         if octets >= SLICE_OCTETS:
-            return b"".join(lines), number + 1, None, missing
-    return b"".join(lines), last + 1, None, missing
+            return lines, number + 1, None, missing
+    return lines, last + 1, None, missing
 
 
 def file_line(
