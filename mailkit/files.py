@@ -13,7 +13,6 @@ Under the event loop the publishes of many sessions share one round of fsync: `m
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 
 from mailkit import clock, log
@@ -319,6 +318,8 @@ def lock(fd: int, wait_s: float = 0) -> bool:
     """Take the exclusive flock(2) of an open file, until it is closed. False when another has it for `wait_s`."""
     if fault is not None:
         fault("lock", fd)
+    import fcntl  # a delivery locks nothing
+
     until = clock.monotonic() + wait_s
     while True:
         try:

@@ -30,10 +30,14 @@ _PROGRAM = "import sys; from mailkit.programs.local import main; sys.exit(main()
 
 def become(user: User) -> None:
     """Be the user from now on (users.identity). Temp when the system does not let us."""
-    import subprocess  # noqa: F401  what is imported later must be here already: the user may not read where it is
+    import fcntl  # noqa: F401  what is imported later must be here already: the user may not read where it is
+    import subprocess  # noqa: F401
 
+    import mailkit.deliver.duplicates
+    import mailkit.deliver.fullness
     import mailkit.deliver.instructions
     import mailkit.mail.date
+    import mailkit.mail.word
     import mailkit.maildir.tree  # noqa: F401
 
     identity.become(user)

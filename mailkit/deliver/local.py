@@ -13,7 +13,7 @@ import os
 
 from mailkit import log
 from mailkit.control import Home
-from mailkit.deliver import dotfile, duplicates, fullness, identity, outcome, quota, work
+from mailkit.deliver import dotfile, outcome, quota, work
 from mailkit.deliver.dotfile import Dotfile
 from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
@@ -23,6 +23,7 @@ from mailkit.exits import Perm, Temp, Trouble
 from mailkit.mail import header
 from mailkit.maildir import names
 from mailkit.maildir.save import Delivery
+from mailkit.users.identity import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -62,7 +63,9 @@ async def handle(
 async def _deliver(task: Task) -> Outcome:
     """By the first of: alias, dot file, Maildir. Temp and Perm."""
     verdict = task.verdict
-    if identity.foreign(verdict.user):
+    if foreign(verdict.user):
+        from mailkit.deliver import identity
+
         return await work.done(identity.deliver, task)
     if not task.just_expanded:
         refuse_loop(verdict.address, task.message)
@@ -115,12 +118,19 @@ async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
     if user is None:
         raise Temp("the domain's instructions name no Maildir", code="4.3.5", detail=task.directory)
     within_s = task.home.control.seconds("duplicates")
-    key = duplicates.key(task) if within_s else b""
+    if not within_s:
+        return await _within_quota(task, user, flags)
+    from mailkit.deliver import duplicates
+
+    key = duplicates.key(task)
     if key and duplicates.seen(user.directory, key, within_s):
         return Outcome("ok", "2.0.0", "came before: thrown away", action="delivered")
     result = await _within_quota(task, user, flags)
     if key:
-        _noted(user, key, within_s)
+        try:
+            duplicates.note(user.directory, key, within_s)
+        except OSError as error:
+            log.event("duplicates", to=user.address, error=error.strerror)
     return result
 
 
@@ -133,13 +143,6 @@ async def _within_quota(task: Task, user: User, flags: str) -> Outcome:
     result = await _saved(task, user.maildir, folder, flags)
     await _counted(task, user, before, os.path.basename(result.path))
     return result
-
-
-def _noted(user: User, key: bytes, within_s: int) -> None:
-    try:
-        duplicates.note(user.directory, key, within_s)
-    except OSError as error:
-        log.event("duplicates", to=user.address, error=error.strerror)
 
 
 def _room_for(user: User, octets: int) -> Usage:
@@ -156,6 +159,8 @@ async def _counted(task: Task, user: User, before: Usage, name: str) -> None:
         quota.add(user, octets, 1)
     except OSError as error:
         log.event("quota", to=user.address, error=error.strerror)  # it is counted anew some time
+    from mailkit.deliver import fullness
+
     level = fullness.crossed(task.home, before, octets)
     if level:
         before.octets += octets

@@ -7,7 +7,6 @@ copies and not seen by what reads. Fields come back in the order they stand.
 
 from __future__ import annotations
 
-from mailkit.mail import word
 from mailkit.mail.memo import Memo
 
 TYPE_CHECKING = False  # mypy takes it for true; `typing` costs a lean program 10 ms
@@ -226,6 +225,8 @@ def _ended(block: bytes) -> bytes:
 
 def text(raw_value: bytes) -> str:
     """A value as text in one line: folds undone, encoded words and raw 8-bit decoded. Never fails."""
+    from mailkit.mail import word  # deliveries never come here
+
     return word.decode(_unfolded(raw_value).strip())
 
 
@@ -234,6 +235,8 @@ def field(name: str, content: str, line_end: bytes = b"\n") -> bytes:
 
     Line ends in `content` become blanks, so that nobody can smuggle a field in.
     """
+    from mailkit.mail import word
+
     content = " ".join(content.split("\n")).replace("\r", " ").strip()
     if word.needed(content):
         coded = word.encode(content, len(name) + 2)

@@ -1,6 +1,6 @@
 """The driver for one connection on descriptors: inetd, systemd's Accept=yes, ssh, a hand at a terminal.
 
-Its methods never suspend, so `run` drives a session with a single `send(None)` and no event loop is imported.
+Its methods never suspend, so `straight.run` drives a session with a single `send(None)` and no event loop is imported.
 The modules `_socket` and `_signal` are what `socket` and `signal` are built on; those two cost 11 ms of CPU for enums
 that are not used here, as much as the bare interpreter.
 """
@@ -15,11 +15,12 @@ import select
 from mailkit import clock, counters, log
 from mailkit.exits import Temp
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.straight import run as run
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
     from typing import Any, TypeVar
 
     from mailkit.net.certificates import Certificates
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
     R = TypeVar("R")
 
 _CHUNK = 65536
-
-
-def run(coroutine: Coroutine[Any, Any, R]) -> R:
-    """The result of a coroutine that awaits only what never suspends."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]
-    coroutine.close()
-    raise RuntimeError("a coroutine suspended under the blocking driver")
 
 
 class BlockingConn:

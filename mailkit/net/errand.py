@@ -5,14 +5,12 @@
     fork(home, ...)                 a steward for this process alone
     keep_only(fds)                  what stewards, and the sessions they begin, do first
 
-Little is imported here: smtpd does it once per connection.
+Little is imported here: smtpd does it once per connection, mailkit-local once per message.
 """
 
 from __future__ import annotations
 
-import _socket
 import os
-import select
 
 from mailkit.exits import OK, Perm, Temp
 
@@ -29,6 +27,8 @@ line = -1
 
 def pair() -> tuple[int, int]:
     """A new line: the end to ask on, which many processes may share, and the one to answer on."""
+    import _socket
+
     asking, answering = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     return asking.detach(), answering.detach()
 
@@ -55,6 +55,8 @@ def fork(home: Home, services: dict[str, Service], errands: dict[str, str]) -> N
 def _await_first(answering: int) -> None:
     """Most connections ask nothing: only the first request is worth the modules of the steward. Does not return when
     the connection ends before."""
+    import select
+
     poll = select.poll()
     poll.register(answering, select.POLLIN)
     if poll.poll()[0][1] & select.POLLHUP:

@@ -115,6 +115,13 @@ def parse(
     return options
 
 
+def leave(status: int) -> NoReturn:
+    """End this process now. What CPython would do before, taking down every module, costs a tenth of a delivery."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
 def _wrong(program: str, what: str, status: int) -> NoReturn:
     print(f"{program}: {what}; {program} --help shows what there is", file=sys.stderr)
     raise SystemExit(status)

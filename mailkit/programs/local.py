@@ -10,12 +10,13 @@ import os
 import sys
 
 from mailkit import log
-from mailkit.deliver import identity, local, route
+from mailkit.deliver import local, route
 from mailkit.deliver.intake import Received
 from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Temp, Trouble
-from mailkit.net import blocking
-from mailkit.programs.lean import HOME, Option, parse
+from mailkit.net import straight
+from mailkit.programs.lean import HOME, Option, leave, parse
 from mailkit.queue.entry import Recipient
+from mailkit.users.identity import foreign
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,14 @@ _OPTIONS = (
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The program."""
+    """The program. Without `argv` this is all that the process is for, and it ends here."""
+    status = _run(argv)
+    if argv is None:
+        leave(status)
+    return status
+
+
+def _run(argv: list[str] | None) -> int:
     options = parse("mailkit-local", _ABOUT, _OPTIONS, _EXAMPLE, argv, operands="[USER]", misuse=EX_USAGE)
     users = options.all("user") + options.operands
     if options.flag("environment"):
@@ -66,10 +74,12 @@ def main(argv: list[str] | None = None) -> int:
             recipient = Recipient(
                 verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
             )
-            if identity.foreign(verdict.user):
+            if foreign(verdict.user):
+                from mailkit.deliver import identity
+
                 assert verdict.user is not None
                 identity.become(verdict.user)
-            return _told(blocking.run(local.handle(home, verdict, sender, received.message, recipient, folder=folder)))
+            return _told(straight.run(local.handle(home, verdict, sender, received.message, recipient, folder=folder)))
     except Trouble as trouble:
         print(f"mailkit-local: {trouble}", file=sys.stderr)
         return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE

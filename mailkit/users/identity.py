@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import os
 
-from mailkit import counters
 from mailkit.exits import Perm, Temp
 from mailkit.users import keyed
 
@@ -26,9 +25,9 @@ if TYPE_CHECKING:
     from mailkit.users.passwd import User
 
 LATER = (
-    "array", "bisect", "ctypes", "datetime", "grp", "hashlib", "hmac", "html", "idna", "inotify_simple", "ipaddress",
-    "pwd", "resource", "stringprep", "traceback", "unicodedata", "zlib", "mailkit.mail.idn", "mailkit.net.watch",
-    "mailkit.users.keys",
+    "array", "bisect", "ctypes", "datetime", "fcntl", "grp", "hashlib", "hmac", "html", "idna", "inotify_simple",
+    "ipaddress", "pwd", "resource", "stringprep", "traceback", "unicodedata", "zlib", "mailkit.mail.idn",
+    "mailkit.mail.word", "mailkit.net.watch", "mailkit.users.keys",
 )  # fmt: skip
 """What is imported only when it is wanted, of sessions of every kind; see `preload`."""
 
@@ -117,7 +116,7 @@ async def settle(
     load: imports what the session may need; the user may not be allowed to read it. make: sees to it that there is a
     Maildir at a path.
     """
-    from mailkit import confine
+    from mailkit import confine, counters
 
     if not conn.alone:
         if separate(home, user):
