@@ -30,6 +30,7 @@ from mailkit.queue.watch import Arrivals
 NEVER = float("inf")
 _TROUBLE_WAIT_S = 60  # an entry that made us stumble, or that somebody else works on, is left alone that long
 _CLEAN_EVERY_S = 3600
+_CLOCK_S = 60  # a clock that is put right by less is not worth a word
 _FREE_AFTER_S = 0.1  # finished files gather so long: one sync of the directories for all of them
 
 
@@ -56,6 +57,7 @@ class Runner:
         self._listed: dict[str, int] = {}  # directory -> its mtime before it was listed
         self._look_at = 0.0  # monotonic
         self._clean_at = 0.0
+        self._ahead = 0.0  # of the wall clock before the monotonic one
 
     async def run(self) -> None:
         """Work until `stop`, or until nothing is due (`once`)."""
@@ -132,6 +134,7 @@ class Runner:
                 self._keeper.clear()
             except OSError as error:
                 log.event("queue", operation="clean", error=error.strerror, verdict="later")
+        self._mind_the_clock(clock.now() - now)
         if now < self._look_at and not (self.once and not self.active and not self._has_due()):
             return
         self.home.control.look()
@@ -148,12 +151,30 @@ class Runner:
         took = clock.monotonic() - now
         self._look_at = now + max(self.home.control.seconds("pollseconds"), 20 * took)
 
+    def _mind_the_clock(self, ahead: float) -> None:
+        """After the clock was put back, every time we know is too late by that: all is learned anew."""
+        if ahead < self._ahead - _CLOCK_S:
+            log.event("runq", state="clock-went-back", by_s=round(self._ahead - ahead))
+            for id, (_, _, when) in [*self._waiting.items()]:
+                if when < NEVER:
+                    del self._waiting[id]
+            self._listed.clear()
+            self._look_at = 0.0
+        self._ahead = ahead
+
     def _list(self, directory: str) -> None:
         """Learn what is in a directory, if it changed since it was listed. OSError."""
-        mark = _changed_at(os.path.join(self.home.queue, directory))
+        path = os.path.join(self.home.queue, directory)
+        mark = _changed_at(path)
         if self._listed.get(directory) != mark:
+            soon = clock.now() + _CLOCK_S
             for found in listing.entries(self.home, directory):
-                self.learn(directory, found)
+                known = found.due < soon or found.id in self._waiting
+                if not known and _changed_at(os.path.join(path, str(found))) > soon * 1e9:
+                    # Written when the clock was ahead: its time may not come for years.
+                    self._wait(directory, found, 0)
+                else:
+                    self.learn(directory, found)
             self._listed[directory] = mark
 
     def _has_due(self) -> bool:

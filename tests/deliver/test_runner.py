@@ -7,6 +7,7 @@ import contextlib
 import errno
 import os
 import shutil
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from mailkit.control import Home
 from mailkit.deliver import attempt, notice, remote
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.runner import Runner
-from mailkit.queue import claim, listing
-from mailkit.queue.entry import Recipient
+from mailkit.net import blocking
+from mailkit.queue import claim, inject, listing
+from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.name import Name
 from tests.deliver.homes import MESSAGE, mailbox, make, queue, waiting
 from tests.harness.crash import crashes
@@ -289,6 +291,48 @@ def test_a_queue_put_in_the_place_of_another_is_watched_too(tmp_path: Path, worl
             await until(lambda: mailbox(home, "bob"))
 
     asyncio.run(scenario())
+
+
+def test_mail_of_a_time_when_the_clock_was_ahead_does_not_wait_for_it(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the user wants to be held until tomorrow is held all the same."""
+    home = make(tmp_path)
+    year_s = 365 * 86400
+    monkeypatch.setattr(clock, "now", lambda: time.time() + year_s)
+    queue(home, "bob@example.test")
+    ((_, found),) = waiting(home)
+    os.utime(Path(home.queue, "new", str(found)), (found.due, found.due))
+    monkeypatch.setattr(clock, "now", time.time)
+    wanted = inject.Spool(home)
+    wanted.begin(Envelope("alice@example.net", [Recipient("bob@example.test")]), due=time.time() + 86400)
+    wanted.write(MESSAGE)
+    blocking.run(wanted.commit())
+    once(home)
+    assert len(mailbox(home, "bob")) == 1 and len(waiting(home)) == 1
+
+
+def test_a_clock_that_goes_back_while_it_runs_holds_up_nothing(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, lines: list[str]
+) -> None:
+    home = make(tmp_path, pollseconds="1h", retryfirst="1s")
+    ahead = [365 * 86400.0]
+    monkeypatch.setattr(clock, "now", lambda: time.time() + ahead[0])
+    world.says = lambda domain, address: LATER
+
+    async def scenario() -> None:
+        async with running(home) as runner:
+            queue(home, "a@one.example")
+            await until(lambda: listing.find(home, waiting(home)[0][1].id, ("cur",)) and not runner.active)
+            ((_, found),) = waiting(home)
+            os.utime(Path(home.queue, "cur", str(found)), (found.due, found.due))
+            ahead[0] = 0.0
+            world.says = lambda domain, address: OK
+            runner._wake.set()
+            await until(lambda: waiting(home) == [])
+
+    asyncio.run(scenario())
+    assert any("state=clock-went-back by_s=31536000" in line for line in lines)
 
 
 def test_without_inotify_the_directories_are_looked_at(

@@ -231,3 +231,11 @@ def test_slots_without_limit(home: Home) -> None:
     control(home, "verifications", "0")
     with slots.Slot(home):
         assert not os.path.exists(os.path.join(home.run, "verify"))
+
+
+def test_failures_of_a_time_when_the_clock_was_ahead_shut_nobody_out(home: Home, clock: FakeClock) -> None:
+    fail(home, 20)
+    assert throttle.blocked(home, PEER, ALICE)
+    for path in Path(home.run, "failed").iterdir():
+        os.utime(path, (clock.time + 86400, clock.time + 86400))
+    assert not throttle.blocked(home, PEER, ALICE)
