@@ -19,12 +19,16 @@ class TooLong(Exception):
 
 
 class Lines:
-    """A buffer of received octets."""
+    """A buffer of received octets.
+
+    What comes into an empty buffer stays the object that it is: most lines, and most pieces of a long message, are
+    then copied once, or not at all.
+    """
 
     __slots__ = ("_at", "_buffer", "_seen")
 
     def __init__(self) -> None:
-        self._buffer = bytearray()
+        self._buffer: bytes | bytearray = b""
         self._at = 0  # first octet not yet given out
         self._seen = 0  # no LF between _at and here
 
@@ -38,6 +42,13 @@ class Lines:
 
     def feed(self, data: bytes | bytearray | memoryview) -> None:
         """Append octets as they came."""
+        if not self._buffer:
+            self._buffer = bytes(data)
+            return
+        if isinstance(self._buffer, bytes):
+            self._buffer = bytearray(self._buffer[self._at :])
+            self._seen -= self._at
+            self._at = 0
         self._buffer += data
 
     def line(self, limit: int) -> bytes | None:
@@ -78,12 +89,12 @@ class Lines:
 
     def _drop(self, end: int) -> None:
         if end == len(self._buffer):
-            self._buffer.clear()
+            self._buffer = b""
             self._at = self._seen = 0
             return
         self._at = end
         self._seen = max(end, self._seen)
-        if end > _SLACK_OCTETS and end * 2 > len(self._buffer):
+        if end > _SLACK_OCTETS and end * 2 > len(self._buffer) and isinstance(self._buffer, bytearray):
             del self._buffer[:end]
             self._at = 0
             self._seen -= end

@@ -19,6 +19,7 @@ from mailkit.lines import Lines, TooLong
 __all__ = ["BadLine", "ChunkText", "DotText", "Receiver", "TooLong"]
 
 _END = b"\r\n.\r\n"
+_DOT = b"\r\n."
 # Text that may be the beginning of _END is held back until more has come. Longest first.
 _END_BEGINS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 
@@ -122,21 +123,22 @@ class DotText:
     def decode(self, data: bytes) -> tuple[bytes, bytes]:
         """Text with LF line ends, and what of `data` lies behind the end of the message."""
         data = self._held + data
-        end = data.find(_END)
+        dot = data.find(_DOT)
+        end = data.find(_END, dot) if dot >= 0 else -1
         if end >= 0:
             self.ended = True
             self._held = b""
-            return self._plain(data[: end + 2]), data[end + len(_END) :]
+            return self._plain(data[: end + 2], dot < end), data[end + len(_END) :]
         keep = len(data)
         for begin in _END_BEGINS:
             if data.endswith(begin):
                 keep -= len(begin)
                 break
         self._held = data[keep:]
-        return self._plain(data[:keep]), b""
+        return self._plain(data[:keep], dot >= 0), b""
 
-    def _plain(self, text: bytes) -> bytes:
-        plain, flaw = _lines(text.replace(b"\r\n.", b"\r\n"))
+    def _plain(self, text: bytes, dotted: bool) -> bytes:
+        plain, flaw = _lines(text.replace(_DOT, b"\r\n") if dotted else text)
         if not self._repair:
             self.flaw = self.flaw or flaw
         if b"\0" in plain:
@@ -178,10 +180,15 @@ class ChunkText:
 def _lines(text: bytes) -> tuple[bytes, str]:
     """Text with LF line ends, every CR gone, and "" or what stood alone in it.
 
-    Three counts and a deletion cost half of what replacing each CRLF does: 1.3 ms a MiB instead of 3.2.
+    splitlines takes CRLF for one end, and a CR or LF that stands alone for one too, so counting tells how many pairs
+    there are. Done so because deleting an octet and splitting are fast, and looking for CRLF is not: 0.75 ms a MiB
+    instead of 1.3 with count, and of 3.2 with replacing each.
     """
     plain = text.replace(b"\r", b"")
-    ends = text.count(b"\r\n")
-    if len(text) - len(plain) != ends:
+    crs = len(text) - len(plain)
+    lfs = len(plain) - len(plain.replace(b"\n", b""))
+    ends = len(text.splitlines()) - (text[-1:] not in (b"\n", b"\r", b""))
+    pairs = crs + lfs - ends
+    if crs != pairs:
         return plain, BARE_CR
-    return plain, "" if plain.count(b"\n") == ends else BARE_LF
+    return plain, "" if lfs == pairs else BARE_LF
