@@ -34,7 +34,7 @@ class Counter:
     step: by how much; of a gauge, lines with -1 take back what those with 1 gave.
     """
 
-    __slots__ = ("fields", "label", "meaning", "name", "only", "step", "word")
+    __slots__ = ("fields", "is_gauge", "label", "meaning", "name", "only", "step", "word")
 
     def __init__(
         self,
@@ -53,11 +53,7 @@ class Counter:
         self.label = label
         self.fields = fields or ((label,) if label else ())
         self.step = step
-
-    @property
-    def is_gauge(self) -> bool:
-        """Does it go down, too?"""
-        return not self.name.endswith("_total")
+        self.is_gauge = not name.endswith("_total")  # it goes down, too
 
     def value(self, fields: Mapping[str, object]) -> str | None:
         """Of the label, "" where there is none; None when a log line with these fields does not count here."""

@@ -57,6 +57,8 @@ class Lines:
         `limit` counts the octets of the line with its end. Raises TooLong when the line has more,
         as soon as that is known; nothing is consumed then.
         """
+        if not self._buffer:
+            return None
         end = self._buffer.find(b"\n", self._seen) + 1
         if not end:
             self._seen = len(self._buffer)
@@ -83,6 +85,11 @@ class Lines:
         self._drop(len(self._buffer))
 
     def _give(self, end: int) -> bytes:
+        if not self._at and end == len(self._buffer):
+            given = bytes(self._buffer)
+            self._buffer = b""
+            self._seen = 0
+            return given
         given = bytes(self._buffer[self._at : end])
         self._drop(end)
         return given

@@ -48,8 +48,8 @@ if TYPE_CHECKING:
             """There is a certificate and no TLS yet."""
 
         async def more(self, wake: bool = False) -> bytes | None:
-            """The next octets as they came, b"" at the end. None only with `wake`: a watch fired.
-            Timeout, Stopping."""
+            """Flush, then the next octets as they came, b"" at the end. None only with `wake`: a watch fired.
+            Timeout, Stopping, Gone."""
 
         def write(self, data: bytes) -> None:
             """Queue octets for the peer."""

@@ -228,7 +228,9 @@ class LoopConn(asyncio.Protocol):
 
     async def more(self, wake: bool = False) -> bytes | None:
         if self._out:
-            await self.flush()
+            self._send()
+            if self._full:
+                await self.flush()
         while not self._unread:
             if self._lost:
                 return b""
@@ -252,18 +254,23 @@ class LoopConn(asyncio.Protocol):
         self._out.append(data)
 
     async def flush(self) -> None:
-        if self._transport is None or self._transport.is_closing():
-            raise Gone
-        if self._out:
-            out, self._out = self._out, []
-            if sum(map(len, out)) > _JOINED_MOST:
-                self._transport.writelines(out)
-            else:
-                self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        self._send()
         while self._full:
             await self._wait(self.idle_s)
             if self._transport is None:
                 raise Gone
+
+    def _send(self) -> None:
+        if self._transport is None or self._transport.is_closing():
+            raise Gone
+        if self._out:
+            out, self._out = self._out, []
+            if len(out) == 1:
+                self._transport.write(out[0])
+            elif sum(map(len, out)) > _JOINED_MOST:
+                self._transport.writelines(out)
+            else:
+                self._transport.write(b"".join(out))
 
     async def starttls(self) -> None:
         assert self._pool.certificates is not None

@@ -86,8 +86,9 @@ class Facts:
         self.remote = False
         self.size = 0
         self.message: Held | None = None
-        for moment in ("mail", "rcpt", "data"):
-            self.marks.pop(moment, None)
+        if self.marks:
+            for moment in ("mail", "rcpt", "data"):
+                self.marks.pop(moment, None)
 
     @property
     def fields(self) -> list[str]:

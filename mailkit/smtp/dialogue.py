@@ -23,9 +23,7 @@ _DELAY_MOST_S = 30
 
 async def receive(session: Session) -> None:
     """Feed the receiver with whatever comes next. Gone at the end of file."""
-    conn = session.conn
-    await conn.flush()
-    data = await conn.more()
+    data = await session.conn.more()
     if not data:
         raise Gone
     session.receiver.feed(data)
