@@ -187,7 +187,8 @@ def rename(old: str, new: str, durable: bool = False) -> None:
 
 
 class Directory:
-    """`with Directory(path) as directory:` for changing many names in it: its path is looked up once. OSError."""
+    """`with Directory(path) as directory:` for changing many names in it, octets as they are on disk: its path is
+    looked up once. OSError."""
 
     __slots__ = ("_fd", "path")
 
@@ -201,16 +202,16 @@ class Directory:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         os.close(self._fd)
 
-    def rename(self, old: str, new: str) -> None:
+    def rename(self, old: bytes, new: bytes) -> None:
         """Rename within it, replacing `new`."""
         if fault is not None:
-            fault("rename", f"{self.path}/{old}", f"{self.path}/{new}")
+            fault("rename", f"{self.path}/{os.fsdecode(old)}", f"{self.path}/{os.fsdecode(new)}")
         os.rename(old, new, src_dir_fd=self._fd, dst_dir_fd=self._fd)
 
-    def unlink(self, name: str) -> None:
+    def unlink(self, name: bytes) -> None:
         """Remove a name."""
         if fault is not None:
-            fault("unlink", f"{self.path}/{name}")
+            fault("unlink", f"{self.path}/{os.fsdecode(name)}")
         os.unlink(name, dir_fd=self._fd)
 
 

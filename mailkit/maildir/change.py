@@ -101,7 +101,7 @@ def _rename(
     if new == old:
         return ()
     try:
-        cur.rename(os.fsdecode(base + marks.SUFFIX[old]), os.fsdecode(base + marks.SUFFIX[new]))
+        cur.rename(base + marks.SUFFIX[old], base + marks.SUFFIX[new])
     except FileNotFoundError:
         return _rename_lost(folder, row, add, remove, odd)
     return new, 0
@@ -177,7 +177,7 @@ def _unlink(folder: Folder, cur: files.Directory, row: int, having: int) -> bool
         if table.where[row]:
             files.unlink(folder.row_path(row))
         else:
-            cur.unlink(os.fsdecode(table.detail.base(row) + marks.SUFFIX[table.marks[row]]))
+            cur.unlink(table.detail.base(row) + marks.SUFFIX[table.marks[row]])
     except FileNotFoundError:
         found = folder.locate(table.detail.base(row))
         if found is not None:

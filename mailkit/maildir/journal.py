@@ -222,7 +222,8 @@ class Contents:
 
     def show(self) -> None:
         """Let readers see what was done."""
-        here = {uid for uid in self._leaving if self.table.row(uid) is not None}
+        leaving = sorted(self._leaving)
+        here = {uid for uid, row in zip(leaving, self.table.rows(leaving), strict=True) if row is not None}
         self._leaving.clear()
         if here:
             self.gone.extend(sorted(here))
@@ -303,10 +304,7 @@ def _add(contents: Contents, one: Entry) -> None:
 def _mark(contents: Contents, one: Entry) -> None:
     columns = _Columns(one)
     uids, marks, where = columns.numbers("I"), columns.numbers("I"), columns.octets()
-    table = contents.table
-    for row, mark, place in zip(table.rows(uids), marks, where, strict=True):
-        if row is not None:
-            table.mark(row, mark, one.modseq, place)
+    contents.table.mark(contents.table.rows(uids), marks, one.modseq, where)
     contents.touched.extend(uids)
 
 

@@ -12,7 +12,7 @@ import os
 from _thread import RLock
 from array import array
 from bisect import bisect_left
-from itertools import compress
+from itertools import compress, count
 
 from mailkit.maildir.marks import DELETED, SEEN
 
@@ -28,6 +28,7 @@ NEW = 1  # `where` bits: the file is in new/
 ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 
 _loading = RLock()  # one thread at a time loads details, of whatever folder: it takes milliseconds
+_SCATTERED = 8  # of so many rows one is wanted: then each is looked for by itself
 _FEW = 24  # runs below which copying them beats looking at each row
 
 
@@ -224,10 +225,15 @@ class Table:
 
     def rows(self, uids: Sequence[int]) -> Sequence[int | None]:
         """Where messages are, in the order of `uids`; neighbours, as they mostly are, are found at once."""
-        first = self.row(uids[0]) if uids else None
-        if first is not None and self.uids[first : first + len(uids)].tolist() == list(uids):
+        if not uids:
+            return []
+        first, last = bisect_left(self.uids, min(uids)), bisect_left(self.uids, max(uids)) + 1
+        near = self.uids[first:last]
+        if len(near) == len(uids) and near.tolist() == list(uids):
             return range(first, first + len(uids))
-        return list(map(self.row, uids))
+        if len(near) > _SCATTERED * len(uids):
+            return list(map(self.row, uids))
+        return list(map(dict(zip(near, count(first), strict=False)).get, uids))
 
     def recount(self) -> None:
         """Count anew what a load of columns left uncounted."""
@@ -277,16 +283,27 @@ class Table:
         self.uids = uids
         self.recount()
 
-    def mark(self, row: int, marks: int, modseq: int, where: int) -> None:
-        """New flags and place of a row."""
-        old, old_where = self.marks[row], self.where[row]
-        self.unseen += (not marks & SEEN) - (not old & SEEN)
-        self.deleted += (marks & DELETED != 0) - (old & DELETED != 0)
-        self.fresh += (where & NEW) - (old_where & NEW)
+    def mark(self, rows: Sequence[int | None], marks: array[int], modseq: int, where: bytes) -> None:
+        """New flags and places of rows; one that is None is gone."""
+        column, modseqs, places = self.marks, self.modseqs, self.where
+        for row, new, place in zip(rows, marks, where, strict=True):
+            if row is None:
+                continue
+            if places[row] != place:
+                self._put(row, place)
+            changed = column[row] ^ new
+            if changed & SEEN:
+                self.unseen += 1 if changed & ~new & SEEN else -1
+            if changed & DELETED:
+                self.deleted += 1 if changed & new & DELETED else -1
+            modseqs[row] = modseq
+            column[row] = new
+
+    def _put(self, row: int, where: int) -> None:
+        before = self.where[row]
+        self.fresh += (where & NEW) - (before & NEW)
         self.where[row] = where
-        self.modseqs[row] = modseq
-        self.marks[row] = marks
-        if old_where & ODD and not where & ODD:
+        if before & ODD and not where & ODD:
             self.odd.pop(self.uids[row], None)
 
     def set_sizes(self, rows: Sequence[int | None], sizes: array[int]) -> None:
@@ -312,7 +329,7 @@ class Table:
 
     def without(self, uids: set[int]) -> Table:
         """A new table without these messages."""
-        gone = [row for row in map(self.row, uids) if row is not None]
+        gone = [row for row in self.rows(sorted(uids)) if row is not None]
         cut = Cut(gone, len(self.uids))
         left = Table()
         left.uids = cut(self.uids)

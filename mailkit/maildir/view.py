@@ -147,11 +147,13 @@ class View:
 
     def _tell_touched(self, changes: Changes, table: Table, touched: Iterable[int], last: int) -> None:
         """Messages the client has not seen yet need no telling: it will ask for them."""
-        for uid in sorted(set(touched)):
-            row, number = table.row(uid), self.seq(uid)
-            if row is None or number is None or uid > last or self._muted.get(uid) == table.marks[row]:
+        uids = sorted(set(touched))
+        for uid, row in zip(uids, table.rows(uids), strict=True):
+            if row is None or uid > last or self._muted.get(uid) == table.marks[row]:
                 continue
-            changes.changed.append((number, uid))
+            number = self.seq(uid)
+            if number is not None:
+                changes.changed.append((number, uid))
 
     def forget(self, gone: int, touched: int) -> None:
         """The folder dropped that many from the fronts of its lists."""

@@ -171,11 +171,11 @@ def test_names_of_an_open_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(files, "fault", lambda *args: done.append(args))
     (tmp_path / "a").write_bytes(b"1")
     with files.Directory(str(tmp_path)) as directory:
-        directory.rename("a", "b")
+        directory.rename(b"a", b"b")
         assert (tmp_path / "b").read_bytes() == b"1"
-        directory.unlink("b")
+        directory.unlink(b"b")
         with pytest.raises(FileNotFoundError):
-            directory.rename("b", "c")
+            directory.rename(b"b", b"c")
     assert done[:2] == [("rename", f"{tmp_path}/a", f"{tmp_path}/b"), ("unlink", f"{tmp_path}/b")]
     assert not list(tmp_path.iterdir())
 
