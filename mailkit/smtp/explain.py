@@ -35,12 +35,13 @@ _PIECE_OCTETS = 64 << 10
 def run(home: Home, service: str, peer: str, helo: str, user: str, sender: str, recipients: list[str]) -> int:
     """Print the explanation; 0 when the message would be taken for everybody, 100 or 111 when not.
 
-    peer: the client's address.   helo: its name.   user: who logged in, "" for nobody.
+    peer: the client's address.   helo: its name, for which the address in brackets stands in.   user: who logged in, "" for nobody.
     """
     facts = Facts(home, service, _at_once)
     facts.notes = []
     facts.id = "explain"
-    facts.peer, facts.helo, facts.extended = peer, helo, True
+    literal = f"[IPv6:{peer}]" if ":" in peer else f"[{peer or '127.0.0.1'}]"  # RFC 5321 4.1.3
+    facts.peer, facts.helo, facts.extended = peer, helo or literal, True
     facts.account, facts.sender = user, sender
     try:
         status: int = blocking.run(_explain(home, service, facts, recipients))

@@ -61,6 +61,12 @@ def test_name_that_is_ours(home: Home) -> None:
     assert lines[-1] == "answer   550 5.7.1 that is our name, not yours"
 
 
+@pytest.mark.parametrize("peer", [[], ["--peer", "192.0.2.1"], ["--peer", "2001:db8::1"]])
+def test_a_name_need_not_be_given(home: Home, peer: list[str]) -> None:
+    lines, status = explain(home, *peer, "--to", "bob@example.test")
+    assert status == 0, lines
+
+
 def test_message_on_standard_input_is_judged(home: Home) -> None:
     path = Path(home.path, "scan")
     path.write_text("#!/bin/sh\ngrep -q virus && { echo found a virus; exit 100; }\nexit 0\n")
