@@ -15,6 +15,7 @@ file of ours. Writers hold Dovecot's lock subscriptions.lock. Names that do not 
 from __future__ import annotations
 
 from mailkit import files
+from mailkit.exits import Perm
 from mailkit.mail import mutf7
 
 NAME = "subscriptions"
@@ -32,7 +33,7 @@ def read(maildir: str) -> set[str]:
 
 
 def change(maildir: str, name: str, subscribed: bool) -> None:
-    """Add or remove a name; durable. Temp: locked. OSError."""
+    """Add or remove a name; durable. Temp: locked. Perm: there are too many. OSError."""
     with files.DotLock(f"{maildir}/{NAME}.lock", stale_s=30, wait_s=30):
         data = _content(f"{maildir}/{NAME}")
         if data is None:
@@ -42,7 +43,10 @@ def change(maildir: str, name: str, subscribed: bool) -> None:
         kept = [other for other in _lines(data) if other + b"\n" != line]
         if subscribed:
             kept.append(line[:-1])
-        files.replace(f"{maildir}/{NAME}", _HEADER * modern + b"".join(other + b"\n" for other in kept))
+        data = _HEADER * modern + b"".join(other + b"\n" for other in kept)
+        if subscribed and len(data) > _MOST_OCTETS:  # names of folders long deleted: what is never read must not be lost
+            raise Perm("There are too many subscriptions", code="5.2.0")
+        files.replace(f"{maildir}/{NAME}", data)
 
 
 def _lines(data: bytes) -> list[bytes]:

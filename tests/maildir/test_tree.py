@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mailkit.exits import Perm
 from mailkit.maildir import folder, subscriptions, tree, uidlist
 from mailkit.maildir.tree import Tree
 from tests.harness.crash import crashes
@@ -237,3 +238,14 @@ def test_a_folder_made_again_does_not_know_the_old_list(root: Tree) -> None:
     assert uidlist.read(root.path("A")) is not None
     opened.close()
     again.close()
+
+
+def test_subscriptions_without_end_are_refused_and_none_is_lost(root: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.subscribe("a")
+    monkeypatch.setattr(subscriptions, "_MOST_OCTETS", 10)
+    root.subscribe("b")
+    with pytest.raises(Perm):
+        root.subscribe("c" * 20)
+    root.unsubscribe("a")
+    root.subscribe("d")
+    assert root.subscriptions() == {"b", "d"}
