@@ -44,7 +44,7 @@ def change(maildir: str, name: str, subscribed: bool) -> None:
         if subscribed:
             kept.append(line[:-1])
         data = _HEADER * modern + b"".join(other + b"\n" for other in kept)
-        if subscribed and len(data) > _MOST_OCTETS:  # names of folders long deleted: what is never read must not be lost
+        if subscribed and len(data) > _MOST_OCTETS:  # of folders long deleted: what is not read would be lost
             raise Perm("There are too many subscriptions", code="5.2.0")
         files.replace(f"{maildir}/{NAME}", data)
 
