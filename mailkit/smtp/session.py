@@ -49,6 +49,10 @@ _USEFUL = (b"RCPT", b"DATA", b"BDAT")
 _TURN = 50
 
 _UNKNOWN = Reply(500, "5.5.1", "unknown command")
+# A web browser that somebody else's page has sent here: the body of what it posts would be commands, from the
+# browser's machine, which may be one we trust.
+_WEB = (b"GET", b"POST", b"PUT", b"HEAD", b"OPTIONS", b"CONNECT")
+_NO_WEB = Reply(521, "5.5.1", "this is no web server, goodbye")
 
 _runs: dict[bytes, Run] = {}
 
@@ -111,7 +115,9 @@ async def _obey(session: Session, line: bytes) -> None:
             return
     run = _runs.get(word) or _loaded(word)
     if run is None:
-        await answer(session, _UNKNOWN, _shown(line))
+        if word in _WEB:
+            session.ended = "refused"
+        await answer(session, _NO_WEB if session.ended else _UNKNOWN, _shown(line))
         return
     verb = word.decode()
     try:
