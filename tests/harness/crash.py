@@ -6,11 +6,15 @@
 
 Two variants each: "kill", the process dies and everything it wrote stays; "plug", the power fails as well: octets that
 were not fsynced are gone (the file is cut to what was) and names that were not fsynced go back to what they were.
+
+`refusals` is the same with a disk that refuses one call, and a program that lives on.
 """
 
 from __future__ import annotations
 
+import errno
 import gc
+import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
@@ -59,6 +63,36 @@ def crashes(
         else:
             raise AssertionError(f"the scenario needs more than {most} calls of files")
     gc.unfreeze()
+
+
+def refusals(
+    tmp_path: Path, scenario: Callable[[Path], Any], prepare: Callable[[Path], Any], number: int = errno.EIO
+) -> Iterator[tuple[Path, str, Exception | None]]:
+    """Run `scenario` on a fresh directory with the disk refusing the n-th call of `files`, and no other, for every n:
+    (directory, what was refused, what the scenario raised)."""
+    for n in itertools.count(1):
+        directory = tmp_path / f"refused{n}"
+        directory.mkdir()
+        prepare(directory)
+        calls: list[str] = []
+
+        def fault(operation: str, *args: Any, n: int = n, calls: list[str] = calls) -> None:
+            calls.append(operation)
+            if len(calls) == n:
+                raise OSError(number, os.strerror(number), str(args[-1]) if args else "")
+
+        files.fault = fault
+        error: Exception | None = None
+        try:
+            scenario(directory)
+        except Exception as raised:
+            error = raised
+        finally:
+            files.fault = None
+        if len(calls) < n:
+            return
+        yield directory, calls[n - 1], error
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 def _run(directory: Path, scenario: Callable[[Path], Any], n: int, variant: str, grave: Path) -> Crash:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from mailkit.exits import Temp
 from mailkit.maildir import index, marks, uidlist
 from mailkit.maildir.folder import Folder
 from mailkit.net import blocking
-from tests.harness.crash import Crash, crashes
+from tests.harness.crash import Crash, crashes, refusals
 from tests.maildir import boxes
 
 
@@ -44,20 +45,26 @@ def prepare(directory: Path) -> None:
         os.close(fd)
 
 
-def after(crash: Crash, name: str = "m") -> Folder:
+def whole(directory: str, when: object) -> Folder:
     """The folder as the next process finds it; its numbers must agree with its files and its list."""
-    directory = str(crash.directory / name)
     folder = boxes.alone(directory)
     folder.view().close()
-    assert len(folder.table) == len(boxes.files_in(directory)), crash
+    assert len(folder.table) == len(boxes.files_in(directory)), when
     for uid in folder.table.uids:
-        assert folder.read(uid).startswith(b"From: "), crash
+        assert folder.read(uid).startswith(b"From: "), when
     read = uidlist.read(directory)
-    assert read is not None, crash
-    assert read[0].sound, crash
+    assert read is not None, when
+    assert read[0].sound, when
     listed = read[0].uids
     for row, uid in enumerate(folder.table.uids):
-        assert listed[folder.table.detail.base(row)] == uid, crash
+        assert listed[folder.table.detail.base(row)] == uid, when
+    return folder
+
+
+def after(crash: Crash, name: str = "m") -> Folder:
+    """The same after a crash."""
+    directory = str(crash.directory / name)
+    folder = whole(directory, crash)
     assert not any(name.endswith((".lock", ".stale")) for name in os.listdir(directory)) or not crash.done
     return folder
 
@@ -143,6 +150,36 @@ def test_copy_and_move(tmp_path: Path, verb: str) -> None:
         if crash.done:
             assert crash.result[0] == [1, 2]
             assert set(crash.result[1]) <= set(there.table.uids)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOSPC])
+@pytest.mark.parametrize("verb", ["append", "copy", "move", "expunge", "store"])
+def test_a_disk_that_refuses_once_loses_nothing(verb: str, number: int, tmp_path: Path) -> None:
+    """And what was said to have failed has left nothing, but where that could not be taken back (`sync_dir`, a lock)."""
+
+    def scenario(directory: Path) -> None:
+        folder, box = boxes.alone(str(directory / "m")), boxes.alone(str(directory / "m/.Box"))
+        folder.sync()
+        if verb == "append":
+            boxes.append(folder, 2)
+        elif verb in ("copy", "move"):
+            blocking.run(getattr(folder, verb)([1, 2], box))
+        elif verb == "expunge":
+            folder.expunge([1, 3])
+        else:
+            folder.store([1, 3], add=marks.FLAGGED)
+
+    wanted = {"append": (6, 1), "copy": (4, 3), "move": (2, 3), "expunge": (2, 1), "store": (4, 1)}[verb]
+    for directory, refused, error in refusals(tmp_path, scenario, prepare, number):
+        for lock in directory.rglob("*.lock"):
+            os.utime(lock, (1, 1))
+        found = tuple(len(whole(str(directory / name), f"{refused}: {error!r}").table) for name in ("m", "m/.Box"))
+        if error is None:
+            assert found == wanted, refused
+        elif verb == "expunge":
+            assert found in ((4, 1), (3, 1), (2, 1)), refused
+        else:
+            assert found == (4, 1) or (found == wanted and refused in ("sync_dir", "unlink")), refused
 
 
 def test_keeping_pieces(tmp_path: Path) -> None:
