@@ -368,10 +368,13 @@ class DotLock:
             is_ours = os.path.samestat(ours, os.stat(self.path))
         except FileNotFoundError:
             is_ours = False
-        if is_ours:
-            unlink(self.path, missing_ok=True)
-        else:
+        if not is_ours:
             log.event("lock", file=self.path, verdict="lost", stale_s=self.stale_s)
+            return
+        try:
+            unlink(self.path, missing_ok=True)
+        except OSError as failure:  # what was done under it is done: the next one waits till it is stale
+            log.event("lock", file=self.path, verdict="stays", error=failure.strerror)
 
     def touch(self) -> None:
         """Say that the holder is alive."""
@@ -390,7 +393,7 @@ class DotLock:
         finally:
             if fd >= 0:
                 os.close(fd)
-            unlink(own)
+            withdraw(own)
 
     def _break_stale(self) -> None:
         """Break a lock nobody holds: by rename, so that of two breakers only one removes it, and checked again

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from mailkit.deliver import mbox
 from mailkit.exits import Temp
-from tests.harness.crash import crashes
+from tests.harness.crash import crashes, refusals
 
 MESSAGE = b"Subject: x\n\nFrom here\n>From there\nbody\n"
 
@@ -104,3 +104,17 @@ def test_a_first_message_that_was_taken_survives_a_power_failure(tmp_path: Path)
     for crash in crashes(tmp_path, lambda directory: mbox.append(str(directory / "mbox"), "a@b", [MESSAGE])):
         if crash.done:
             assert (crash.directory / "mbox").read_bytes().endswith(b"\nbody\n\n"), crash
+
+
+@pytest.mark.parametrize("old", [b"", b"From old Mon\n\nold\n\n"])
+def test_a_disk_that_refuses_once_adds_a_whole_message_or_none(old: bytes, tmp_path: Path) -> None:
+    def prepare(directory: Path) -> None:
+        if old:
+            (directory / "mbox").write_bytes(old)
+
+    for directory, refused, error in refusals(
+        tmp_path, lambda directory: mbox.append(str(directory / "mbox"), "a@b", [MESSAGE]), prepare
+    ):
+        found = (directory / "mbox").read_bytes() if (directory / "mbox").exists() else b""
+        assert found == old if error else found.startswith(old) and found.endswith(b"\nbody\n\n"), refused
+        assert isinstance(error, Temp | None), refused
