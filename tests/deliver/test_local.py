@@ -17,7 +17,7 @@ from mailkit.deliver.outcome import Outcome
 from mailkit.net.blocking import run
 from mailkit.queue import claim, listing
 from tests.deliver.homes import MESSAGE, mailbox, make, waiting
-from tests.harness.crash import crashes
+from tests.harness.crash import crashes, refusals
 
 
 def deliver(home: Home, address: str, message: bytes = MESSAGE, sender: str = "alice@example.net") -> Outcome:
@@ -130,6 +130,20 @@ def test_a_crash_leaves_the_whole_message_or_none(tmp_path: Path) -> None:
         found = mailbox(Home(str(crash.directory)), "bob")
         assert len(found) == 1 if crash.done else len(found) <= 1, crash
         assert all(one.endswith(MESSAGE) for one in found), crash
+
+
+@pytest.mark.parametrize("address", ["bob@example.test", "sales@example.test"])
+def test_what_is_said_of_a_delivery_is_so_whatever_the_disk_refuses(address: str, tmp_path: Path) -> None:
+    said: list[Outcome] = []
+    aliases = "sales@example.test: alice, bob\n"
+    for directory, refused, error in refusals(
+        tmp_path,
+        lambda directory: said.append(deliver(Home(str(directory)), address)),
+        lambda directory: make(directory, aliases=aliases) and None,
+    ):
+        home, result = Home(str(directory)), said.pop()
+        found = len(mailbox(home, "bob")) + len(list(listing.entries(home, "new")))
+        assert error is None and (result.status, found) in (("ok", 1), ("temp", 0)), (refused, result, found)
 
 
 def test_a_crash_while_sending_on_leaves_one_entry_or_none(tmp_path: Path) -> None:

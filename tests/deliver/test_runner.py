@@ -24,7 +24,7 @@ from mailkit.queue import claim, inject, listing
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.name import Name
 from tests.deliver.homes import MESSAGE, mailbox, make, queue, waiting
-from tests.harness.crash import crashes
+from tests.harness.crash import crashes, refusals
 
 LATER = Outcome("temp", "4.2.1", "try later", remote="mx.example.net")
 NEVER = Outcome("perm", "5.1.1", "no such user", remote="mx.example.net")
@@ -517,6 +517,28 @@ def test_a_crash_loses_nothing_and_repeats_only_what_was_in_flight(tmp_path: Pat
             assert repeated <= 2, crash
         if crash.done:
             assert repeated == 0, crash
+
+
+def test_a_disk_that_refuses_once_loses_nothing(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def prepare(directory: Path) -> None:
+        world.sent.clear()
+        world.says = lambda domain, address: LATER if address.startswith("b") else OK
+        queue(make(directory, aliases="all@example.test: bob, c@three.example\n"), "all@example.test", "b@two.example")
+
+    monkeypatch.setattr(attempt, "DISK_WAIT_S", 0.0)
+    for directory, refused, error in refusals(tmp_path, lambda directory: once(Home(str(directory))), prepare):
+        home = Home(str(directory))
+        world.says = lambda domain, address: OK
+        for _ in range(2):  # what the alias stands for is an entry of its own
+            age(home, 60)
+            once(home)
+        assert waiting(home) == [] and error is None, refused
+        assert 1 <= len(mailbox(home, "bob")) <= 2, refused
+        sent = [address for _, addresses in world.sent for address in addresses]
+        assert 1 <= sent.count("c@three.example") <= 2, refused
+        assert 1 <= sent.count("b@two.example") <= 2, refused
 
 
 def test_who_was_tried_is_not_tried_again_while_others_wait_for_a_place(tmp_path: Path, world: World) -> None:
