@@ -14,7 +14,7 @@ from mailkit.exits import Temp
 from mailkit.net.blocking import run
 from mailkit.queue import claim, drop, inject, listing
 from mailkit.queue.entry import Envelope, Recipient, encode
-from tests.harness.crash import crashes
+from tests.harness.crash import crashes, refusals
 
 MESSAGE = b"Subject: hello\n\nbody\n"
 
@@ -116,6 +116,28 @@ def test_a_crash_while_leaving_a_message_leaves_it_whole_or_not_at_all(tmp_path:
         home = Home(str(crash.directory))
         assert run(drop.collect(home)) == len(list(listing.entries(home, "new"))), crash
         assert not crash.done or len(list(listing.entries(home, "new"))) == 1, crash
+
+
+def test_a_disk_that_refuses_leaves_a_message_or_nothing(tmp_path: Path) -> None:
+    for directory, refused, error in refusals(
+        tmp_path, lambda directory: drop.deposit(Home(str(directory)), envelope(), [MESSAGE]), prepared
+    ):
+        assert len(left(Home(str(directory)))) == (0 if error else 1), refused
+        assert isinstance(error, Temp | None), refused
+
+
+def test_a_disk_that_refuses_while_taking_loses_nothing(tmp_path: Path) -> None:
+    def prepare(directory: Path) -> None:
+        drop.deposit(prepared(directory), envelope(), [MESSAGE])
+
+    def scenario(directory: Path) -> None:
+        run(drop.collect(Home(str(directory))))
+
+    for directory, refused, _ in refusals(tmp_path, scenario, prepare):
+        home = Home(str(directory))
+        run(drop.collect(home))
+        assert len(list(listing.entries(home, "new"))) == (2 if refused == "unlink" else 1), refused
+        assert left(home) == os.listdir(f"{home.queue}/tmp") == [], refused
 
 
 def test_who_may_not_list_the_directory_syncs_the_file_under_its_name(
