@@ -95,18 +95,26 @@ def _read_resync(state: Session, reader: Reader) -> Resync:
     resync = Resync(uidvalidity, reader.number(), None)
     if reader.took(b" "):
         if reader.peek() != b"(":
-            resync.known = sets.read(reader)
+            resync.known = _known(reader)
         if resync.known is None or reader.took(b" "):
             # Which numbers the client believes in: a help for servers that forget; ours does not need it.
             if uidonly.enabled(state):
                 raise uidonly.required("QRESYNC without message numbers, please")
             reader.expect(b"(")
-            sets.read(reader)
+            _known(reader)
             reader.space()
-            sets.read(reader)
+            _known(reader)
             reader.expect(b")")
     reader.expect(b")")
     return resync
+
+
+def _known(reader: Reader) -> Ranges:
+    """What the client knows: numbers, without `*` or `$` (RFC 7162 section 7, known-uids)."""
+    found = sets.read(reader)
+    if found is sets.SAVED or any(high == sets.LAST for _, high in found):
+        raise Bad("What a client knows is a set of numbers")
+    return found
 
 
 def catch_up(state: Session, view: View, resync: Resync) -> list[tuple[int, int]]:

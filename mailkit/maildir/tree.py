@@ -211,7 +211,7 @@ def check(name: str) -> None:
         raise ValueError("a level of the name is empty")
     if len(levels) > _DEEPEST:
         raise ValueError("too many levels")
-    if any(ord(character) < 32 or ord(character) == 127 for character in name):
+    if any(character < " " or "\x7f" <= character <= "\x9f" or character in "\u2028\u2029" for character in name):
         raise ValueError("control characters cannot be part of a name")
     if any(character in "*%" for character in name):
         raise ValueError("* and % cannot be part of a name")

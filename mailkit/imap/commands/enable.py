@@ -18,7 +18,8 @@ async def enable(state: Session, reader: Reader) -> None:
     while not reader.done:
         reader.space()
         asked.append(reader.word())
-    new = [ENABLED[word] for word in asked if word in ENABLED and ENABLED[word] not in state.enabled]
+    known = dict.fromkeys(ENABLED[word] for word in asked if word in ENABLED)
+    new = [word for word in known if word not in state.enabled]
     state.conn.write(untagged(b"ENABLED", *(word.encode("ascii") for word in new)))
     if not modseq.MODSEQ.isdisjoint(new):
         modseq.enable(state)

@@ -32,10 +32,11 @@ async def esearch(state: Session, reader: Reader) -> None:
     try:
         wanted = keys.read(reader)
         reader.end()
-    except keys.UnknownCharset:
-        raise searches.bad_charset(state)
+    except keys.UnknownCharset as unknown:
+        raise searches.bad_charset(state, unknown)
     check(state, sources, wanted)
-    await filters.expand(state, wanted)
+    with searches.Saving(state, wanted):
+        await filters.expand(state, wanted)
     names = await tree.attempt(state, chosen, state, sources)
     if len(names) > FOLDERS_MOST:
         raise No(f"A search is of at most {FOLDERS_MOST} mailboxes", "LIMIT")

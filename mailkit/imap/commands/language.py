@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailkit import languages
 from mailkit.imap.commands import NOT_AUTHENTICATED
 from mailkit.imap.commands.namespace import tell_namespaces
+from mailkit.imap.folders import tree
 from mailkit.imap.responses import No, paren, untagged
 from mailkit.imap.wire import Bad
 
@@ -28,7 +29,7 @@ async def language(state: Session, reader: Reader) -> None:
         raise No("That language is not spoken here")
     state.language = languages.load(found)
     tell(state, [found])
-    if state.state != NOT_AUTHENTICATED and found in languages.TRANSLATED:
+    if state.state != NOT_AUTHENTICATED and found in languages.TRANSLATED and tree.of(state).shares:
         tell_namespaces(state)
 
 

@@ -10,6 +10,7 @@ from mailkit.imap.wire import keys, pages, sets
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import TracebackType
 
     from mailkit.imap.searching.contexts import Context
     from mailkit.imap.session import Session
@@ -36,12 +37,13 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     try:
         wanted = keys.read(reader)
         reader.end()
-    except keys.UnknownCharset:
-        raise bad_charset(state)
-    await filters.expand(state, wanted)
+    except keys.UnknownCharset as unknown:
+        raise bad_charset(state, unknown)
     view = state.view
     assert view is not None
-    key = limits.narrow(state, view, wanted.key, updated="UPDATE" in (wanted.returns or ()))
+    with Saving(state, wanted):
+        await filters.expand(state, wanted)
+        key = limits.narrow(state, view, wanted.key, updated="UPDATE" in (wanted.returns or ()))
     context = updated(state, wanted, [], by_uid)
     scores: dict[int, int] = {}
     uids = await matching.find(state, view, key, scores)
@@ -72,9 +74,28 @@ def updated(
     return context
 
 
-def bad_charset(state: Session) -> No:
-    """The refusal; a search that fails leaves `$` empty (RFC 5182 section 2.1)."""
-    state.saved = []
+class Saving:
+    """What may refuse a search. One that was to be saved then leaves `$` empty, no other changes it (RFC 5182 section
+    2.1)."""
+
+    __slots__ = ("_saves", "_state")
+
+    def __init__(self, state: Session, wanted: Search) -> None:
+        self._state = state
+        self._saves = "SAVE" in (wanted.returns or ())
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._saves and isinstance(error, No):
+            self._state.saved = []
+
+
+def bad_charset(state: Session, unknown: keys.UnknownCharset) -> No:
+    """The refusal; see `Saving`."""
+    if unknown.saves:
+        state.saved = []
     return No("That charset is unknown", f"BADCHARSET ({' '.join(keys.CHARSETS)})")
 
 

@@ -28,13 +28,14 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     """Find, sort and answer."""
     try:
         criteria, wanted = orders.read_sort(reader)
-    except keys.UnknownCharset:
-        raise searches.bad_charset(state)
+    except keys.UnknownCharset as unknown:
+        raise searches.bad_charset(state, unknown)
     reader.end()
-    await filters.expand(state, wanted)
     view = state.view
     assert view is not None
-    limits.whole(state, view, wanted.key)
+    with searches.Saving(state, wanted):
+        await filters.expand(state, wanted)
+        limits.whole(state, view, wanted.key)
     context = searches.updated(state, wanted, criteria, by_uid)
     matcher = matching.Matcher(state, view)
     found = await matching.find_rows(matcher, wanted.key)

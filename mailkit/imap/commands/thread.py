@@ -28,8 +28,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
     """Find, thread and answer."""
     try:
         algorithm, wanted = orders.read_thread(reader)
-    except keys.UnknownCharset:
-        raise searches.bad_charset(state)
+    except keys.UnknownCharset as unknown:
+        raise searches.bad_charset(state, unknown)
     reader.end()
     await filters.expand(state, wanted)
     view = state.view

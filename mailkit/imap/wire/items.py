@@ -120,7 +120,7 @@ NAME_CHARS = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-"
 
 
 def _name(reader: Reader) -> str:
-    return reader.span(NAME_CHARS).decode("ascii").upper()
+    return reader.span(NAME_CHARS).decode("ascii").upper() or reader.word()
 
 
 def _bracketed(reader: Reader, word: str) -> Item:

@@ -72,13 +72,19 @@ class Search:
 
 
 class UnknownCharset(Exception):
-    """NO [BADCHARSET (...)] is the answer (RFC 9051 section 7.1)."""
+    """NO [BADCHARSET (...)] is the answer (RFC 9051 section 7.1). saves: the result was to be saved."""
+
+    saves = False
 
 
 def read(reader: Reader) -> Search:
     """The arguments of SEARCH: [RETURN (...)] [CHARSET x] 1*key. Bad, UnknownCharset."""
     options = read_returns(reader)
-    charset = _charset(reader)
+    try:
+        charset = _charset(reader)
+    except UnknownCharset as unknown:
+        unknown.saves = "SAVE" in (options.returns or ())
+        raise
     return Search(options, charset, program(reader, charset))
 
 
@@ -195,7 +201,7 @@ def _with_argument(reader: Reader, word: str, charset: str, depth: int) -> Key:
         reader.space()
         return ("HEADER", name, _text(reader, charset))
     if word in ("KEYWORD", "UNKEYWORD"):
-        flag: Key = ("FLAG", reader.flag())
+        flag: Key = ("FLAG", reader.atom().decode("ascii"))
         return flag if word == "KEYWORD" else ("NOT", flag)
     if word in DAYS:
         return (word, reader.date())
