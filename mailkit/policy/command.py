@@ -22,6 +22,8 @@ from mailkit.policy.verdict import HEADER, Verdict, defer, junk, reject
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from subprocess import Popen
+
     from mailkit.policy.facts import Facts
 
 _JUNK = 99  # qmail's convention: done, and go no further
@@ -90,11 +92,27 @@ def _run(facts: Facts, moment: str, words: list[str]) -> Verdict | None:
             raise Temp("a check is not available", detail=f"run {words[0]}: {error.strerror}")
     with process:
         try:
-            out, _ = process.communicate(timeout=max(0.01, facts.deadline - clock.monotonic()))
-        except subprocess.TimeoutExpired:
+            out = _said(process, facts.deadline)
+            process.wait(max(0.01, facts.deadline - clock.monotonic()))
+        except (TimeoutError, subprocess.TimeoutExpired):
             os.killpg(process.pid, signal.SIGKILL)
             raise Temp("a check is not available", detail=f"{words[0]}: took too long")
-    return _verdict(words[0], process.returncode, out[:_TEXT_OCTETS].decode("utf-8", "replace").partition("\n")[0])
+    return _verdict(words[0], process.returncode, out.decode("utf-8", "replace").partition("\n")[0])
+
+
+def _said(process: Popen[bytes], deadline: float) -> bytes:
+    """The first octets that a program prints; the rest is read and thrown away, however much it is. TimeoutError."""
+    import select
+
+    assert process.stdout is not None
+    poll, out = select.poll(), b""
+    poll.register(process.stdout, select.POLLIN)
+    while poll.poll(1000 * max(0.01, deadline - clock.monotonic())) and clock.monotonic() < deadline:
+        data = os.read(process.stdout.fileno(), 65536)
+        if not data:
+            return out
+        out += data[: _TEXT_OCTETS - len(out)]
+    raise TimeoutError
 
 
 def _environment(facts: Facts, moment: str) -> dict[str, str]:

@@ -253,3 +253,13 @@ def test_command_that_is_missing_or_slow_is_trouble_of_ours(facts: Facts) -> Non
     facts.deadline = 0.0
     with pytest.raises(Temp, match="too long"):
         run(command.rcpt(facts))
+
+
+def test_command_that_says_much_is_heard_to_its_end_and_kept_in_a_few_octets(facts: Facts) -> None:
+    script(facts, "head -c 5000000 /dev/zero | tr '\\0' x; exit 100")
+    found = run(command.rcpt(facts))
+    assert (found.kind, found.text) == ("reject", "x" * 300)
+    script(facts, "exec yes")
+    facts.deadline = clock.monotonic() + 0.3
+    with pytest.raises(Temp, match="too long"):
+        run(command.rcpt(facts))
