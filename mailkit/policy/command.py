@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _JUNK = 99  # qmail's convention: done, and go no further
 _TEXT_OCTETS = 300
+_NAMES_OCTETS = 64 << 10  # execve(2): a string of the environment has at most 128 KiB
 
 
 async def connect(facts: Facts) -> Verdict | None:
@@ -125,11 +126,19 @@ def _environment(facts: Facts, moment: str) -> dict[str, str]:
         "ACCOUNT": facts.account,
         "SENDER": facts.sender,
         "RECIPIENT": facts.recipient if moment == "rcpt" else "",
-        "RECIPIENTS": " ".join(facts.recipients),
+        "RECIPIENTS": _shortened(" ".join(facts.recipients)),
         "HOME": facts.home.path,
     }
     path = {"PATH": os.environ.get("PATH", "/usr/local/bin:/usr/bin:/bin")}
     return path | {f"MAILKIT_{name}": value.replace("\0", "") for name, value in told.items()}
+
+
+def _shortened(names: str) -> str:
+    """As many names as fit: with one octet too many the program could not be started, and nobody would be checked."""
+    if len(names.encode("utf-8", "surrogateescape")) <= _NAMES_OCTETS:
+        return names
+    cut = names.encode("utf-8", "surrogateescape")[:_NAMES_OCTETS]
+    return cut[: cut.rfind(b" ")].decode("utf-8", "surrogateescape")
 
 
 def _verdict(program: str, status: int, text: str) -> Verdict | None:

@@ -263,3 +263,10 @@ def test_command_that_says_much_is_heard_to_its_end_and_kept_in_a_few_octets(fac
     facts.deadline = clock.monotonic() + 0.3
     with pytest.raises(Temp, match="too long"):
         run(command.rcpt(facts))
+
+
+def test_command_is_asked_however_many_recipients_there_are(facts: Facts) -> None:
+    facts.recipients += [f"{'r' * 60}{i}@example.test" for i in range(5000)]
+    script(facts, 'set -- $MAILKIT_RECIPIENTS; eval last=\\${$#}; echo "$# $last"; exit 100', "data")
+    count, last = run(command.data(facts)).text.split()
+    assert 500 < int(count) < 5000 and last == facts.recipients[int(count) - 1]
