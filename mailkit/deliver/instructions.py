@@ -49,6 +49,7 @@ async def follow(task: Task, found: Dotfile, save: Callable[[str], Awaitable[Out
             break
     text = "delivered as the user's own file says"
     if targets:
+        targets = list(dict.fromkeys(targets))
         ids = await _send_on(task, found, targets, fields)
         done.append(f"sent on to {len(targets)}")
         text += f"; sent on to {len(targets)} as {' '.join(ids[:_TOLD])}"
@@ -92,7 +93,7 @@ async def _program(task: Task, found: Dotfile, command: str) -> int:
     if result.status in _REFUSED:
         raise Perm(said or "refused by the recipient's program", code="5.3.0", detail=f"{command}: {result.status}")
     text = "took too long" if result.status == pipe.TIMED_OUT else f"ended with status {result.status}"
-    raise Temp(f"the recipient's program {text}", code="4.3.0", detail=f"{command}: {said}")
+    raise Temp(f"the recipient's program {text}", code="4.3.0", detail=f"{command}: {said}" if said else command)
 
 
 async def _send_on(task: Task, found: Dotfile, targets: list[str], fields: bytes) -> list[str]:
@@ -132,7 +133,7 @@ def new_sender(task: Task, found: Dotfile) -> str:
 
 
 def environment(task: Task, found: Dotfile) -> dict[str, str]:
-    """The variables of qmail-command(8)."""
+    """The variables of qmail-command(8), and where our own programs find this mail system."""
     verdict = task.verdict
     local, _, host = verdict.address.rpartition("@")
     extension = verdict.extension
@@ -156,6 +157,7 @@ def environment(task: Task, found: Dotfile) -> dict[str, str]:
         "HOST3": ".".join(hosts[:-2]),
         "HOST4": ".".join(hosts[:-3]),
         "DEFAULT": found.default,
+        "MAILKIT_HOME": os.path.abspath(task.home.path),
         "RPLINE": f"Return-Path: <{task.sender}>\n",
         "DTLINE": f"Delivered-To: {verdict.address}\n",
         "UFLINE": f"From {task.sender or 'MAILER-DAEMON'} {time.asctime(time.gmtime(clock.now()))}\n",

@@ -96,12 +96,12 @@ def refuse_loop(address: str, message: Message) -> None:
         raise Perm("this message has been delivered to this address before: mail loop", code="5.4.6")
 
 
-def folder_of(task: Task, user: User) -> str:
-    """The folder that was asked for, by whoever started us or by the extension, if the user has it; else INBOX.
+def folder_of(user: User, asked: str, extension: str) -> str:
+    """The folder that was asked for, by whoever started us or by the extension, if the user has it; else "", INBOX.
 
     For the extension a user allows it with `extfolder` in the passwd line. Names compare without regard to case.
     """
-    wanted = task.folder or (task.verdict.extension if "extfolder" in user.fields else "")
+    wanted = asked or (extension if "extfolder" in user.fields else "")
     if not wanted:
         return ""
     from mailkit.maildir.tree import Tree
@@ -136,7 +136,7 @@ async def into_maildir(task: Task, path: str = "", flags: str = "") -> Outcome:
 
 async def _within_quota(task: Task, user: User, flags: str) -> Outcome:
     """Save it in the user's Maildir if there is room."""
-    folder = folder_of(task, user)
+    folder = folder_of(user, task.folder, task.verdict.extension)
     if not quota.limited(user):
         return await _saved(task, user.maildir, folder, flags)
     before = await work.done(_room_for, user, task.message.size)

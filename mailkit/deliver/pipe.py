@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import signal
+import sys
 
 from mailkit import clock
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 KEPT_OCTETS = 4096
 TIMED_OUT = -1
-_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/local/sbin:/usr/sbin:/sbin"
+_PATH = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class Result:
@@ -38,6 +39,12 @@ def run(command: str, chunks: Iterable[bytes], environment: dict[str, str], dire
     return run_words(["/bin/sh", "-c", command], chunks, {"SHELL": "/bin/sh", **environment}, directory, limit_s)
 
 
+def _search_path() -> str:
+    """PATH: last the directory of this interpreter, where mailkit-sendmail is in a virtual environment."""
+    ours = os.path.dirname(sys.executable)
+    return ":".join(_PATH if not ours or ours in _PATH else (*_PATH, ours))
+
+
 def run_words(
     words: list[str], chunks: Iterable[bytes], environment: dict[str, str], directory: str, limit_s: float
 ) -> Result:
@@ -51,7 +58,7 @@ def run_words(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         cwd=directory,
-        env={"PATH": _PATH, **environment},
+        env={"PATH": _search_path(), **environment},
         close_fds=True,
         start_new_session=True,
         bufsize=0,

@@ -60,9 +60,12 @@ def _run(argv: list[str] | None) -> int:
         expanded = options.flag("expanded")
         verdict = route.judge(home, address, expanded)
         if options.flag("explain"):
-            return _explain(home, verdict)
+            return _explain(home, verdict, options.one("folder"))
         if verdict.kind == "overquota":
             print(f"4.2.2 {verdict.text}", file=sys.stderr)
+            return EX_TEMPFAIL
+        if not home.control.lines("domains"):  # a home that is not there, not mounted, half restored
+            print(f"4.3.5 {home.path}/control/domains is empty or missing: nobody has mail here", file=sys.stderr)
             return EX_TEMPFAIL
         if verdict.kind != "local":
             print(f"mailkit-local: {address}: {verdict.text or 'not an address of this system'}", file=sys.stderr)
@@ -102,7 +105,7 @@ def full_address(home: Home, user: str) -> str:
     return f"{user}@{domains[0]}"
 
 
-def _explain(home: Home, verdict: Verdict) -> int:
+def _explain(home: Home, verdict: Verdict, folder: str) -> int:
     for step in verdict.steps:
         print(step)
     if verdict.kind == "remote":
@@ -117,7 +120,8 @@ def _explain(home: Home, verdict: Verdict) -> int:
     if instructions is not None:
         print(f"obey {instructions.path}")
     elif verdict.user is not None:
-        print(f"deliver to {verdict.user.maildir}")
+        folder = local.folder_of(verdict.user, folder, verdict.extension)
+        print(f"deliver to {verdict.user.maildir}" + (f", folder {folder}" if folder else ""))
     return OK
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -132,6 +133,30 @@ def test_programs_may_be_forbidden_and_dot_files_too(tmp_path: Path) -> None:
     assert len(mailbox(home, "bob")) == 1
 
 
+@pytest.mark.parametrize("verp", [False, True])
+def test_an_address_that_is_there_twice_gets_it_once(home: Home, verp: bool) -> None:
+    directory = user_home(home)
+    (directory / ".qmail-team").write_text("+list\nalice\n&carol@example.net\n&alice@example.test\n")
+    if verp:
+        (directory / ".qmail-team-owner").write_text("&bob\n")
+        (directory / ".qmail-team-owner-default").write_text("&bob\n")
+    assert "; sent on to 2 as " in deliver(home, "bob+team@example.test").text
+    recipients = [address for _, addresses in sent_on(home) for address in addresses]
+    assert sorted(recipients) == ["alice@example.test", "carol@example.net"]
+
+
+def test_programs_find_ours(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also in a virtual environment: mailkit-sendmail is what mailkit-dotfiles(5) has in the place of condredirect."""
+    installed = tmp_path / "bin"
+    installed.mkdir()
+    (installed / "mailkit-sendmail").write_text("#!/bin/sh\ncat >sent\n")
+    (installed / "mailkit-sendmail").chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(installed / "python"))
+    (user_home(home) / ".qmail").write_text("|mailkit-sendmail -i alice@example.test\n")
+    assert deliver(home).ok
+    assert (user_home(home) / "sent").read_bytes() == MESSAGE
+
+
 def test_the_environment_of_qmail_command(home: Home) -> None:
     directory = user_home(home)
     (directory / ".qmail-a-default").write_text("|env >env\n")
@@ -152,6 +177,7 @@ def test_the_environment_of_qmail_command(home: Home) -> None:
         "EXT3": "c",
         "EXT4": "",
         "DEFAULT": "b-c",
+        "MAILKIT_HOME": os.path.abspath(home.path),
         "RPLINE": "Return-Path: <alice@example.net>",
         "DTLINE": "Delivered-To: bob+a-b-c@example.test",
     }

@@ -66,6 +66,9 @@ def test_the_extension_chooses_a_folder_for_who_allows_it(tmp_path: Path) -> Non
     assert started(home, "bob+Junk@example.test").returncode == 0
     assert started(home, "bob+other@example.test").returncode == 0
     assert len(mailbox(home, "bob", "Junk")) == len(mailbox(home, "bob")) == 1
+    assert started(home, "--explain", "bob+junk").stdout.endswith(b"/bob/Maildir, folder Junk\n")
+    assert started(home, "--explain", "-m", "Junk", "bob").stdout.endswith(b"/bob/Maildir, folder Junk\n")
+    assert started(home, "--explain", "bob+other").stdout.endswith(b"/bob/Maildir\n")
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,15 @@ def test_what_may_pass_is_temporary(tmp_path: Path) -> None:
     assert done.stderr.decode().splitlines()[-1].startswith("4.")
     os.rename(tmp_path / "users", tmp_path / "users.gone")
     assert started(home, "bob").returncode == 75
+
+
+def test_nobody_is_refused_where_the_home_is_gone(tmp_path: Path) -> None:
+    """A disk that is not mounted must not send mail back."""
+    for home in (make(tmp_path), Home(str(tmp_path / "not-there"))):
+        Path(home.control.directory, "domains").unlink(missing_ok=True)
+        done = started(home, "bob@example.test")
+        assert done.returncode == 75
+        assert done.stderr.decode().splitlines()[-1].startswith("4.3.5 ")
 
 
 def test_explain_tells_the_way_and_delivers_nothing(tmp_path: Path) -> None:
