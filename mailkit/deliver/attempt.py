@@ -186,7 +186,9 @@ class Attempt:
             self._record(recipient, result, started, "remote")
 
     def _leave_alone(self, recipients: list[Recipient], destination: Destination) -> None:
-        self._due = max(self._due, clock.now() + destination.dead_until - clock.monotonic())
+        # Up to a tenth later, as in the schedule: the first to come tries, and the others learn from it.
+        wait_s = (destination.dead_until - clock.monotonic()) * (1 + clock.random() / 10)
+        self._due = max(self._due, clock.now() + wait_s)
         for recipient in recipients:
             self._results.append((recipient, Outcome("temp", "4.4.1", destination.text)))
 

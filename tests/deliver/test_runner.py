@@ -233,6 +233,21 @@ def test_a_silent_destination_is_left_alone_and_its_mail_waits(home: Home, world
     assert [directory for directory, _ in waiting(home)] == ["cur"] * 4
 
 
+def test_those_who_wait_for_a_silent_destination_do_not_come_back_together(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = make(tmp_path, retryfirst="1", retrymost="1")
+    chances = iter(i / 20 for i in range(1000))
+    monkeypatch.setattr(clock, "random", lambda: next(chances) % 1)
+    world.says = lambda domain, address: SILENT
+    for i in range(12):
+        queue(home, f"a{i}@dead.example")
+    once(home)
+    left_alone = [found.due - clock.now() for _, found in waiting(home) if found.due > clock.now() + 30]
+    assert len(left_alone) >= 9
+    assert max(left_alone) - min(left_alone) >= 2
+
+
 def test_a_destination_gets_no_more_than_its_places(tmp_path: Path, world: World) -> None:
     home = make(tmp_path, concurrencydestination="3")
     for i in range(30):
