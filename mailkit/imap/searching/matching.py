@@ -12,7 +12,9 @@ from mailkit import clock
 from mailkit.imap import intake, selection, uidonly
 from mailkit.imap.messages import pieces, savedate, sections
 from mailkit.imap.searching import narrowing, texts
+from mailkit.imap.wire import keys
 from mailkit.mail import header
+from mailkit.maildir.pieces import lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ if TYPE_CHECKING:
 
 COLUMNS, PIECES, FILES = 0, 1, 2
 """What a key has to look at."""
-BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 40}
+BLOCK = {COLUMNS: 20_000, PIECES: 500, FILES: 100}
 """Rows between two turns of others."""
 
 
@@ -84,12 +86,31 @@ async def match_all(matcher: Matcher, rows: Sequence[int], key: Key, looks: int)
     found: list[int] = []
     for start in range(0, len(rows), BLOCK[looks]):
         block = rows[start : start + BLOCK[looks]]
-        if looks == COLUMNS:
+        if looks == COLUMNS or (looks == PIECES and made(matcher, block, key)):
             found += match(matcher, block, key)
         else:
             found += await state.conn.offload(match, matcher, block, key)
+        if looks != COLUMNS:
             await intake.breathe(state, start + len(block), len(rows))
     return found
+
+
+def made(matcher: Matcher, rows: Sequence[int], key: Key) -> bool:
+    """All that the key looks at is in the index: that is done sooner than handed to a thread. FIELDS may send us to
+    the file."""
+    kinds = sorted(kinds_of(key))
+    slow = not kinds or pieces.FIELDS in kinds or keys.mentions(key, "FUZZY")
+    return not slow and not lacks(matcher.table, rows, kinds)
+
+
+def kinds_of(key: Key) -> set[int]:
+    """The kinds of pieces that a key looks at."""
+    name = key[0]
+    if name in ("AND", "OR", "NOT"):
+        return set().union(*map(kinds_of, operands(key)))
+    if name == "HEADER":
+        return {pieces.WORDS if key[1] in pieces.SEARCHED else pieces.FIELDS}
+    return {pieces.WORDS} if name in DAYS else {pieces.KIND_OF[str(name)]} if name in IDENTIFIERS else set()
 
 
 def conjuncts(key: Key) -> list[Key]:
@@ -319,22 +340,26 @@ def in_text(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 
 def in_files(matcher: Matcher, rows: Sequence[int], key: Key, test: Callable[..., bool], *args: bytes) -> list[int]:
     """Rows whose message passes test(message, *args); those of which the index knows it are not read."""
-    answer = matcher.known.get(key)
-    if answer is None:
-        return [row for row in rows if file_matches(matcher, row, test, *args)]
-    sure, unread = answer
-    return [row for row in rows if row in sure or (row in unread and file_matches(matcher, row, test, *args))]
+    sure, unread = matcher.known.get(key, ((), rows))
+    wanted = rows if unread is rows else [row for row in rows if row in unread and row not in sure]
+    messages = sections.each(matcher.view.folder, matcher.table, wanted)
+    passed = {row for row, message in messages if passes(matcher, row, message, test, *args)}
+    return [row for row in rows if row in sure or row in passed]
 
 
 def file_matches(matcher: Matcher, row: int, test: Callable[..., bool], *args: bytes) -> bool:
     """test(message, *args) of the row's file; a file that cannot be read does not match."""
-    uid = matcher.table.uids[row]
-    with sections.opened(matcher.view.folder, uid) as message:
-        try:
-            return message is not None and test(message, *args)
-        except OSError as error:
-            sections.unreadable(uid, error)
-            return False
+    with sections.opened(matcher.view.folder, matcher.table.uids[row]) as message:
+        return passes(matcher, row, message, test, *args)
+
+
+def passes(matcher: Matcher, row: int, message: Message | None, test: Callable[..., bool], *args: bytes) -> bool:
+    """The same of a message that is open."""
+    try:
+        return message is not None and test(message, *args)
+    except OSError as error:
+        sections.unreadable(matcher.table.uids[row], error)
+        return False
 
 
 def header_has(message: Message, field: bytes, needle: bytes) -> bool:
