@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 
 from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
 from mailkit.deliver import route
@@ -53,6 +54,10 @@ def _person(site: Site, user: User) -> Iterator[Finding]:
     if status.st_uid != wanted:
         text = f"{user.maildir} belongs to uid {status.st_uid} and not to {wanted}"
         yield Finding(BAD, text, f"chown -R {wanted} {user.maildir}")
+    for path in (user.maildir, *(os.path.join(user.maildir, part) for part in ("cur", "new", "tmp"))):
+        mode = stat.S_IMODE(os.stat(path).st_mode) if os.path.isdir(path) else stat.S_IRWXU
+        if mode & stat.S_IRWXU != stat.S_IRWXU:
+            yield Finding(BAD, f"{path} is closed to its owner: mode {mode:o}", f"chmod u+rwx {path}")
 
 
 def _circles(site: Site) -> Iterator[Finding]:

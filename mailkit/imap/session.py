@@ -126,6 +126,9 @@ async def converse(state: Session, beginning: Coroutine[Any, Any, None]) -> None
         state.why = "gone"
     except Elsewhere:
         state.why = "elsewhere"
+    except Trouble as trouble:  # with what holds for every command, such as a control value
+        log.event("trouble", c=conn.id, code=trouble.code, detail=str(trouble))
+        await bye(state, trouble.text, "trouble", "UNAVAILABLE")
     except Exception as error:
         log.trace("broken", error, c=conn.id, user=state.user.address if state.user else None)
         await bye(state, "Internal error; it is in the log", "broken", "SERVERBUG")

@@ -16,7 +16,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar, cast
 
 from mailkit import clock, counters, files, log
-from mailkit.exits import Temp
+from mailkit.exits import Temp, Trouble
 from mailkit.net import errand, relay, steward
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
@@ -291,7 +291,7 @@ class LoopConn(asyncio.Protocol):
                 )
             else:
                 await self._pool.loop.connect_accepted_socket(lambda: self, end)
-        except (OSError, Temp) as error:
+        except (OSError, Trouble) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             end.close()
             return False

@@ -22,15 +22,16 @@ _BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
 def load(context: ssl.SSLContext, chain: str, key: str) -> None:
-    """Give the context a certificate chain and its key, PEM files. OSError when one cannot be read; ValueError when
-    they do not do, in words that tell what to mend (OpenSSL's do not)."""
+    """Give the context a certificate chain and its key, PEM files. OSError, with its name, when one cannot be read;
+    ValueError when they do not do, in words that tell what to mend (OpenSSL's do not)."""
     try:
         context.load_cert_chain(chain, key, password="")  # without one, OpenSSL would ask at the terminal
-    except ssl.SSLError as error:
+    except OSError as error:
         raise ValueError(_why(error, chain, key))
 
 
-def _why(error: ssl.SSLError, chain: str, key: str) -> str:
+def _why(error: OSError, chain: str, key: str) -> str:
+    """What is wrong with the files. OSError for one that cannot be read."""
     with open(chain, "rb") as file:
         if _BEGIN.encode() not in file.read():
             return f"{chain} holds no certificate in PEM form"
@@ -40,7 +41,7 @@ def _why(error: ssl.SSLError, chain: str, key: str) -> str:
         return f"{key} holds no key in PEM form"
     if b"ENCRYPTED" in text:
         return f"{key} wants a passphrase: openssl pkey -in FILE -out FILE takes it off"
-    if error.reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+    if getattr(error, "reason", "") in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
         return f"the key in {key} is not that of the certificate in {chain}"
     return f"{chain} or {key} is damaged: {error}"
 

@@ -35,7 +35,8 @@ _PIECE_OCTETS = 64 << 10
 def run(home: Home, service: str, peer: str, helo: str, user: str, sender: str, recipients: list[str]) -> int:
     """Print the explanation; 0 when the message would be taken for everybody, 100 or 111 when not.
 
-    peer: the client's address.   helo: its name, for which the address in brackets stands in.   user: who logged in, "" for nobody.
+    peer: the client's address.   helo: its name, for which the address in brackets stands in.
+    user: who logged in, "" for nobody.
     """
     facts = Facts(home, service, _at_once)
     facts.notes = []

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +14,8 @@ import pytest
 import mailkit.check
 from mailkit.check.finding import BAD, UNSURE, WARN, Site
 from mailkit.control import Home
-from mailkit.programs import setup
-from tests.harness.servers import environment, program
+from mailkit.programs import adduser, setup
+from tests.harness.servers import environment, program, serve
 from tests.programs.test_check import certificate
 
 Break = Callable[[Home], None]
@@ -91,6 +93,29 @@ def test_the_command_mends_it(home: Home, break_it: Break) -> None:
             subprocess.run(["sh", "-c", how.partition(" && ")[0]], check=True)
     assert setup.main(["--home", home.path, "--domain", "example.test", "--ports", "10000", "--yes"]) == 0
     assert set(faults(home)) == before
+
+
+def test_a_maildir_that_is_closed_to_its_owner(home: Home) -> None:
+    assert adduser.main(["--home", home.path, "--generate", "bob@example.test"]) == 0
+    new = Path(home.domains, "example.test", "bob", "Maildir", "new")
+    new.chmod(0)
+    assert faults(home)[f"{new} is closed to its owner: mode 0"] == f"chmod u+rwx {new}"
+    subprocess.run(["chmod", "u+rwx", str(new)], check=True)
+    assert not [text for text in faults(home) if "closed" in text]
+
+
+def test_settings_that_cannot_be_read_end_connections_with_a_word_in_the_log(home: Home) -> None:
+    with serve(home, "imapd", "imaps", "imap") as server:
+        me = Path(home.control.directory, "me")
+        me.unlink()
+        me.mkdir()
+        for name in ("imaps", "imap"):
+            with socket.create_connection(("127.0.0.1", server.ports[name])) as end, contextlib.suppress(ConnectionError):
+                end.sendall(b"\x16\x03\x01")
+                while end.recv(1000):
+                    pass
+    assert "Traceback" not in server.log
+    assert server.log.count(f"read {me}: Is a directory") == 2
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
