@@ -49,9 +49,16 @@ class Language:
             return found
         for pieces, text in self._forms:
             holes = fitted(english, pieces)
-            if holes is not None:
-                return text.format(*(self._texts.get(hole, hole) for hole in holes))
+            words = [self._word(hole) for hole in holes or ()]
+            if words and None not in words:
+                return text.format(*words)
         return english
+
+    def _word(self, hole: str) -> str | None:
+        """What fills a hole: a word as it is, names of commands, or what has a translation of its own. None: part of
+        another text, of which half would be translated."""
+        text = self._texts.get(hole) or (self.text(hole) if " " in hole else hole)
+        return None if text == hole and " " in hole and not hole.isupper() else text
 
 
 def fitted(text: str, pieces: list[str]) -> list[str] | None:

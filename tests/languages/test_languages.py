@@ -65,6 +65,14 @@ def test_holes_are_filled_in_the_order_of_the_language() -> None:
     assert german.text("FETCH is not for the selected state") == "FETCH ist im Zustand „Ordner geöffnet“ nicht möglich"
 
 
+def test_no_text_is_translated_by_half() -> None:
+    german = languages.load("de")
+    assert german.text("UID FETCH completed") == "UID FETCH ausgeführt"
+    assert german.text("That is no search: SEARCH knows no CHEESE") == "Das ist keine Suche: SEARCH kennt CHEESE nicht"
+    for text in ("Nobody has at most 5 octets", "At most 5 entries at once", "That is no search: nobody knows why"):
+        assert german.text(text) == text
+
+
 def test_what_is_not_there_stays_english() -> None:
     assert languages.load("de").text("Some {text} of nobody") == "Some {text} of nobody"
     assert languages.load("en").text("NOOP completed") == "NOOP completed"
