@@ -302,10 +302,13 @@ def truncate(fd: int, length: int) -> None:
 
 
 def chown(path: str | int, uid: int, gid: int) -> None:
-    """Give a file, named or open, to somebody."""
+    """Give a file, named or open, to somebody. Of a link it is the link that is given, not what it leads to."""
     if fault is not None:
         fault("chown", path)
-    os.chown(path, uid, gid)
+    if isinstance(path, int):
+        os.fchown(path, uid, gid)
+    else:
+        os.lchown(path, uid, gid)
 
 
 def utime(path: str, seconds: float) -> None:

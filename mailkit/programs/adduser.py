@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import click
@@ -77,21 +78,20 @@ def make_maildir(home: Home, user: User) -> None:
     """Make the user's Maildir, owned by whoever the user's files belong to; one in use stays as it is."""
     if _is_in_use(user.maildir):
         return
+    uid, _ = person.owner(home, user)
+    doors = _closed_doors(user.directory, uid)
+    for door in doors if user.uid is not None else ():
+        click.echo(f"note: {user.address} cannot enter {door}: chmod o+x it", err=True)
     missing = user.directory
     while not os.path.isdir(os.path.dirname(missing)):
         missing = os.path.dirname(missing)
-    files.mkdir(user.directory)
-    tree.create(user.maildir)
-    if os.geteuid() == 0:
-        owner = os.stat(home.domains if os.path.isdir(home.domains) else home.path)
-        _give(missing, user.directory, owner.st_uid, owner.st_gid)
-        uid = user.uid if user.uid is not None else owner.st_uid
-        gid = user.gid if user.gid is not None else owner.st_gid
-        _give(user.directory, user.directory, uid, gid)
-        for directory, folders, found in os.walk(user.maildir):
-            for path in (directory, *(os.path.join(directory, name) for name in folders + found)):
-                files.chown(path, uid, gid)
-    _name_closed_doors(user)
+    there = user.directory if os.path.isdir(user.directory) else os.path.dirname(missing)
+    theirs = not doors and os.stat(there).st_uid == uid  # they may have put anything into it
+    with person.acting_as(home, user) if theirs else contextlib.nullcontext():
+        files.mkdir(user.directory)
+        tree.create(user.maildir)
+    if os.geteuid() == 0 and not theirs:
+        _give(home, user, missing)
 
 
 def _is_in_use(maildir: str) -> bool:
@@ -102,21 +102,32 @@ def _is_in_use(maildir: str) -> bool:
     return any(os.path.isdir(folder) and os.listdir(folder) for folder in folders)
 
 
-def _name_closed_doors(user: User) -> None:
-    """A system user of their own must be able to walk to their mail."""
-    above = os.path.dirname(user.directory)
-    while user.uid is not None and above != "/":
-        stat = os.stat(above)
-        if stat.st_uid != user.uid and not stat.st_mode & 0o011:
-            click.echo(f"note: {user.address} cannot enter {above}: chmod o+x it", err=True)
+def _closed_doors(directory: str, uid: int) -> list[str]:
+    """Directories above it through which a system user cannot walk."""
+    found = []
+    above = os.path.dirname(directory)
+    while above != "/":
+        if os.path.isdir(above):
+            status = os.stat(above)
+            if status.st_uid != uid and not status.st_mode & 0o011:
+                found.append(above)
         above = os.path.dirname(above)
+    return found
 
 
-def _give(first: str, last: str, uid: int, gid: int) -> None:
-    """Give the directories from `first` down to `last` away."""
-    while len(last) >= len(first):
-        files.chown(last, uid, gid)
-        last = os.path.dirname(last)
+def _give(home: Home, user: User, first: str) -> None:
+    """Give the Maildir to whoever is meant, and the directories that we made, from `first` down; what is inside before
+    the directory it is in, so that nobody puts a link where we come next."""
+    uid, gid = person.owner(home, user)
+    for directory, folders, found in os.walk(user.maildir, topdown=False):
+        for name in folders + found:
+            files.chown(os.path.join(directory, name), uid, gid)
+    files.chown(user.maildir, uid, gid)
+    files.chown(user.directory, uid, gid)
+    place, above = person.place(home), os.path.dirname(user.directory)
+    while len(above) >= len(first):
+        files.chown(above, place.st_uid, place.st_gid)
+        above = os.path.dirname(above)
 
 
 def _is_hosted(home: Home, domain: str) -> bool:

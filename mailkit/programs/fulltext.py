@@ -35,7 +35,8 @@ _SLICE_S = 0.2
 class Chosen:
     """A folder that is meant: whose, its name, its directory."""
 
-    def __init__(self, user: User, name: str, directory: str) -> None:
+    def __init__(self, home: Home, user: User, name: str, directory: str) -> None:
+        self.home = home
         self.user = user
         self.name = name
         self.directory = directory
@@ -45,30 +46,14 @@ class Chosen:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Folder]:
-        """The folder as it is now, while we are whoever it belongs to, so that what we write belongs to them."""
-        with _acting_as(os.stat(self.directory)):
+        """The folder as it is now, while we are whoever it belongs to."""
+        with person.acting_as(self.home, self.user):
             folder = folders.open(self.directory)
             try:
                 folder.view(readonly=True).close()
                 yield folder
             finally:
                 folder.close()
-
-
-@contextlib.contextmanager
-def _acting_as(owner: os.stat_result) -> Iterator[None]:
-    """Let files belong to somebody else, where we are root."""
-    if os.geteuid() != 0:
-        yield
-        return
-    gid = os.getegid()
-    os.setegid(owner.st_gid)
-    os.seteuid(owner.st_uid)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-        os.setegid(gid)
 
 
 def choosing(function: Callable[..., None]) -> Callable[..., None]:
@@ -97,7 +82,7 @@ def _chosen(home: Home, addresses: tuple[str, ...], name: str | None) -> Iterato
         names = tree.names() if name is None else [name] if tree.exists(name) else []
         for each in names:
             if os.path.isdir(f"{tree.path(each)}/cur"):
-                yield Chosen(user, each, tree.path(each))
+                yield Chosen(home, user, each, tree.path(each))
 
 
 def _known(passwd: Passwd, address: str) -> User:
@@ -191,8 +176,9 @@ def _filled(chosen: Chosen) -> Filling:
 def delete(found: list[Chosen], dry_run: bool) -> None:
     """Remove indexes. Searches will fill them again, unless control/fulltext says no."""
     for chosen in found:
-        there = os.path.isdir(f"{chosen.directory}/{store.NAME}")
-        if there and (dry_run or store.delete(chosen.directory)):
+        with person.acting_as(chosen.home, chosen.user):
+            there = os.path.isdir(f"{chosen.directory}/{store.NAME}") and (dry_run or store.delete(chosen.directory))
+        if there:
             click.echo(f"{chosen}\t{'would be deleted' if dry_run else 'deleted'}")
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import secrets
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
 
+from mailkit.control import Home
 from mailkit.exits import Perm
 from mailkit.users import names
 from mailkit.users.passwd import User
@@ -21,6 +24,37 @@ _LETTERS = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that looks like somethi
 _GROUPS = 4
 _GROUP = 5  # 4 groups of 5 letters out of 32: 100 bits
 _RULE = "userdb_quota_rule"
+
+
+def place(home: Home) -> os.stat_result:
+    """Whose the mail of users is who have no uid of their own."""
+    return os.stat(home.domains if os.path.isdir(home.domains) else home.path)
+
+
+def owner(home: Home, user: User) -> tuple[int, int]:
+    """uid and gid of the user's files: their own, or the mail system's. ValueError: there is no such account."""
+    own = place(home)
+    return own.st_uid if user.uid is None else user.uid, own.st_gid if user.gid is None else user.gid
+
+
+@contextlib.contextmanager
+def acting_as(home: Home, user: User) -> Iterator[None]:
+    """Be whom the user's files belong to, where we are root: what we make is theirs, and a link that they have put
+    there leads us where it leads them."""
+    if os.geteuid() != 0:
+        yield
+        return
+    uid, gid = owner(home, user)
+    groups, own = os.getgroups(), os.getegid()
+    os.setgroups([gid])
+    os.setegid(gid)
+    os.seteuid(uid)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(own)
+        os.setgroups(groups)
 
 
 def told(function: Callable[[], R]) -> R:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mailkit.fulltext import store
 from mailkit.fulltext.store import Store
 from mailkit.maildir.tree import Tree
 from mailkit.programs import fulltext
+from mailkit.users import edit
 from tests.harness.homes import make_home
 
 Run = Callable[..., tuple[int, list[str]]]
@@ -76,3 +78,15 @@ def test_the_directory_is_the_folders(run: Run, home: Home) -> None:
     for directory in (maildir, maildir / ".Archive"):
         assert (directory / store.NAME).stat().st_uid == directory.stat().st_uid
         assert (directory / store.NAME).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled")
+def test_nobody_leads_root_astray(run: Run, home: Home, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.mkdir(mode=0o700)
+    (secret / "file").write_bytes(b"x")
+    maildir = Path(home.join("domains", "example.test", "alice", "Maildir"))
+    (maildir / store.NAME).symlink_to(secret)
+    edit.change(home, "alice@example.test", lambda user: setattr(user, "uid_text", "2345"))
+    assert run("delete", "--folder", "INBOX", "alice@example.test")[0] in (0, 111)
+    assert (secret / "file").exists()

@@ -7,6 +7,7 @@ import json
 import os
 import pty
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -349,6 +350,28 @@ def test_mailbox_of_a_system_user_is_theirs(home: Home, capsys: pytest.CaptureFi
     stat = os.stat(os.path.join(home.domains, "example.test"))
     assert (stat.st_uid, stat.st_gid) == (1234, 1235)
     assert f"bob@example.test cannot enter {home.domains}" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be misled")
+@pytest.mark.parametrize("link", ["", ".Sent", "cur", "subscriptions", ".Sent/cur"])
+def test_nobody_leads_root_astray(link: str, home: Home) -> None:
+    with tempfile.TemporaryDirectory() as place:  # one that everybody can enter, as /home
+        os.chmod(place, 0o755)
+        secret, maildir = Path(place, "secret"), Path(place, "mallory", "Maildir")
+        secret.mkdir(mode=0o700)
+        (secret / "file").write_bytes(b"x")
+        maildir.mkdir(parents=True)
+        if link:
+            (maildir / link).parent.mkdir(exist_ok=True)
+            (maildir / link).symlink_to(secret if link != "subscriptions" else secret / "file")
+        for path in (maildir.parent, maildir, *maildir.rglob("*")):
+            os.lchown(path, 2345, 2345)
+        words = ["--generate", "--uid", "2345", "--gid", "2345", "--home-dir", str(maildir.parent), "mallory@example.test"]
+        assert adduser.main(words) == 0 or link
+        assert sorted(path.name for path in secret.iterdir()) == ["file"]
+        assert {path.stat().st_uid for path in (secret, secret / "file")} == {0}
+        assert (secret / "file").read_bytes() == b"x"
+        assert {path.lstat().st_uid for path in (maildir, *maildir.rglob("*"))} == {2345}
 
 
 @pytest.mark.parametrize("name", ["adduser", "deluser", "moduser", "passwd", "lsusers", "alias"])
