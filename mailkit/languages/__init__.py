@@ -49,43 +49,48 @@ class Language:
             return found
         for pieces, text in self._forms:
             holes = fitted(english, pieces)
-            words = [self._word(hole) for hole in holes or ()]
-            if words and None not in words:
-                return text.format(*words)
+            if holes is not None:
+                words = [self._word(hole) for hole in holes]
+                if None not in words:
+                    return text.format(*words)
         return english
 
     def _word(self, hole: str) -> str | None:
         """What fills a hole: a word as it is, names of commands, or what has a translation of its own. None: part of
         another text, of which half would be translated."""
-        text = self._texts.get(hole) or (self.text(hole) if " " in hole else hole)
-        return None if text == hole and " " in hole and not hole.isupper() else text
+        if " " not in hole or hole.isupper():
+            return self._texts.get(hole, hole)
+        text = self.text(hole)
+        return text if text != hole else None
+
+
+_loaded: dict[str, Language] = {}
 
 
 def fitted(text: str, pieces: list[str]) -> list[str] | None:
     """What stands between the pieces when the text is made of them; None when it is not."""
-    first, *others = pieces
-    if not text.startswith(first):
+    if not (text.startswith(pieces[0]) and text.endswith(pieces[-1])):
         return None
     holes = []
-    at = len(first)
-    for piece in others[:-1]:
+    at = len(pieces[0])
+    for piece in pieces[1:-1]:
         end = text.find(piece, at)
         if end < 0:
             return None
         holes.append(text[at:end])
         at = end + len(piece)
-    end = len(text) - len(others[-1])
-    if end < at or not text.endswith(others[-1]):
-        return None
-    return [*holes, text[at:end]]
+    end = len(text) - len(pieces[-1])
+    return [*holes, text[at:end]] if end >= at else None
 
 
 def load(tag: str) -> Language:
     """A language of NAMES."""
-    if tag not in TRANSLATED:
-        return Language(tag, {})
-    texts: dict[str, str] = __import__(f"{__name__}.{tag}", fromlist=["TEXTS"]).TEXTS
-    return Language(tag, texts)
+    if tag not in _loaded:
+        texts: dict[str, str] = {}
+        if tag in TRANSLATED:
+            texts = __import__(f"{__name__}.{tag}", fromlist=["TEXTS"]).TEXTS
+        _loaded[tag] = Language(tag, texts)
+    return _loaded[tag]
 
 
 def choose(ranges: Iterable[str], preferred: str) -> str | None:
