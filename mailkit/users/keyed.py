@@ -77,7 +77,7 @@ class Keyed:
 class Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_asked", "_cache", "_damaged", "_fd", "_index", "_named", "_path", "checked", "made", "mark")
+    __slots__ = ("_cache", "_damaged", "_fd", "_index", "_named", "_path", "asked", "checked", "made", "mark")
 
     def __init__(self, path: str, cache: str) -> None:
         self._path = path
@@ -86,7 +86,7 @@ class Version:
         self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         stat = os.fstat(self._fd)
         self.mark = (stat.st_ino, stat.st_mtime_ns, stat.st_size, stat.st_dev)
-        self._asked = False
+        self.asked = False  # for a line
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
         self.made: dict[bytes, object] = {}  # what its owner made of the lines of some keys
@@ -109,9 +109,9 @@ class Version:
         if self.size > _SMALL:
             self._index = self._kept_index() or self._new_index()
             return self._indexed(key, self._index)
-        if self._asked:
+        if self.asked:
             self._index = self._new_index()
-        self._asked = True
+        self.asked = True
         return self._scanned(key)
 
     def every(self) -> Iterator[tuple[int, bytes]]:

@@ -190,12 +190,12 @@ class Passwd:
             return None
         if version is None:  # mailkit-setup makes an empty one: this one was lost, or is being put back
             raise Temp("user data is not available", detail=f"{self._keyed.path}: no such file")
+        if version.asked and not version.checked and version.size <= _SMALL:
+            self._name_damage(version)
         known = version.made.get(key)
         if isinstance(known, User):
             return known
         damage = ""
-        if not version.checked and version.size <= _SMALL:
-            self._name_damage(version)
         for offset, line in version.lines(key):
             try:
                 return self._kept(version, key, parse(line, self._domains))
@@ -249,7 +249,8 @@ class Passwd:
         return found
 
     def _name_damage(self, version: keyed.Version) -> None:
-        """Small files are checked whole, once; of a file of 100,000 lines only those that are asked for."""
+        """Small files are checked whole, once, by who asks more than once: a delivery by pipe has other things to do.
+        Of a file of 100,000 lines only those that are asked for."""
         version.checked = True
         for number, line in version.every():
             try:

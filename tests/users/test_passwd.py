@@ -143,6 +143,18 @@ def test_first_of_two_lines_counts(home: Home) -> None:
     assert Passwd(home).damaged() == [(3, "a@example.test is also in line 1")]
 
 
+def test_one_question_looks_at_one_line(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that a delivery by pipe asks; who asks again hears of every damaged line."""
+    write(home, *(f"u{number}@example.test:x" for number in range(50)), "no colon here")
+    looked: list[bytes] = []
+    real = passwd.parse
+    monkeypatch.setattr(passwd, "parse", lambda line, domains="": looked.append(line) or real(line, domains))  # type: ignore[func-returns-value]
+    assert Passwd(home).lookup("u7@example.test") is not None
+    assert looked == [b"u7@example.test:x"]
+    assert Passwd(home).lookup("u8@example.test") is not None
+    assert b"no colon here" in looked
+
+
 def test_damaged_line_is_named_once_and_the_others_work(home: Home, logged: list[str]) -> None:
     write(home, "# people", "no colon here", "", "bob@example.test:{PLAIN}b", "a@b@c:x", "bob2@example.test:x:12x")
     for _ in range(3):
