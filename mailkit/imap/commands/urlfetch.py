@@ -43,6 +43,8 @@ def read(reader: Reader) -> Wish:
         parameters.append(reader.word())
         if parameters[-1] not in PARAMETERS or parameters.count(parameters[-1]) > 1:
             raise Bad("URLFETCH knows " + " and ".join(PARAMETERS) + ", each once")
+    if {"BINARY", "BODY"} <= set(parameters):
+        raise Bad("URLFETCH gives BINARY or BODY, not both")  # RFC 5524 section 3.1
     return octets, parameters
 
 
