@@ -34,6 +34,12 @@ class Trouble(Exception):
     def __str__(self) -> str:
         return f"{self.text} ({self.detail})" if self.detail else self.text
 
+    @property
+    def passing(self) -> bool:
+        """May somebody else's try come to another end? So with a wrong configuration (4.3.5), which is permanent for
+        the program that met it, but no reason to send mail back."""
+        return self.code.startswith("4")
+
 
 class Temp(Trouble):
     """Worth another try: 4yz, exit 111 (or 75)."""

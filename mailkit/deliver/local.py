@@ -54,7 +54,7 @@ async def handle(
     try:
         return await _deliver(task)
     except Trouble as trouble:
-        word = "temp" if isinstance(trouble, Temp) else "perm"
+        word = "temp" if trouble.passing else "perm"
         q = message.q or None
         log.event("local", q=q, to=verdict.address, verdict=word, code=trouble.code, why=str(trouble))
         return outcome.of(trouble)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.exits import Temp, Trouble
+from mailkit.exits import Trouble
 
 HANDED = "handed"  # action: the next server tells the sender itself (RFC 3461 5.2.2), so nobody else need
 
@@ -38,7 +38,5 @@ class Outcome:
 
 
 def of(trouble: Trouble) -> Outcome:
-    """The outcome that an exception stands for. A wrong configuration (4.3.5) is permanent for the program that met it,
-    but no reason to send mail back."""
-    temporary = isinstance(trouble, Temp) or trouble.code.startswith("4")
-    return Outcome("temp" if temporary else "perm", trouble.code, trouble.text)
+    """The outcome that an exception stands for."""
+    return Outcome("temp" if trouble.passing else "perm", trouble.code, trouble.text)

@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 
 from mailkit import log
-from mailkit.exits import Temp, Trouble
+from mailkit.exits import Trouble
 from mailkit.imap import capability, commands, identity, intake, limits, news, replies, selection, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
 from mailkit.imap.folders import target
@@ -223,7 +223,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
         answer = ("NO", str(refusal), refusal.code)
     except Trouble as trouble:
         log.event("trouble", c=state.conn.id, command=name, code=trouble.code, detail=trouble.detail)
-        answer = ("NO", trouble.text, "UNAVAILABLE" if isinstance(trouble, Temp) else "CANNOT")
+        answer = ("NO", trouble.text, "UNAVAILABLE" if trouble.passing else "CANNOT")
     except OSError as error:
         target.release(state)
         # The disk is full, or somebody took the directories away: not the end of the session.

@@ -11,7 +11,7 @@ connection that ends in any other way changes nothing.
 from __future__ import annotations
 
 from mailkit import clock, log
-from mailkit.exits import Temp, Trouble
+from mailkit.exits import Trouble
 from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
 from mailkit.pop3 import verbs, wire
 
@@ -224,7 +224,7 @@ async def _obey(state: Session, keyword: bytes, argument: bytes) -> None:
         await verb.function()(state, argument)
     except Trouble as trouble:
         # RFC 3206: the client shows the text and does not ask for another password.
-        state.err(f"[SYS/{'TEMP' if isinstance(trouble, Temp) else 'PERM'}] {trouble.text}")
+        state.err(f"[SYS/{'TEMP' if trouble.passing else 'PERM'}] {trouble.text}")
         log.event("trouble", c=state.conn.id, verb=keyword, error=trouble)
     except Closing:
         raise

@@ -12,7 +12,7 @@ import sys
 from mailkit import log
 from mailkit.deliver import local, route
 from mailkit.deliver.intake import Received
-from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Temp, Trouble
+from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Trouble
 from mailkit.net import straight
 from mailkit.programs.lean import HOME, Option, leave, parse
 from mailkit.queue.entry import Recipient
@@ -85,7 +85,7 @@ def _run(argv: list[str] | None) -> int:
             return _told(straight.run(local.handle(home, verdict, sender, received.message, recipient, folder=folder)))
     except Trouble as trouble:
         print(f"mailkit-local: {trouble}", file=sys.stderr)
-        return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE
+        return EX_TEMPFAIL if trouble.passing else EX_UNAVAILABLE
     except OSError as error:
         print(f"mailkit-local: {error.filename or 'message'}: {error.strerror}", file=sys.stderr)
         return EX_TEMPFAIL

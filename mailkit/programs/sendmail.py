@@ -13,7 +13,7 @@ from mailkit import VERSION
 from mailkit.control import DEFAULT_HOME, Home
 from mailkit.deliver import compose
 from mailkit.deliver.intake import Received
-from mailkit.exits import EX_DATAERR, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Temp, Trouble
+from mailkit.exits import EX_DATAERR, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Trouble
 from mailkit.mail import dsn
 from mailkit.net import blocking
 from mailkit.queue import drop
@@ -96,7 +96,7 @@ def main(argv: list[str] | None = None) -> int:
         return EX_USAGE
     except Trouble as trouble:
         print(f"mailkit-sendmail: {trouble}", file=sys.stderr)
-        return EX_TEMPFAIL if isinstance(trouble, Temp) else EX_UNAVAILABLE
+        return EX_TEMPFAIL if trouble.passing else EX_UNAVAILABLE
     except OSError as error:
         print(f"mailkit-sendmail: {error.filename or 'message'}: {error.strerror}", file=sys.stderr)
         return EX_TEMPFAIL

@@ -15,7 +15,7 @@ import os
 import sys
 
 from mailkit.deliver import route
-from mailkit.exits import OK, PERM, TEMP, Temp, Trouble
+from mailkit.exits import OK, PERM, TEMP, Trouble
 from mailkit.net import blocking
 from mailkit.policy.facts import Facts
 from mailkit.policy.message import Held
@@ -47,8 +47,8 @@ def run(home: Home, service: str, peer: str, helo: str, user: str, sender: str, 
     try:
         status: int = blocking.run(_explain(home, service, facts, recipients))
     except Trouble as trouble:
-        print(f"answer   {451 if isinstance(trouble, Temp) else 554} {trouble.code} {trouble}")
-        status = TEMP if isinstance(trouble, Temp) else PERM
+        print(f"answer   {451 if trouble.passing else 554} {trouble.code} {trouble}")
+        status = TEMP if trouble.passing else PERM
     finally:
         facts.close()
     return status

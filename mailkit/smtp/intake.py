@@ -11,7 +11,7 @@ client is told 4xx or 5xx.
 from __future__ import annotations
 
 from mailkit import log
-from mailkit.exits import Temp, Trouble
+from mailkit.exits import Trouble
 from mailkit.mail import header
 from mailkit.net.conn import Closing
 from mailkit.policy.message import Held
@@ -226,7 +226,7 @@ def _refusal(error: Exception, conn_id: str) -> Refused:
     if not isinstance(error, Trouble):
         log.trace("broken", error, c=conn_id, verb="message")
         return Refused(451, "4.3.0", "an error of ours, please try again")
-    if not isinstance(error, Temp):
+    if not error.passing:
         return Refused(554, error.code, error.text, detail=error.detail)
     # RFC 5321 4.2.3: 452 is "insufficient system storage".
     code = 452 if error.code == "4.3.1" else 451

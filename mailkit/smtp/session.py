@@ -7,7 +7,7 @@ replies. It is imported when the first client uses it.
 from __future__ import annotations
 
 from mailkit import clock, log
-from mailkit.exits import Temp, Trouble
+from mailkit.exits import Trouble
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
 from mailkit.smtp import greeting, settings
 from mailkit.smtp.dialogue import AUTH_LIMIT, COMMAND_LIMIT, answer, next_line
@@ -126,7 +126,7 @@ async def _obey(session: Session, line: bytes) -> None:
         await answer(session, refused.reply, verb, refused.by, refused.detail, argument if word in _LOGGED else b"")
         return
     except Trouble as trouble:
-        code = 451 if isinstance(trouble, Temp) else 554
+        code = 451 if trouble.passing else 554
         await answer(session, Reply(code, trouble.code, trouble.text), verb, "", trouble.detail)
         return
     except Closing:

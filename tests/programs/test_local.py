@@ -110,6 +110,15 @@ def test_nobody_is_refused_where_the_home_is_gone(tmp_path: Path) -> None:
         assert done.stderr.decode().splitlines()[-1].startswith("4.3.5 ")
 
 
+def test_settings_that_cannot_be_read_are_temporary(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    domains = Path(home.control.directory, "domains")
+    domains.unlink()
+    domains.mkdir()
+    done = started(home, "bob@example.test")
+    assert (done.returncode, b"configuration cannot be read" in done.stderr) == (75, True)
+
+
 def test_explain_tells_the_way_and_delivers_nothing(tmp_path: Path) -> None:
     home = make(tmp_path, aliases="sales@example.test: bob, carol@example.net\n")
     done = started(home, "--explain", "sales@example.test", message=b"")

@@ -224,6 +224,18 @@ def test_a_failing_disk_leaves_the_message_with_the_sender(
     assert queued(home) == [] and left_over(home) == []
 
 
+def test_settings_that_cannot_be_read_send_no_mail_back(tmp_path: Path) -> None:
+    home = world(tmp_path)
+
+    def unreadable() -> bytes:
+        os.unlink(home.join("control", "domains"))
+        os.mkdir(home.join("control", "domains"))
+        return ENVELOPE
+
+    conn = talk(home, EHLO, unreadable)
+    assert replies(conn)[-1] == "451 4.3.5 configuration cannot be read"
+
+
 def test_a_missing_queue_directory_is_a_temporary_failure(tmp_path: Path) -> None:
     home = world(tmp_path)
     os.rmdir(os.path.join(home.queue, "new"))
