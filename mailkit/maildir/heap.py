@@ -1,4 +1,4 @@
-"""Memory of a first look at a folder of 100,000 messages, which makes and forgets a million small objects.
+"""Memory of a first look at a folder of 100,000 messages, which makes and forgets millions of small objects.
 
 They hold no cycles, but the collector of cycles looks at them again and again, which doubles the time. And the C
 library keeps what it freed in the middle of the heap for later, which a process that goes on for weeks with idle

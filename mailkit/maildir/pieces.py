@@ -17,7 +17,7 @@ from itertools import accumulate, repeat
 
 from mailkit import log
 from mailkit.mail import header
-from mailkit.maildir import ahead, journal
+from mailkit.maildir import ahead, heap, journal
 from mailkit.maildir.table import KINDS
 
 TYPE_CHECKING = False
@@ -51,8 +51,9 @@ def read(
         missing = [place for place, row in enumerate(rows) if row >= 0 and found[place] is None]
         files = ahead.opened(folder, table, [rows[place] for place in missing])
         try:
-            for place, (row, fd) in zip(missing, files, strict=True):
-                found[place] = maker.made(row, fd, kinds)
+            with heap.Uncollected():
+                for place, (row, fd) in zip(missing, files, strict=True):
+                    found[place] = maker.made(row, fd, kinds)
         finally:
             maker.keep()
     return found

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
 
-QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 100, 4000
+QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 200, 4000
 LONG_S, SHORT_S = 0.02, 0.002
 FILE_BLOCK = 100
 SLICE_OCTETS = 1 << 18
