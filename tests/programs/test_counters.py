@@ -86,9 +86,9 @@ def logins(server: servers.Server) -> None:
 
 def test_every_counter_is_moved_by_a_real_action(home: Home, counting: None) -> None:
     set_control(home, "routes", "elsewhere.example [127.0.0.1]:1")
+    set_control(home, "maxperip", "1")
     with servers.serve(home, "smtpd", "mx") as server:
         mail(server, home)
-        set_control(home, "maxperip", "1")
         until(home, lambda found: "close c=" in server.log)
         with socket.create_connection(("127.0.0.1", server.ports["mx"])) as first:
             assert first.recv(100).startswith(b"220")
