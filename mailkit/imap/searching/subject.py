@@ -6,11 +6,15 @@ Works on decoded text whose case is folded already, as the index keeps it.
 from __future__ import annotations
 
 _MARKS = ("re", "fwd", "fw")
+_BEGINNINGS = ("r", "f", "[")  # of the marks and of a blob
+_FORWARDED = "(fwd)"
 
 
 def base(text: str) -> tuple[str, bool]:
     """(base subject, whether anything said that this is a reply or a forwarded message)."""
     text = " ".join(text.split())
+    if text[:1] not in _BEGINNINGS and not text.endswith(_FORWARDED):
+        return text, False  # as most are
     replied = False
     while True:
         text, cut = _without_trailer(text)
@@ -24,8 +28,8 @@ def base(text: str) -> tuple[str, bool]:
 
 def _without_trailer(text: str) -> tuple[str, bool]:
     cut = False
-    while text.endswith("(fwd)"):
-        text, cut = text[:-5].rstrip(), True
+    while text.endswith(_FORWARDED):
+        text, cut = text[: -len(_FORWARDED)].rstrip(), True
     return text, cut
 
 
