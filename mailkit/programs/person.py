@@ -32,9 +32,9 @@ def place(home: Home) -> os.stat_result:
 
 
 def owner(home: Home, user: User) -> tuple[int, int]:
-    """uid and gid of the user's files: their own, or the mail system's. ValueError: there is no such account."""
-    own = place(home)
-    return own.st_uid if user.uid is None else user.uid, own.st_gid if user.gid is None else user.gid
+    """uid and gid of the user's files: their own, or the mail system's. Perm: there is no such account."""
+    own, (uid, gid) = place(home), told(lambda: (user.uid, user.gid))
+    return own.st_uid if uid is None else uid, own.st_gid if gid is None else gid
 
 
 @contextlib.contextmanager
