@@ -54,7 +54,8 @@ def run(command: click.Command, argv: list[str] | None, name: str = "") -> int:
         wrong.show()
         return PERM
     except (click.Abort, KeyboardInterrupt):
-        print(f"{name}: stopped", file=sys.stderr)
+        asked = any("--yes" in option.opts for option in command.params) and not sys.stdin.isatty()
+        print(f"{name}: stopped{': --yes asks nothing' if asked else ''}", file=sys.stderr)
         return PERM
     except Trouble as trouble:
         print(f"{name}: {trouble}", file=sys.stderr)

@@ -252,9 +252,10 @@ class Setup:
     def _tell_next(self, wishes: Wishes) -> None:
         where = f"--home {self.home.path}"
         steps = [f"mailkit-adduser {where} NAME@{wishes.domain}"] if not wishes.first_user else []
-        steps += [f"mailkit-up {where}"] if not wishes.systemd else []
+        steps += [f"mailkit-up {where} 2>>{self.home.join('log')} &"] if not wishes.systemd else []
         canary = f" --canary {wishes.first_user}" if wishes.first_user else ""
-        click.echo("next: " + "; ".join([*steps, f"mailkit-check {where}{canary}"]))
+        steps.append(f"mailkit-check {where}{canary}")
+        click.echo("next: " + "\nthen: ".join(steps))
 
     def _making(self, path: str) -> bool:
         self.made += 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import glob
+import io
 import json
 import os
 import pwd
@@ -62,6 +63,21 @@ def test_setup_asks_for_what_is_missing(tmp_path: Path) -> None:
         assert (tmp_path / "home").exists() == made
     assert (tmp_path / "home/control/me").read_text() == "mx.example.test\n"
     assert "password of alice@example.test" in done.stdout
+
+
+def test_setup_without_a_terminal_says_how_to_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    words = ["--home", str(tmp_path / "home"), "--domain", "example.test", "--ports", "10000"]
+    assert setup.main(words) == 100
+    assert capsys.readouterr().err.endswith(": stopped: --yes asks nothing\n")
+    assert setup.main([*words, "--yes", "--first-user", "a@example.test"]) == 0
+    home = tmp_path / "home"
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        f"next: mailkit-up --home {home} 2>>{home}/log &",
+        f"then: mailkit-check --home {home} --canary a@example.test",
+    ]
 
 
 @pytest.mark.parametrize("domain", ["../etc", "", "a b", "-x-"])
