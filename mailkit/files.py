@@ -229,12 +229,12 @@ def symlink(target: str, path: str) -> None:
     os.symlink(target, path)
 
 
-def unlink(path: str, missing_ok: bool = False) -> None:
-    """Remove a name."""
+def unlink(path: str, missing_ok: bool = False, at: int | None = None) -> None:
+    """Remove a name. at: its directory, open, where others might put another one in that place."""
     if fault is not None:
         fault("unlink", path)
     try:
-        os.unlink(path)
+        os.unlink(path if at is None else os.path.basename(path), dir_fd=at)
     except FileNotFoundError:
         if not missing_ok:
             raise
@@ -287,11 +287,11 @@ def mkdir(path: str, mode: int = 0o700, exist_ok: bool = True) -> None:
             raise
 
 
-def rmdir(path: str) -> None:
-    """Remove an empty directory."""
+def rmdir(path: str, at: int | None = None) -> None:
+    """Remove an empty directory. at: as for `unlink`."""
     if fault is not None:
         fault("rmdir", path)
-    os.rmdir(path)
+    os.rmdir(path if at is None else os.path.basename(path), dir_fd=at)
 
 
 def truncate(fd: int, length: int) -> None:

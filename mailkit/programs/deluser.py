@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 
 import click
@@ -54,16 +55,14 @@ def command(home: Home, dry_run: bool, purge: bool, yes: bool, addresses: tuple[
 
 
 def remove_tree(top: str) -> None:
-    """Remove a directory and all in it; links are removed, not followed."""
-    for directory, folders, found in os.walk(top, topdown=False):
-        for name in found:
-            files.unlink(os.path.join(directory, name))
-        for name in folders:
+    """Remove a directory and all in it; links are removed, not followed, also those that a user puts there just now."""
+    for directory, folders, found, at in os.fwalk(top, topdown=False):
+        for name in found + folders:
             path = os.path.join(directory, name)
-            if os.path.islink(path):
-                files.unlink(path)
+            if stat.S_ISDIR(os.stat(name, dir_fd=at, follow_symlinks=False).st_mode):
+                files.rmdir(path, at)
             else:
-                files.rmdir(path)
+                files.unlink(path, at=at)
     files.rmdir(top)
 
 
