@@ -20,13 +20,14 @@ _RENEW_S = 14 * 86400  # certbot renews 30 days before the end: 14 left means th
 
 
 def check(site: Site) -> Iterator[Finding]:
-    """Each name, then whether the default one is ours."""
+    """Each name, then whether the default one is ours. PermissionError."""
     known = Certificates(site.home)
+    found = sorted(os.listdir(known.directory)) if os.path.isdir(known.directory) else []
     default = known.default()
     if default is None:
         mend = "mailkit-setup --domain DOMAIN [--certificate CHAIN --key KEY]"
         yield Finding(BAD, f"there is no certificate with its key in {known.directory}: no TLS", mend)
-    for name in sorted(os.listdir(known.directory)) if os.path.isdir(known.directory) else ():
+    for name in found:
         pair = known.pair(name)
         if pair is not None:
             yield from _judged(name, *pair)

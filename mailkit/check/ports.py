@@ -81,6 +81,8 @@ class Visit:
             said = greeting.decode("ascii", "backslashreplace").strip()
             text = f"{self._where}: greets with {said!r} and not with {wanted.decode()!r}"
             return Finding(BAD, text, "is another server on this port?")
+        if not self._certificate:  # there is none, or it may not be read: check.certificates says so
+            shown = None
         if shown is not None and shown != self._certificate:
             text = f"{self._where}: shows another certificate than tls/ has"
             return Finding(WARN, text, "restart what ends TLS there")

@@ -208,6 +208,20 @@ def test_a_certificate_that_servers_cannot_read(home: Home) -> None:
         assert f"which {live}/key.pem keeps out" in bad(home, "certificates")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
+def test_certificates_that_the_asker_may_not_see_are_not_said_to_be_missing() -> None:
+    with tempfile.TemporaryDirectory() as directory:  # everybody may enter what is above it, unlike pytest's own
+        Path(directory).chmod(0o755)
+        home = make_home(Path(directory, "home"), tls=True)
+        Path(home.path).chmod(0o755)
+        os.seteuid(4711)
+        try:
+            told = findings(home, "certificates")
+        finally:
+            os.seteuid(0)
+    assert [(level, text.partition(":")[0]) for level, text in told] == [("unsure", home.tls)]
+
+
 def test_no_certificate(home: Home) -> None:
     os.rename(home.tls, home.tls + ".away")
     assert "bad there is no certificate" in bad(home, "certificates")
