@@ -7,19 +7,37 @@ import os
 from mailkit import VERSION
 from mailkit.check.finding import BAD, GOOD, WARN, Finding, Site
 from mailkit.control import Control, parse
+from mailkit.control.networks import Networks
 from mailkit.control.table import ROWS, TABLE
+from mailkit.deliver.remote import routes
+from mailkit.exits import Trouble
 from mailkit.net import sockets
+from mailkit.policy import rate
+from mailkit.policy.chain import Chain
 from mailkit.users import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+
+_LISTS: dict[str, tuple[Callable[[str], object], str]] = {
+    "barefrom": (lambda line: Networks([line]), "smtpd refuses to work"),
+    "policy": (lambda line: Chain([line], 0), "smtpd refuses to work"),
+    "proxyfrom": (lambda line: Networks([line]), "smtpd imapd pop3d refuse to work"),
+    "rate": (rate.row, "nobody is limited"),
+    "relayfrom": (lambda line: Networks([line]), "smtpd refuses to work"),
+    "routes": (routes.parse, "no mail goes out"),
+    "xclientfrom": (lambda line: Networks([line]), "smtpd refuses to work"),
+}
 
 
 def check(site: Site) -> Iterator[Finding]:
     """Bad values, unknown names, then what does not fit together."""
     control = site.home.control
     wrong = [*_bad(control), *_unknown(control)]
+    if not wrong:
+        wrong += _lines(control)
     if not any(one.level == BAD for one in wrong):
         wrong += [*_who_we_are(control), *_sockets(control)]
     yield from wrong
@@ -37,6 +55,17 @@ def _bad(control: Control) -> Iterator[Finding]:
             then = "the default is used" if row.safe else f"{row.users} refuse to work"
             path = os.path.join(control.directory, row.name)
             yield Finding(BAD, f"{path}: {error}; {then}", f"edit it, or remove it for the default {row.default!r}")
+
+
+def _lines(control: Control) -> Iterator[Finding]:
+    """Lists whose lines mean something to the program that reads them, as it would read them."""
+    for name, (read, then) in _LISTS.items():
+        try:
+            for line in control.lines(name):
+                read(line)
+        except (ValueError, Trouble) as error:
+            what = error.detail.partition(": ")[2] if isinstance(error, Trouble) else str(error)
+            yield Finding(BAD, f"control/{name}: {what}; {then}", "edit it; see mailkit-control(5)")
 
 
 def _unknown(control: Control) -> Iterator[Finding]:

@@ -22,6 +22,7 @@ import os
 
 from mailkit import clock, files
 from mailkit.control.networks import customer, is_loopback
+from mailkit.exits import Perm
 from mailkit.policy.verdict import Verdict, defer
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from mailkit.policy.facts import Facts
 
 _HOUR_S, _DAY_S = 3600, 86400
+_KINDS = ("account", "address")
 _MOST = 10_000  # files
 _SWEEP = 64  # one message in so many looks for files to remove
 _LOCK_WAIT_S = 0.1  # the event loop waits with us: better a count lost
@@ -102,15 +104,24 @@ def _subject(facts: Facts) -> tuple[str, Limits]:
 
 
 def _limits(facts: Facts, kind: str) -> Limits:
-    """The rows of control/rate for accounts or addresses. ValueError for a line that is none."""
+    """The rows of control/rate for accounts or addresses. Perm for a line that is none."""
     limits = Limits()
     for line in facts.home.control.lines("rate"):
-        of, what, number = line.split()
-        if of not in ("account", "address") or what not in Limits.__slots__:
-            raise ValueError(f"control/rate: {line!r}")
+        try:
+            of, what, number = row(line)
+        except ValueError as error:
+            raise Perm("configuration error", code="4.3.5", detail=f"control/rate: {error}")
         if of == kind:
-            setattr(limits, what, int(number))
+            setattr(limits, what, number)
     return limits
+
+
+def row(line: str) -> tuple[str, str, int]:
+    """A line of control/rate. ValueError for one that is none."""
+    words = line.split()
+    if len(words) != 3 or words[0] not in _KINDS or words[1] not in Limits.__slots__ or not words[2].isdecimal():
+        raise ValueError(f"{line!r} is not account|address hour|day|recipients NUMBER")
+    return words[0], words[1], int(words[2])
 
 
 def _path(facts: Facts, who: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mailkit import clock
-from mailkit.exits import Temp
+from mailkit.exits import Perm, Temp
 from mailkit.policy import command, fcrdns, helo, rate, relay
 from mailkit.policy.facts import Facts
 from mailkit.policy.message import Held
@@ -197,7 +197,7 @@ def test_rate_file_that_says_nothing_counts_as_none(facts: Facts) -> None:
 
 def test_rate_names_a_bad_line(facts: Facts) -> None:
     set_control(facts.home, "rate", "everybody hour 1")
-    with pytest.raises(ValueError, match="everybody"):
+    with pytest.raises(Perm, match="everybody"):
         run(rate.mail(facts))
 
 

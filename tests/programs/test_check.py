@@ -114,6 +114,20 @@ def test_control_values(home: Home) -> None:
     assert bad(home, "ports") == "bad mx on 127.0.0.1 port 1: nobody listens"
 
 
+@pytest.mark.parametrize(
+    ("name", "line", "told"),
+    [
+        ("policy", "nosuch on", "control/policy: 'nosuch on': unknown check or mode; smtpd refuses to work"),
+        ("relayfrom", "300.1.2.3", "control/relayfrom: '300.1.2.3' is no IP address; smtpd refuses to work"),
+        ("rate", "account hour", "is not account|address hour|day|recipients NUMBER; nobody is limited"),
+        ("routes", "x.example", "control/routes: no next hop; no mail goes out"),
+    ],
+)
+def test_lines_that_their_readers_would_not_understand(home: Home, name: str, line: str, told: str) -> None:
+    set_control(home, name, line)
+    assert told in bad(home, "control")
+
+
 def test_users_and_aliases(home: Home) -> None:
     with open(home.passwd, "a") as passwd:
         passwd.write("no colon here\neve@elsewhere.test:x::::::\n")
