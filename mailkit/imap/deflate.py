@@ -31,8 +31,8 @@ class Deflated:
     """mailkit.net.conn.Conn over another one."""
 
     __slots__ = (
-        "_conn", "_deflater", "_inflater", "_pending", "_rest", "can_starttls", "id", "local", "local_port", "peer",
-        "peer_port", "service", "tls",
+        "_conn", "_deflater", "_inflater", "_pending", "_rest", "can_starttls", "id", "local", "local_port", "outcome",
+        "peer", "peer_port", "service", "tls",
     )  # fmt: skip
 
     def __init__(self, conn: Conn) -> None:
@@ -41,7 +41,7 @@ class Deflated:
         self._inflater = zlib.decompressobj(WINDOW_BITS)
         self._pending = False  # something was written since the last flush
         self._rest: bytes | None = None  # input that waits, b"" when only output does
-        self.id, self.service = conn.id, conn.service
+        self.id, self.service, self.outcome = conn.id, conn.service, conn.outcome
         self.peer, self.peer_port = conn.peer, conn.peer_port
         self.local, self.local_port = conn.local, conn.local_port
         self.tls: Tls | None = conn.tls

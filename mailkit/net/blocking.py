@@ -52,6 +52,7 @@ class BlockingConn:
         self.local, self.local_port = _address(read_fd, "getsockname")
         self.tls: Tls | None = None
         self.idle_s = 300.0
+        self.outcome: dict[str, object] = {}
         self._read_fd = read_fd
         self._write_fd = write_fd
         self._certificates = certificates

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         local: str
         local_port: int
         idle_s: float  # how long one `more` may wait
+        outcome: dict[str, object]  # what the session has to say in the log line of its end
 
         @property
         def tls(self) -> Tls | None:

@@ -144,6 +144,7 @@ class LoopConn(asyncio.Protocol):
         "idle_s",
         "local",
         "local_port",
+        "outcome",
         "peer",
         "peer_port",
         "ready",
@@ -160,6 +161,7 @@ class LoopConn(asyncio.Protocol):
         self.peer_port = self.local_port = 0
         self.tls: Facts | None = None
         self.idle_s = 300.0
+        self.outcome: dict[str, object] = {}
         self.due = 0.0  # when the present wait is to end; 0 while nothing waits
         self._end = clock.monotonic() + total_s if total_s else 0.0
         self._transport: asyncio.Transport | None = None

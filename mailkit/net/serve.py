@@ -203,5 +203,6 @@ async def attend(conn: DriverConn, service: Service) -> None:
         log.trace("broken", error, c=conn.id, service=service.name)
     finally:
         tls = conn.tls.version if conn.tls is not None else None
-        log.event("close", c=conn.id, service=service.name, tls=tls, ms=round(1000 * (clock.monotonic() - begun)))
+        took_ms = round(1000 * (clock.monotonic() - begun))
+        log.event("close", c=conn.id, service=service.name, tls=tls, **conn.outcome, ms=took_ms)
         await conn.finish()

@@ -6,7 +6,7 @@ replies. It is imported when the first client uses it.
 
 from __future__ import annotations
 
-from mailkit import clock, log
+from mailkit import log
 from mailkit.exits import Trouble
 from mailkit.net.conn import Closing, Gone, Stopping, Timeout
 from mailkit.smtp import greeting, settings
@@ -62,7 +62,7 @@ async def session(conn: Conn, home: Home) -> None:
     state: Session | None = None
     ended = "gone"
     try:
-        state = Session(conn, home, settings.of(home, conn.service), clock.monotonic())
+        state = Session(conn, home, settings.of(home, conn.service))
         conn.idle_s = state.settings.smtptimeout_s
         await _converse(state)
         ended = state.ended or "closed"
@@ -176,16 +176,11 @@ async def _farewell(conn: Conn, status: str, text: str) -> None:
 def _leave(session: Session, ended: str) -> None:
     session.reset()
     session.facts.close()
-    log.event(
-        "session",
-        c=session.conn.id,
-        service=session.settings.service,
+    session.conn.outcome.update(
         peer=session.conn.peer or None,
         helo=session.helo or None,
-        tls=session.conn.tls.version if session.conn.tls is not None else None,
         user=session.user.address if session.user is not None else None,
         messages=session.messages,
         refused=session.refusals or None,
         ended=ended,
-        ms=int((clock.monotonic() - session.started) * 1000),
     )

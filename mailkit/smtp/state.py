@@ -77,16 +77,14 @@ class Session:
         "receiver",
         "refusals",
         "settings",
-        "started",
         "transaction",
         "user",
     )
 
-    def __init__(self, conn: Conn, home: Home, settings: Settings, started: float) -> None:
+    def __init__(self, conn: Conn, home: Home, settings: Settings) -> None:
         self.conn = conn
         self.home = home
         self.settings = settings
-        self.started = started
         self.facts = Facts(home, settings.service, conn.offload)
         self.helo = ""
         self.extended = False

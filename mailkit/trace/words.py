@@ -67,8 +67,6 @@ def _refuse(line: Line) -> str:
 
 def _session(line: Line) -> str:
     host = line.get("host")
-    if not host:
-        return f"the session ended ({line.get('ended')}), {line.get('messages')} messages taken"
     if line.get("kept") == "yes":
         return f"went over the open connection to {host}"
     if line.get("said"):
@@ -78,6 +76,8 @@ def _session(line: Line) -> str:
 
 
 def _close(line: Line) -> str:
+    if line.get("ended"):
+        return f"the session ended ({line.get('ended')}), {line.get('messages')} messages taken"
     return "the connection was closed"
 
 

@@ -80,6 +80,7 @@ class FakeConn:
         self.tls = tls
         self.can_starttls = can_starttls and tls is None
         self.idle_s = 300.0
+        self.outcome: dict[str, object] = {}
         self.output = bytearray()
         self.events: list[str] = []
         self.paused_s = 0.0

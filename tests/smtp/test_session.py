@@ -175,10 +175,10 @@ def test_refusal_has_an_id_that_finds_its_line_in_the_log(tmp_path: Path, lines:
 
 def test_accepted_message_is_one_line_in_the_log(tmp_path: Path, lines: list[str]) -> None:
     home = world(tmp_path)
-    talk(home, EHLO, ENVELOPE + b"DATA\r\n", TEXT)
+    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", TEXT)
     (line,) = [line for line in lines if line.startswith("accept ")]
     assert "c=c0ffee" in line and "from=<carol@example.net>" in line and "to=<bob@example.test>" in line
-    assert lines[-1].startswith("session c=c0ffee") and "messages=1" in lines[-1]
+    assert conn.outcome["messages"] == 1 and conn.outcome["helo"] == "client.example.net"
 
 
 @pytest.mark.parametrize(
