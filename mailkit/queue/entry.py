@@ -38,7 +38,9 @@ FAILED = "F"  # failed, and whoever is to know has been told
 CANCELLED = "X"  # taken out by the administrator
 STATUSES = WAITS + WARNED + DONE + FAILED + CANCELLED
 
+_NOTELESS = MAGIC + b"note".ljust(5 + NOTE_OCTETS) + b"\n"
 _ESCAPED = " %<>\x7f" + "".join(map(chr, range(32)))
+_PLAIN = bytes(octet for octet in range(128) if chr(octet) not in _ESCAPED)
 
 
 class Recipient:
@@ -79,8 +81,7 @@ class Envelope:
 
 def encode(envelope: Envelope) -> bytes:
     """The head of a queue file, through the blank line; sets `at` of every recipient."""
-    out = bytearray(MAGIC)
-    out += b"note".ljust(5 + NOTE_OCTETS) + b"\n"
+    out = bytearray(_NOTELESS)
     out += b"from <" + _word(envelope.sender) + b">\n"
     for key, value in envelope.params.items():
         out += _key(key) + b" " + _word(value) + b"\n"
@@ -169,8 +170,9 @@ def _key(key: str) -> bytes:
 
 
 def _word(text: str) -> bytes:
-    if text.isascii() and text.isprintable() and not (" " in text or "%" in text or "<" in text or ">" in text):
-        return text.encode()
+    octets = text.encode("utf-8", "surrogateescape")
+    if not octets.translate(None, _PLAIN):
+        return octets
     escaped = "".join(f"%{ord(char):02X}" if char in _ESCAPED else char for char in text)
     return escaped.encode("utf-8", "surrogateescape")
 

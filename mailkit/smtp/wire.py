@@ -79,8 +79,11 @@ class Receiver:
         return self._checked(line)
 
     def _checked(self, line: bytes) -> bytes:
-        text = line[:-2] if line.endswith(b"\r\n") else line[:-1]
-        if len(text) == len(line) - 1 and not self._repair:
+        if line.endswith(b"\r\n"):
+            text = line[:-2]
+        elif self._repair:
+            text = line[:-1]
+        else:
             raise BadLine(BARE_LF)
         if b"\r" in text:
             raise BadLine(BARE_CR)
