@@ -15,7 +15,7 @@ from mailkit.deliver import compose
 from mailkit.deliver.intake import Received
 from mailkit.exits import EX_DATAERR, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Trouble
 from mailkit.mail import dsn
-from mailkit.net import blocking
+from mailkit.net import straight
 from mailkit.queue import drop
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
@@ -227,7 +227,7 @@ def _queue(home: Home, envelope: Envelope, first: bytes, chunks: Iterator[bytes]
         spool.write(drop.received(home, id, os.getuid()) + first)
         for chunk in chunks:
             spool.write(chunk)
-        return blocking.run(spool.commit())
+        return straight.run(spool.commit())
     finally:
         spool.abort()
 
