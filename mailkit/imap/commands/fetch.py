@@ -202,14 +202,10 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     parts = wire_parts(view, plan, table, rows, uids)
     if not form:
         parts = [part and part[1:] for part in parts]
-    # Long values are joined: "%b" would copy them about. No tuples are kept, which the collector would look at.
-    lines: list[bytes | None] = [b")\r\n"] * (3 * len(parts))
-    lines[::3] = map(start.__mod__, zip(*columns, strict=True))
-    lines[1::3] = parts
-    gone = [place for place, part in enumerate(parts) if part is None] if None in parts else []
-    for place in gone:
-        lines[3 * place : 3 * place + 3] = (b"", b"", b"")
-    return b"".join(lines), len(parts) - len(gone)  # type: ignore[arg-type]
+    columns.append(parts)
+    form = start + b"%b)\r\n"
+    lines = [form % line for line in zip(*columns, strict=True) if line[-1] is not None]
+    return b"".join(lines), len(lines)
 
 
 def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence[int]) -> list[bytes]:
