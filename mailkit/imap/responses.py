@@ -56,11 +56,6 @@ def nstring(octets: bytes | None) -> bytes:
     return b"NIL" if octets is None else string(octets)
 
 
-def literal(octets: bytes) -> bytes:
-    """`{n}` CRLF octets: what sections of messages are sent as."""
-    return b"{%d}\r\n" % len(octets) + octets
-
-
 def mailbox(name: str, utf8: bool) -> bytes:
     """A mailbox name: UTF-8 in quotes after ENABLE, modified UTF-7 else (RFC 9051 section 5.1)."""
     if utf8:

@@ -9,8 +9,9 @@ memoryview is turned into bytes by its owner. Line ends are LF (on disk) or CRLF
 header       split(data) -> (block, body)        block: the fields with their line ends, without the empty line
              body_start(data, start=0, end=None) -> int      just past the empty line; `end` where there is none
              fields(block, names=None) -> [(name, value)]    name as written, value unfolded and stripped, bytes
-             keyed(block, names) -> [(name, value)]          the same with lower-case names
-             picked(block, names) -> (names, fields)         the fields as they are written, each with CRLF
+             Wanted(names)                                   which fields the next two look for; made once
+             keyed(block, wanted) -> [(name, value)]          the same with lower-case names
+             picked(block, wanted) -> (names, fields)         the fields as they are written, each with CRLF
              raw_fields(block) -> [bytes]        whole fields with folds and line ends; joined they are the block
              values(block, name) -> [bytes]      unfolded; name is bytes in any case: b"Subject"
              value(block, name) -> bytes | None  the first

@@ -14,7 +14,6 @@ from mailkit.imap.wire.reader import Reader
 def test_strings_read_back(octets: bytes) -> None:
     assert Reader(responses.string(octets)).string() == octets
     assert Reader(responses.nstring(octets)).nstring() == octets
-    assert Reader(responses.literal(octets)).literal() == octets
 
 
 @given(
