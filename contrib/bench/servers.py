@@ -27,8 +27,6 @@ PASSWORD = "secret"
 USERS = ["bench", *(f"u{number:04d}" for number in range(1000))]
 _READY_S = 30
 
-installed = False  # the programs beside this interpreter, with the modules installed there; else those of this tree
-
 
 class Missing(Exception):
     """A program that is needed is not installed."""
@@ -112,9 +110,8 @@ def ours(work: pathlib.Path) -> Iterator[Server]:
 
 
 def program(name: str) -> list[str]:
-    """The command of one of our programs."""
-    place = pathlib.Path(sys.executable).parent if installed else ROOT / "bin"
-    return [sys.executable, str(place / f"mailkit-{name}")]
+    """The command of one of our programs, from this tree."""
+    return [sys.executable, str(ROOT / "bin" / f"mailkit-{name}")]
 
 
 def run_ours(name: str, *words: str) -> None:
@@ -123,9 +120,9 @@ def run_ours(name: str, *words: str) -> None:
 
 
 def environment() -> dict[str, str]:
-    """What our programs need to run with this interpreter and its packages."""
+    """What our programs need to run from the tree, with this interpreter and its packages."""
     path = os.path.dirname(sys.executable) + os.pathsep + os.environ.get("PATH", "")
-    return {**os.environ, "PYTHONPATH": "" if installed else str(ROOT), "PATH": path}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path}
 
 
 @contextlib.contextmanager

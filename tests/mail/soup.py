@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-PIECES = [
+_PIECES = [
     b"\n", b"\r\n", b"\r", b"\n\n", b"\r\n\r\n", b" ", b"\t", b"\0", b":", b";", b",", b'"', b"\\", b"(", b")", b"<",
     b">", b"@", b"=", b"*", b"&", b"-", b"--", b"--a", b"--a--", b"--ab", b"\n--a\n", b"\r\n--a\r\n", b"\n--a--\n",
     b"\xff\xe9",
@@ -16,4 +16,4 @@ PIECES = [
     b"=?", b"?=", b"?q?", b"?b?", b"=?utf-8?b?w6k=?=", b"charset=x", b"name*1*=", b"''", b"%41", b"word",
 ]  # fmt: skip
 
-octets = st.lists(st.sampled_from(PIECES) | st.binary(max_size=6), max_size=25).map(b"".join)
+octets = st.lists(st.sampled_from(_PIECES) | st.binary(max_size=6), max_size=25).map(b"".join)
