@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.fulltext.segment import FIELDS, Damaged
+from mailkit.fulltext.segment import FIELDS
 from mailkit.fulltext.words import TEXT
 
 TYPE_CHECKING = False
@@ -43,12 +43,7 @@ class Rating:
         segment = next(self._segments, None)
         if segment is None:
             return False
-        try:
-            self._look(segment)
-        except Damaged as error:
-            self._store.remove_damaged(segment.path, error)
-        except OSError as error:
-            self._store.unreadable(segment.path, error)
+        self._store.look(segment, self._look)
         return True
 
     def _look(self, segment: Segment) -> None:

@@ -19,7 +19,7 @@ from mailkit.fulltext.segment import MESSAGES_MOST, Damaged, Outdated, Segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from mailkit.fulltext.words import Query
 
@@ -102,6 +102,15 @@ class Store:
         segment.close()
         self._forget(path)
         return None
+
+    def look(self, segment: Segment, into: Callable[[Segment], None]) -> None:
+        """Call `into` with a segment. What it cannot read has to be read from the messages."""
+        try:
+            into(segment)
+        except Damaged as error:
+            self.remove_damaged(segment.path, error)
+        except OSError as error:
+            self.unreadable(segment.path, error)
 
     def remove_damaged(self, path: str, error: Damaged) -> None:
         """Its messages have to be read again."""
@@ -241,12 +250,7 @@ class Search:
             segment = next(self._segments, None)
             if segment is None:
                 return False
-            try:
-                self._look(segment)
-            except Damaged as error:
-                self._store.remove_damaged(segment.path, error)
-            except OSError as error:
-                self._store.unreadable(segment.path, error)
+            self._store.look(segment, self._look)
         return True
 
     def _look(self, segment: Segment) -> None:

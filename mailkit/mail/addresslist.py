@@ -229,6 +229,20 @@ def mailboxes(value: bytes) -> list[tuple[str, str]]:
     return found
 
 
+def claimed(value: bytes) -> set[str]:
+    """Every `local@domain` outside of quotes and comments, also where no address belongs, decoded.
+
+    Of `<one@example.org> <two@example.org>` some readers show the first and some the last (RFC 5322 3.4 has neither).
+    """
+    tokens = _tokens(value)
+    around = zip(tokens, tokens[1:], tokens[2:], strict=False)
+    return {
+        str(address.Mailbox(charset.decode(local), charset.decode(domain)))
+        for (kind, local), (at, _), (after, domain) in around
+        if at == _AT and kind in (_ATOM, _QUOTED) and after == _ATOM
+    }
+
+
 def formatted(display: str, mailbox: str) -> bytes:
     """`Display <mailbox>` for a field of ours: quoted or encoded as the display name needs it."""
     if not display:

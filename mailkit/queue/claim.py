@@ -153,18 +153,6 @@ def claim(home: Home, directory: str, filename: str, parsed: Name | None = None)
         raise
 
 
-def busy(path: str) -> bool:
-    """Is somebody working on the entry at `path` right now?"""
-    try:
-        fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not files.lock(fd)
-    finally:
-        os.close(fd)
-
-
 def set_aside(home: Home, directory: str, filename: str, why: str) -> None:
     """Move an entry to failed/, where nothing touches it, and say why in the log."""
     target = os.path.join(home.queue, "failed", filename)

@@ -36,11 +36,12 @@ def repaired(session: Session, sender: str, block: bytes) -> bytes:
 
 
 def _check_author(session: Session, block: bytes) -> None:
-    """Every address in From and Sender is the user's own (RFC 6409 6.1)."""
+    """Every address in From and Sender, also where none belongs, is the user's own (RFC 6409 6.1)."""
     if session.user is None:
         return
     for _, value in header.fields(block, (b"from", b"sender")):
-        for _, address in addresslist.mailboxes(value):
+        named = {address for _, address in addresslist.mailboxes(value)}
+        for address in sorted(named | addresslist.claimed(value)):
             if not ownership.owns(session, address):
                 text = f"the message says it is from <{address}>, not an address of yours"
                 raise Refused(550, "5.7.1", text, by="author")

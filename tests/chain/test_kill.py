@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mailkit import files
 from mailkit.control import Home
 from mailkit.maildir import save
 from mailkit.queue import claim
@@ -119,8 +120,17 @@ class Chain:
             path
             for place in ("new", "cur")
             for name in os.listdir(f"{self.home.queue}/{place}")
-            if claim.busy(path := f"{self.home.queue}/{place}/{name}")
+            if _locked(path := f"{self.home.queue}/{place}/{name}")
         ]
+
+
+def _locked(path: str) -> bool:
+    """Is somebody working on this entry?"""
+    try:
+        with open(path, "rb") as file:
+            return not files.lock(file.fileno())
+    except FileNotFoundError:
+        return False
 
 
 def _token(path: str) -> str:

@@ -85,6 +85,20 @@ def test_mailboxes_are_decoded() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        (b"<a@b> <c@d>", {"a@b", "c@d"}),
+        (b"c@d <a@b>", {"a@b", "c@d"}),
+        (b'"c@d" (e@f) <a@b>', {"a@b"}),
+        (b'"c d"@e, <@relay:a@[192.0.2.1]>', {'"c d"@e', "a@[192.0.2.1]"}),
+        (b"@ <", set()),
+    ],
+)
+def test_claimed_is_whatever_a_reader_might_show(value: bytes, found: set[str]) -> None:
+    assert addresslist.claimed(value) == found
+
+
 @given(st.text(max_size=60))
 def test_formatted_reads_the_same(display: str) -> None:
     display = " ".join(display.encode("utf-8", "ignore").decode().replace("\0", "").split())
