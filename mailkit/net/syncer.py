@@ -33,7 +33,7 @@ _REQUEST = struct.Struct(">IQ")
 _DEVICE = struct.Struct(">Q")
 _ANSWER = struct.Struct(">Qd")
 _DEVICES_MOST = 16
-_GATHER_S = 0.003  # where several wait, syncs begin no sooner one after the other: more share each
+_GATHER_S = 0.001  # where several wait, syncs begin no sooner one after the other: more share each
 _LOOK_S = 0.05  # how long what is known of the machine's unwritten octets holds
 _DIRTY_MOST_KIB = 64 * 1024
 
