@@ -77,14 +77,15 @@ def need(program: str) -> str:
 
 
 @contextlib.contextmanager
-def ours(work: pathlib.Path) -> Iterator[Server]:
-    """mailkit-up with all services."""
+def ours(work: pathlib.Path, **control: str) -> Iterator[Server]:
+    """mailkit-up with all services; control: what the files in control/ say, beside what all benches need."""
     base = _free(1000)
     home = work / "home"
     run_ours("setup", "--home", str(home), "--domain", DOMAIN, "--ports", str(base), "--yes")
     passwd = "".join(f"{user}@{DOMAIN}:{{PLAIN}}{PASSWORD}::::::\n" for user in USERS)
     (home / "users" / "passwd").write_text(passwd)
-    for name, value in {"maxperip": "0", "maxconn": "5000", "maxmessages": "1000000", "clearauth": "yes"}.items():
+    control |= {"maxperip": "0", "maxconn": "5000", "maxmessages": "1000000", "clearauth": "yes"}
+    for name, value in control.items():
         (home / "control" / name).write_text(value + "\n")
     mail = home / "domains"
     for user in USERS:

@@ -156,10 +156,8 @@ def _next_hops() -> Iterator[tuple[str, str]]:
 
 @contextlib.contextmanager
 def _ours(work: pathlib.Path) -> Iterator[servers.Server]:
-    with servers.ours(work) as server:
-        control = work / "home" / "control"
-        (control / "routes").write_text("".join(f"{domain} {hop}\n" for domain, hop in _next_hops()))
-        (control / "relayfrom").write_text("127.0.0.0/8\n")
+    routes = "".join(f"{domain} {hop}\n" for domain, hop in _next_hops())
+    with servers.ours(work, routes=routes, relayfrom="127.0.0.0/8") as server:
         yield server
 
 
