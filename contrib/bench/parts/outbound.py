@@ -39,7 +39,7 @@ class Sink:
 
     def __init__(self, port: int) -> None:
         self.messages = 0
-        command = [servers.need("smtp-sink"), "-u", "nobody", "-c", f"0.0.0.0:{port}", "1000"]
+        command = [servers.need("smtp-sink"), "-u", "nobody", "-c", "-m", "1000", f"0.0.0.0:{port}", "1000"]
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         threading.Thread(target=self._count, daemon=True).start()
 
