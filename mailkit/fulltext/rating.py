@@ -40,11 +40,7 @@ class Rating:
 
     def step(self) -> bool:
         """Look into one more segment; False when there is none."""
-        segment = next(self._segments, None)
-        if segment is None:
-            return False
-        self._store.look(segment, self._look)
-        return True
+        return self._store.look(self._segments, self._look)
 
     def _look(self, segment: Segment) -> None:
         uids = segment.uids

@@ -103,14 +103,19 @@ class Store:
         self._forget(path)
         return None
 
-    def look(self, segment: Segment, into: Callable[[Segment], None]) -> None:
-        """Call `into` with a segment. What it cannot read has to be read from the messages."""
+    def look(self, segments: Iterator[Segment], into: Callable[[Segment], None]) -> bool:
+        """Call `into` with the next of `segments`; False when there is none. What it cannot read has to be read from
+        the messages."""
+        segment = next(segments, None)
+        if segment is None:
+            return False
         try:
             into(segment)
         except Damaged as error:
             self.remove_damaged(segment.path, error)
         except OSError as error:
             self.unreadable(segment.path, error)
+        return True
 
     def remove_damaged(self, path: str, error: Damaged) -> None:
         """Its messages have to be read again."""
@@ -246,12 +251,7 @@ class Search:
 
     def step(self, segments: int = 8) -> bool:
         """Look into some more segments; False when these were the last."""
-        for _ in range(segments):
-            segment = next(self._segments, None)
-            if segment is None:
-                return False
-            self._store.look(segment, self._look)
-        return True
+        return all(self._store.look(self._segments, self._look) for _ in range(segments))
 
     def _look(self, segment: Segment) -> None:
         uids = segment.uids

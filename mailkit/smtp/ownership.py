@@ -17,15 +17,19 @@ if TYPE_CHECKING:
     from mailkit.control import Home
     from mailkit.smtp.state import Session
 
+_KEPT_MOST = 1000  # answers a session keeps: a message may name thousands of extension addresses, and all be the user's
+
 
 def owns(session: Session, address: str) -> bool:
-    """May the user who logged in send as `address`? Asked once a session for each address. Temp as the alias file."""
+    """May the user who logged in send as `address`? The answer is kept for the session. Temp as the alias file."""
     assert session.user is not None
     try:
         wanted = addresses.canonical(address)
     except ValueError:
         return False
     if wanted not in session.owned:
+        if len(session.owned) >= _KEPT_MOST:
+            session.owned.clear()
         session.owned[wanted] = _owns(session.home, session.user.address, wanted)
     return session.owned[wanted]
 
