@@ -33,13 +33,10 @@ _LISTS: dict[str, tuple[Callable[[str], object], str]] = {
 
 
 def check(site: Site) -> Iterator[Finding]:
-    """Bad values, unknown names, then what does not fit together."""
+    """Bad values, unknown names, then what does not fit together: all at once, so that one run shows all there is to
+    mend."""
     control = site.home.control
-    wrong = [*_bad(control), *_unknown(control)]
-    if not wrong:
-        wrong += _lines(control)
-    if not any(one.level == BAD for one in wrong):
-        wrong += [*_who_we_are(control), *_sockets(control)]
+    wrong = [*_bad(control), *_unknown(control), *_lines(control), *_who_we_are(control), *_sockets(control)]
     yield from wrong
     if not wrong:
         count = sum(control.set(row.name) for row in ROWS)

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 
 import click
 
+from mailkit.check import people
 from mailkit.control import Home
 from mailkit.deliver import route
 from mailkit.exits import Perm
@@ -72,6 +73,8 @@ def _add(home: Home, key: str, targets: list[str], dry_run: bool) -> None:
         return
     alias = aliases.add(home, key, targets)
     click.echo(alias.line().decode(), err=True)
+    for text, mend in people.doubts(home, alias):
+        click.echo(f"note: {text}; {mend}", err=True)
     if Passwd(home).lookup(alias.key) is not None and alias.key not in alias.targets:
         click.echo(f"note: the user {alias.key} gets this mail no more; add {alias.key} as a target", err=True)
 
@@ -100,6 +103,9 @@ def _test(home: Home, address: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps({"address": address, "targets": found}, ensure_ascii=False))
         return
+    domain = address.rpartition("@")[2]
+    if domain not in route.hosted(home):
+        click.echo(f"note: {domain} is not in control/domains: mail for it is not taken here", err=True)
     passwd = Passwd(home)
     for name, targets, depth in Aliases(home).steps(address):
         if targets is not None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from mailkit.control import Home
 
+CIRCLE = "4.4.6"  # the status code of aliases that run in a circle (RFC 3463 3.5: routing loop)
 _DEEPEST = 30  # aliases of aliases
 _MOST = 10_000  # addresses one alias may lead to
 
@@ -111,7 +112,7 @@ class Aliases:
         """The addresses an address finally leads to, each once; [] when no alias concerns it.
 
         known: is there a mailbox of this address? Then no pattern or catch-all takes its mail. Without it the passwd
-        file is asked. Temp (4.4.6) when aliases run in a circle or lead to more than 10,000 addresses.
+        file is asked. Temp (CIRCLE) when aliases run in a circle or lead to more than 10,000 addresses.
         """
         found: dict[str, str] = {}
         for step in self.steps(address, known):
@@ -133,7 +134,7 @@ class Aliases:
             key = name.lower()
             count += 1
             if key in chain[:-1] or len(chain) > _DEEPEST or count > _MOST:
-                raise Temp("aliases run in a circle", code="4.4.6", detail=f"aliases of {address}: at {name}")
+                raise Temp("aliases run in a circle", code=CIRCLE, detail=f"aliases of {address}: at {name}")
             # An alias that names itself means the mailbox.
             targets = None if chain[-1:] == (key,) else self._targets(name, is_known)
             yield name, targets, len(chain)

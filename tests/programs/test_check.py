@@ -102,9 +102,13 @@ def test_control_values(home: Home) -> None:
     set_control(home, "maxcon", "7")
     told = bad(home, "control")
     assert "bad" in told and "control/maxconn: 'many'" in told and "warn" in told and "control/maxcon: no program" in told
-    os.unlink(home.join("control", "maxconn"))
-    os.unlink(home.join("control", "maxcon"))
     set_control(home, "me", "mail")
+    set_control(home, "relayfrom", "300.1.2.3")
+    told = bad(home, "control")  # everything at once
+    assert "control/maxconn: 'many'" in told and "control/maxcon: " in told
+    assert "control/me is 'mail'" in told and "control/relayfrom: '300.1.2.3'" in told
+    for name in ("maxconn", "maxcon", "relayfrom"):
+        os.unlink(home.join("control", name))
     set_control(home, "domains", "exa mple")
     set_control(home, "listen", "smtp 127.0.0.1 25")
     told = bad(home, "control")
@@ -137,6 +141,21 @@ def test_users_and_aliases(home: Home) -> None:
     for text in ("passwd line 3", "eve@elsewhere.test gets no mail", "aliases line 3", "the alias a@example.test:",
                  "postmaster@example.test reaches nobody"):  # fmt: skip
         assert text in told
+
+
+def test_aliases_that_lead_nowhere(home: Home) -> None:
+    lines = ("*@old.test: *@example.test", "x@example.test: alice, nosuch", "good@example.test: alice, alice+tag, a@other.test",
+             "*-x@example.test: *, gone")  # fmt: skip
+    Path(home.aliases).write_text("".join(line + "\n" for line in lines))
+    told = [(one.text, one.mend) for one in mailkit.check.made("users", Site(Home(home.path)))]
+    assert told == [
+        ("the alias *@old.test gets no mail: old.test is not in control/domains", f"echo old.test >> {home.path}/control/domains"),
+        ("the alias x@example.test leads to nosuch@example.test: no such user here", "mailkit-adduser nosuch@example.test"),
+        ("the alias *-x@example.test leads to gone@example.test: no such user here", "mailkit-adduser gone@example.test"),
+    ]
+    os.unlink(home.passwd)
+    told = [(one.level, one.text) for one in mailkit.check.made("users", Site(Home(home.path)))]
+    assert told == [("unsure", f"user data is not available ({home.passwd}: no such file)")]
 
 
 def certificate(home: Home, name: str, covers: str, days: int) -> None:

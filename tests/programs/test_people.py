@@ -302,6 +302,26 @@ def test_alias_that_takes_a_users_mail_is_told(home: Home, alice: str, capsys: p
     assert f"the user {ALICE} gets this mail no more" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("x@unhosted.test", ALICE), ["x@unhosted.test gets no mail: unhosted.test is not in control/domains; echo unhosted.test >> "]),
+        (("*@old.test", "*@example.test"), ["*@old.test gets no mail: old.test is not in control/domains"]),
+        (("x@example.test", ALICE, "nosuch"), ["leads to nosuch@example.test: no such user here; mailkit-adduser nosuch@example.test"]),
+        (("@example.test", "nosuch"), ["leads to nosuch@example.test: no such user here"]),
+        (("x@example.test", ALICE, "bob@elsewhere.test", "alice+tag"), []),
+    ],
+)
+def test_alias_that_will_not_do_is_told(
+    words: tuple[str, ...], told: list[str], home: Home, alice: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert alias.main(["add", *words]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+    assert len(notes) == len(told) and all(text in note for text, note in zip(told, notes, strict=True))
+    assert alias.main(["test", "x@unhosted.test"]) == 0
+    assert "unhosted.test is not in control/domains" in capsys.readouterr().err
+
+
 def test_an_address_that_others_take_is_not_said_to_be_unknown(
     home: Home, alice: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
