@@ -29,6 +29,8 @@ _HEADER_READ_OCTETS = 1 << 20  # fields beyond are not seen; the sizes count the
 _BOUNDARY_LONGEST = 1000  # RFC 2046 says 70
 _NEAR_MOST = 100_000  # lines of a multipart that begin like its delimiter and are none
 _CUT_OCTETS = 1 << 16
+_LONG_OCTETS = 4096
+_HYPHENS_MOST = 8  # a part's header has some
 
 # Several fields of one of these are read as one list, so that nobody can hide an address behind another.
 _ADDRESS_FIELDS = frozenset((b"from", b"sender", b"reply-to", b"to", b"cc", b"bcc"))
@@ -221,7 +223,17 @@ def _delimiters(data: bytes, delimiter: bytes, start: int, end: int) -> Iterator
 
 
 def _next(data: bytes, delimiter: bytes, start: int, end: int) -> int:
-    return data.find(b"\n" + delimiter, start, end) + 1 or -1
+    """Offset of the next line that begins with the delimiter; -1: there is none."""
+    line = b"\n" + delimiter
+    if end - start > _LONG_OCTETS:  # base64 has no "-", and one octet is found forty times faster than a line
+        for _ in range(_HYPHENS_MOST):
+            at = data.find(b"-", start + 1, end)
+            if at < 0:
+                return -1
+            if data.startswith(line, at - 1, end):
+                return at
+            start = at
+    return data.find(line, start, end) + 1 or -1
 
 
 def _before_line_end(data: bytes, start: int, at: int) -> int:
@@ -238,33 +250,40 @@ def _count(data: bytes, found: list[Part]) -> None:
         _count_one(data, found[0])
         return
     offsets = sorted({offset for part in found for offset in (part.start, part.body, part.end)})
-    line_ends, crlfs = {}, {}
+    lfs, crlfs = {}, {}
     lines = crlf = previous = 0
     for offset in offsets:
-        lines += data.count(b"\n", previous, offset)
+        lines += line_ends(data, previous, offset)
         if not bare_only:
             crlf += data.count(b"\r\n", previous, offset)
-        line_ends[offset], crlfs[offset] = lines, crlf
+        lfs[offset], crlfs[offset] = lines, crlf
         previous = offset
     for part in found:
         start, body, end = part.start, part.body, part.end
-        part.lines = line_ends[end] - line_ends[body]
+        part.lines = lfs[end] - lfs[body]
         part.octets = end - body + part.lines - (crlfs[end] - crlfs[body])
-        part.header_octets = body - start + line_ends[body] - line_ends[start] - (crlfs[body] - crlfs[start])
+        part.header_octets = body - start + lfs[body] - lfs[start] - (crlfs[body] - crlfs[start])
 
 
 def _count_one(data: bytes, part: Part) -> None:
     """The same for a message of one part without CR."""
-    part.lines = data.count(b"\n", part.body, part.end)
+    part.lines = line_ends(data, part.body, part.end)
     part.octets = part.end - part.body + part.lines
-    part.header_octets = part.body - part.start + data.count(b"\n", part.start, part.body)
+    part.header_octets = part.body - part.start + line_ends(data, part.start, part.body)
+
+
+def line_ends(data: bytes, start: int, end: int) -> int:
+    """LFs in data[start:end]. To take them out is three times faster than to count them, before Python 3.13."""
+    octets = end - start
+    if octets <= _CUT_OCTETS:
+        return octets - len(data[start:end].replace(b"\n", b""))
+    return sum([line_ends(data, at, min(at + _CUT_OCTETS, end)) for at in range(start, end, _CUT_OCTETS)])
 
 
 def size(data: bytes) -> int:
     """Octets of `data` with every line end as CRLF."""
-    if 13 not in data:
-        return len(data) + data.count(b"\n")
-    return len(data) + data.count(b"\n") - data.count(b"\r\n")
+    octets = len(data) + line_ends(data, 0, len(data))
+    return octets - data.count(b"\r\n") if 13 in data else octets
 
 
 def crlf(data: bytes) -> bytes:

@@ -17,7 +17,6 @@ _QUOTED_LONGEST = 2000  # beyond, a literal: some clients read lines into small 
 _QUOTABLE = bytes(range(0x20, 0x7F))
 _PLAIN = bytes(octet for octet in _QUOTABLE if octet not in b'"\\')
 _OF_ADDRESS = bytes(octet for octet in _PLAIN if octet not in b" (),:;<>@[]")  # without anything to be understood
-_OF_NAME = _OF_ADDRESS + b" "
 
 
 def string(value: bytes) -> bytes:
@@ -49,31 +48,36 @@ def envelope(part: Part) -> bytes:
 
 def envelope_of(fields: dict[bytes, bytes]) -> bytes:
     """The same from `Part.fields`."""
-    get = fields.get
-    sent_from = _addresses(get(b"from"))
+    get, lists = fields.get, _LIST_OF
+    date, subject, replied, name = _lines(get(b"date"), get(b"subject"), get(b"in-reply-to"), get(b"message-id"))
+    sent_from = lists[get(b"from", b"")] or b"NIL"
     return b"(%b %b %b %b %b %b %b %b %b %b)" % (
-        _line(get(b"date")),
-        _line(get(b"subject")),
+        date,
+        subject,
         sent_from,
-        _addresses(get(b"sender"), sent_from),  # RFC 9051 7.5.2: these two default to From
-        _addresses(get(b"reply-to"), sent_from),
-        _addresses(get(b"to")),
-        _addresses(get(b"cc")),
-        _addresses(get(b"bcc")),
-        _line(get(b"in-reply-to")),
-        _line(get(b"message-id")),
+        lists[get(b"sender", b"")] or sent_from,  # RFC 9051 7.5.2: these two default to From
+        lists[get(b"reply-to", b"")] or sent_from,
+        lists[get(b"to", b"")] or b"NIL",
+        lists[get(b"cc", b"")] or b"NIL",
+        lists[get(b"bcc", b"")] or b"NIL",
+        replied,
+        name,
     )
 
 
-def _addresses(value: bytes | None, default: bytes = b"NIL") -> bytes:
-    return _LIST_OF[value] or default if value else default
+def _lines(*values: bytes | None) -> list[bytes]:
+    """`_line` of each. Mostly one look shows that none of them needs more than quotes."""
+    whole = b"".join([value for value in values if value])
+    if len(whole) > _QUOTED_LONGEST or whole.translate(None, _PLAIN):
+        return list(map(_line, values))
+    return [b"NIL" if value is None else b'"%b"' % value for value in values]
 
 
 def _list(value: bytes) -> bytes:
     """The addresses of a field in wire form; b"" where there is none."""
-    name, bracket, spec = value.partition(b"<")
-    usual = bracket and spec.endswith(b">") and spec.translate(None, _OF_ADDRESS) == b"@>"
-    if usual and not name.translate(None, _OF_NAME) and len(value) < _QUOTED_LONGEST:  # `Name <local@domain>`
+    special = value.translate(None, _OF_ADDRESS)
+    if special.lstrip(b" ") == b"<@>" and value.endswith(b">") and len(value) < _QUOTED_LONGEST:
+        name, _, spec = value.partition(b"<")  # `Name <local@domain>`
         local, _, domain = spec[:-1].partition(b"@")
         return b'((%b NIL "%b" "%b"))' % (_quoted(b" ".join(name.split()) or None), local, domain)
     quoted = nstring if value.translate(None, _PLAIN) or len(value) > _QUOTED_LONGEST else _quoted

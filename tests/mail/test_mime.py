@@ -140,6 +140,19 @@ def test_same_answers_however_lines_end(data: bytes) -> None:
     assert one.size == other.size
 
 
+@given(st.lists(st.sampled_from([b"\n", b"--b", b"-", b"--", b"b", b"x" * 9, b"--bb", b"\r\n"]), max_size=40).map(b"".join),
+       st.integers(0, 30), st.integers(1, 9))  # fmt: skip
+def test_long_parts_are_searched_and_counted_like_short_ones(data: bytes, start: int, cut: int) -> None:
+    start = min(start, len(data))
+    plain = mime._next(data, b"--b", start, len(data)), mime.line_ends(data, start, len(data))
+    assert plain == (data.find(b"\n--b", start) + 1 or -1, data.count(b"\n", start))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mime, "_LONG_OCTETS", 0)
+        patch.setattr(mime, "_HYPHENS_MOST", cut)
+        patch.setattr(mime, "_CUT_OCTETS", cut)
+        assert (mime._next(data, b"--b", start, len(data)), mime.line_ends(data, start, len(data))) == plain
+
+
 @given(octets, st.integers(0, 60), st.integers(0, 60), st.integers(0, 90), st.integers(0, 50), st.integers(1, 9))
 def test_partial_is_a_cut_of_the_whole(data: bytes, start: int, length: int, origin: int, count: int, cut: int) -> None:
     end = min(start + length, len(data))

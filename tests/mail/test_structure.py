@@ -97,6 +97,20 @@ def test_folds_with_tabs_are_shown_as_blanks() -> None:
     assert structure.envelope(mime.scan(b"Subject: a\n\tb\n\n")).startswith(b'(NIL "a b" NIL')
 
 
+@given(st.lists(st.none() | st.text("a \"\\\té(<@>)", max_size=5).map(str.encode), min_size=4, max_size=4))
+def test_lines_looked_at_together_are_as_alone(values: list[bytes | None]) -> None:
+    alone = [b"NIL" if value is None else structure.string(value.replace(b"\t", b" ")) for value in values]
+    assert structure._lines(*values) == alone
+
+
+@given(st.text("ab  <@>,;:().\"", max_size=12).map(str.encode))
+def test_usual_addresses_are_read_like_all(value: bytes) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        found = structure._list(value)
+        patch.setattr(structure, "_OF_ADDRESS", b"")
+        assert found == structure._list(value)
+
+
 def test_groups_and_missing_addresses() -> None:
     def envelope(data: bytes) -> list[object]:
         return imapwire.read(structure.envelope(mime.scan(data)))

@@ -87,14 +87,15 @@ def build_with_fields(message: Reading, made: list[bytes], kinds: Sequence[int])
 
 def _of_header(message: Reading, made: list[bytes], wanted: set[int], found: dict[bytes, bytes] | None) -> None:
     """Pieces that need little but the header. found: its fields, if they were read already."""
-    start = message.head
-    block = start[: header.body_start(start)]
-    if FIELDS in wanted:
-        made[FIELDS] = fields(block, ended=len(block) < len(start) or block.endswith((b"\n\n", b"\n\r\n")))
-    if wanted.isdisjoint(_OF_FIELDS):
-        return
-    if found is None:
-        found = mime.fields(block)
+    if FIELDS in wanted or found is None:
+        start = message.head
+        block = start[: header.body_start(start)]
+        if FIELDS in wanted:
+            made[FIELDS] = fields(block, ended=len(block) < len(start) or block.endswith((b"\n\n", b"\n\r\n")))
+        if wanted.isdisjoint(_OF_FIELDS):
+            return
+        if found is None:
+            found = mime.fields(block)
     if ENVELOPE in wanted:
         made[ENVELOPE] = b" ENVELOPE " + structure.envelope_of(found)
     if WORDS in wanted:
