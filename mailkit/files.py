@@ -136,9 +136,9 @@ def withdraw(path: str) -> None:
 
 
 def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> None:
-    """Put `data` in the place of `path`, whole or not at all. A crash leaves the old file or the new one."""
+    """Put `data` in the place of `path`, whole or not at all. A crash leaves the old file or the new one. OSError names
+    `path`."""
     tmp = f"{path}.{clock.pid()}.{clock.token(4)}.tmp"
-    fd = create(tmp, mode)
     try:
         try:
             write(fd, data)
@@ -147,7 +147,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> 
         finally:
             os.close(fd)
         rename(tmp, path)
-    except OSError:
+    except OSError as error:
         withdraw(tmp)
         raise
     if durable:
@@ -155,6 +155,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> 
 
 
 def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
+        fd = create(tmp, mode)
     """Add `data` at the end of a file, made when missing, in one write."""
     if fault is not None:
         fault("append", path)
@@ -164,6 +165,8 @@ def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> 
         if durable:
             sync(fd)
     finally:
+        error.filename = path  # writing knows of none, and the temporary name says nothing to anybody
+        error.filename2 = None
         os.close(fd)
 
 

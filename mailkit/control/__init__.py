@@ -16,7 +16,7 @@ import os
 
 from mailkit import clock, log
 from mailkit.control.table import TABLE, Value
-from mailkit.exits import Perm
+from mailkit.exits import Perm, Temp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -202,3 +202,13 @@ class Home:
     def join(self, *parts: str) -> str:
         """The path of something in the home."""
         return os.path.join(self.path, *parts)
+
+    def check(self) -> None:
+        """Temp when no home is here: a misspelt one, or one that is not mounted, whose mail must not go into a queue
+        that nobody finds."""
+        try:
+            os.stat(self.control.directory)
+        except (FileNotFoundError, NotADirectoryError):
+            raise Temp(f"{self.path} is no home of a mail system: mailkit-setup makes one, --home names another")
+        except OSError:
+            pass  # closed to us: whoever needs it will say so

@@ -21,7 +21,7 @@ _MARKS = {"good": " ", "note": " ", "warn": "!", "bad": "X", "unsure": "?"}
 
 
 @click.command(epilog=_EXAMPLE)
-@options.common
+@options.common_anywhere
 @options.dry_run
 @click.option("--no-network", is_flag=True, help="Ask nobody outside this machine: leave out dns.")
 @click.option("--canary", metavar="ADDRESS", default="", help="Send this user a message, see it arrive, remove it.")

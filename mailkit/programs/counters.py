@@ -7,7 +7,7 @@ import select
 import sys
 
 from mailkit import clock, counters, files
-from mailkit.exits import OK, TEMP
+from mailkit.exits import OK, TEMP, Temp
 from mailkit.programs.lean import HOME, Option, parse
 from mailkit.queue import inspection, listing
 
@@ -39,6 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parse("mailkit-counters", _ABOUT, _OPTIONS, _EXAMPLE, argv)
     home = options.home()
     try:
+        home.check()
         if options.flag("http"):
             sys.stdout.buffer.write(_answer(_request(0), home))
             sys.stdout.buffer.flush()
@@ -47,6 +48,9 @@ def main(argv: list[str] | None = None) -> int:
             files.replace(output, exposition(home).encode(), mode=0o644, durable=False)
         else:
             sys.stdout.write(exposition(home))
+    except Temp as missing:
+        print(f"mailkit-counters: {missing}", file=sys.stderr)
+        return TEMP
     except OSError as error:
         print(f"mailkit-counters: {error.filename or 'output'}: {error.strerror}", file=sys.stderr)
         return TEMP

@@ -20,10 +20,26 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def common(function: F) -> F:
-    """--home DIR (given to the function as a Home named `home`) and --version."""
+    """--home DIR (given to the function as a Home named `home`) and --version. Temp where there is no home."""
+
+    def as_home(context: click.Context, parameter: click.Parameter, value: str) -> Home:
+        home = Home(value)
+        home.check()
+        return home
+
+    return _common(function, as_home)
+
+
+def common_anywhere(function: F) -> F:
+    """The same, for a program that has something to say where there is no home yet."""
 
     def as_home(context: click.Context, parameter: click.Parameter, value: str) -> Home:
         return Home(value)
+
+    return _common(function, as_home)
+
+
+def _common(function: F, as_home: Callable[[click.Context, click.Parameter, str], Home]) -> F:
 
     home = click.option(
         "--home",
@@ -61,6 +77,6 @@ def run(command: click.Command, argv: list[str] | None, name: str = "") -> int:
         print(f"{name}: {trouble}", file=sys.stderr)
         return TEMP if isinstance(trouble, Temp) else PERM
     except OSError as error:
-        print(f"{name}: {error.filename or ''}: {error.strerror}", file=sys.stderr)
+        print(f"{name}: {error.filename}: {error.strerror}" if error.filename else f"{name}: {error}", file=sys.stderr)
         return TEMP
     return status if isinstance(status, int) else OK

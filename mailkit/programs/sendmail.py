@@ -190,6 +190,7 @@ def _speak_smtp(home: Home) -> int:
 def _submit(settings: Settings) -> int:
     """Queue or drop the message on standard input."""
     home = Home(settings.home)
+    home.check()
     domain = (home.control.lines("domains") or [home.control.text("me")])[0]
     with Received(0, dots_end=settings.dots_end) as received:
         sender = _sender(settings, domain)

@@ -49,7 +49,7 @@ class Wishes:
 
 
 @click.command(epilog=_EXAMPLE)
-@options.common
+@options.common_anywhere
 @options.dry_run
 @click.option("--domain", metavar="DOMAIN", help="The mail domain to host; asked for when missing.")
 @click.option("--host", metavar="NAME", help="This machine's full name.  [default: mail.DOMAIN]")

@@ -19,7 +19,7 @@ Example:
 
 
 @click.command(epilog=_EXAMPLE)
-@options.common
+@options.common_anywhere
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
 def command(home: Home, as_json: bool, names: tuple[str, ...]) -> None:

@@ -28,7 +28,7 @@ _PLACES = {"new": "it waits in the queue", "cur": "it waits in the queue", "hold
 
 
 @click.command(epilog=_EXAMPLE)
-@options.common
+@options.common_anywhere
 @click.option("--log", "logs", metavar="FILE", multiple=True, help="A log to read; several in order; - is stdin.")
 @click.option("--last", type=click.IntRange(1), metavar="N", default=10, show_default=True, help="Tell the newest N.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import subprocess
@@ -12,9 +13,10 @@ from pathlib import Path
 import pytest
 
 import mailkit.check
+from mailkit import files
 from mailkit.check.finding import BAD, UNSURE, WARN, Site
 from mailkit.control import Home
-from mailkit.programs import adduser, setup
+from mailkit.programs import adduser, alias, setup
 from tests.harness.servers import environment, program, serve
 from tests.programs.test_check import certificate
 
@@ -135,3 +137,33 @@ def test_no_program_shows_a_traceback_where_there_is_no_home(name: str, tmp_path
     done = subprocess.run(command, input="", capture_output=True, text=True, env=environment(), timeout=60)
     assert "Traceback" not in done.stdout + done.stderr
     assert "trace=" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["runq", "--once"], 111), (["up"], 111), (["mailq", "list"], 111), (["adduser", "--generate", "--new-domain", "a@b.test"], 111),
+        (["alias", "add", "a@b.test", "c"], 111), (["lsusers"], 111), (["counters"], 111), (["sendmail", "bob@b.test"], 75),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else str(value),
+)  # fmt: skip
+@pytest.mark.parametrize("there", [True, False], ids=["empty", "misspelt"])
+def test_nothing_is_made_where_there_is_no_home(words: list[str], status: int, there: bool, tmp_path: Path) -> None:
+    """As where the file system of the home is not mounted: what is put there would be hidden by it later."""
+    path = tmp_path / "home"
+    if there:
+        path.mkdir()
+    command = program(words[0], "--home", str(path), *words[1:])
+    done = subprocess.run(command, input=b"Subject: x\n\n", capture_output=True, env=environment(), check=False, timeout=20)
+    assert done.returncode == status and b"is no home of a mail system" in done.stderr
+    assert list(tmp_path.iterdir()) == [path] * there and not (there and list(path.iterdir()))
+
+
+def test_a_full_disk_is_told_with_the_file(home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int, data: bytes) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(files, "write", full)
+    assert alias.main(["--home", home.path, "add", "a@example.test", "b"]) == 111
+    assert f"{home.aliases}: No space left on device" in capsys.readouterr().err
+    assert not os.path.exists(home.aliases)

@@ -286,6 +286,7 @@ def test_lean_refuses_in_one_line(words: list[str], capsys: pytest.CaptureFixtur
 
 
 def test_up_refuses_a_home_without_sockets(tmp_path: Path) -> None:
+    (tmp_path / "control").mkdir()
     command = program("up", "--home", str(tmp_path))
     up = subprocess.run(command, capture_output=True, text=True, env=environment(), check=False, timeout=20)
     assert up.returncode == 100 and "control/listen" in up.stderr
