@@ -140,6 +140,7 @@ def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> 
     `path`."""
     tmp = f"{path}.{clock.pid()}.{clock.token(4)}.tmp"
     try:
+        fd = create(tmp, mode)
         try:
             write(fd, data)
             if durable:
@@ -149,13 +150,14 @@ def replace(path: str, data: bytes, mode: int = 0o600, durable: bool = True) -> 
         rename(tmp, path)
     except OSError as error:
         withdraw(tmp)
+        error.filename = path  # writing knows of none, and the temporary name says nothing to anybody
+        error.filename2 = None
         raise
     if durable:
         sync_dir(os.path.dirname(path))
 
 
 def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> None:
-        fd = create(tmp, mode)
     """Add `data` at the end of a file, made when missing, in one write."""
     if fault is not None:
         fault("append", path)
@@ -165,8 +167,6 @@ def append(path: str, data: bytes, durable: bool = False, mode: int = 0o600) -> 
         if durable:
             sync(fd)
     finally:
-        error.filename = path  # writing knows of none, and the temporary name says nothing to anybody
-        error.filename2 = None
         os.close(fd)
 
 

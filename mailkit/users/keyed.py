@@ -308,11 +308,11 @@ def _write(path: str, data: bytes) -> None:
     except OSError as error:
         os.close(fd)
         files.unlink(tmp)
+        error.filename = path  # writing knows of none
         raise
     files.sync_and_appear(fd, tmp, path)
     files.sync_dir(os.path.dirname(path))  # not `publish_now`: that takes the name back where this fails
 
-        error.filename = path  # writing knows of none
 
 def _give(path: str, like: os.stat_result) -> None:
     """Make a file root made belong to the owner of what it stands for."""
