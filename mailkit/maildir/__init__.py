@@ -74,7 +74,7 @@ View     .uids, .count                              message n has uids[n-1]; onl
          .mute(uids)                                forget own changes: STORE.SILENT, or told already
 ahead    opened(folder, table, rows) -> (row, descriptor or OSError) of each; for files that are read in a row
 Pieces   kinds are numbers 0..7 of your choice; build(message, made, kinds) fills in those of `kinds` that are b"" in
-         the list `made`, none of them empty; message: `pieces.Reading` (.head, .data, .received, .size). They are
+         the list `made`, none of them empty; message: `reading.Reading` (.head, .data, .received, .size). They are
          stored one behind the other and cached as they are. Give each wire piece a leading space and put what is
          fetched together next to each other: parts(table, rows, (0, 1, 2), build) is then one slice for each row.
          `parts` gives bytes, or None for a message that cannot be read. Rows that miss it are built (slow: ~0.05 ms):

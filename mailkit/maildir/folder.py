@@ -14,7 +14,7 @@ from _thread import RLock
 
 from mailkit import clock, files
 from mailkit.exits import Temp
-from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, save, scan, sync, uidlist
+from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, reading, save, scan, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
 from mailkit.maildir.state import GRAIN_NS, State
@@ -357,7 +357,7 @@ class Folder:
 
     def read(self, uid: int) -> bytes:
         """The octets of a message, as they are on disk. OSError."""
-        return pieces.content(self, uid)[0]
+        return reading.content(self, uid)[0]
 
     def received(self, uid: int) -> int:
         """INTERNALDATE: seconds since 1970. OSError."""
@@ -370,7 +370,7 @@ class Folder:
             raise FileNotFoundError(uid)
         if self.table.detail.sizes[row]:
             return self.table.detail.sizes[row]
-        size = pieces.wire_size(self.read(uid))
+        size = reading.wire_size(self.read(uid))
         if size:
             self.commit_if_idle([journal.sized([(uid, size)])])
         return size

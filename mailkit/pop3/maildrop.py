@@ -23,7 +23,7 @@ import os
 
 from mailkit import clock, files, log
 from mailkit.exits import Temp
-from mailkit.maildir import folder, journal, pieces, save
+from mailkit.maildir import folder, journal, reading, save
 from mailkit.maildir.marks import SEEN
 from mailkit.pop3 import names
 
@@ -186,7 +186,7 @@ class Maildrop:
 
     def _measured(self, uid: int) -> int:
         try:
-            return pieces.wire_size(self._folder.read(uid))
+            return reading.wire_size(self._folder.read(uid))
         except FileNotFoundError:
             return 0  # removed a moment ago: RETR will say so
 

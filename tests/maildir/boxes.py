@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mailkit.maildir import save
 from mailkit.maildir.folder import Folder
-from mailkit.maildir.pieces import Reading
+from mailkit.maildir.reading import Reading
 from mailkit.net import blocking
 
 TEXT = b"From: a@example.test\nSubject: %d\n\nbody of %d\n"

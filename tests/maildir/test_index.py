@@ -12,7 +12,7 @@ import pytest
 from mailkit import files
 from mailkit.maildir import index, journal, marks, pieces, snapshot
 from mailkit.maildir.folder import Folder
-from mailkit.maildir.pieces import Reading
+from mailkit.maildir.reading import Reading
 from tests.maildir import boxes
 
 

@@ -28,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from mailkit.maildir.pieces import Reading
+    from mailkit.maildir.reading import Reading
 
 RECEIVED, SIZE, ENVELOPE, STRUCTURE, WORDS, FIELDS, EMAIL_ID, THREAD_ID = range(8)
 

@@ -15,7 +15,8 @@ from mailkit import clock, log
 from mailkit.fulltext.draft import Draft
 from mailkit.fulltext.store import Store
 from mailkit.imap.searching import texts
-from mailkit.maildir import ahead, heap, pieces
+from mailkit.maildir import ahead, heap
+from mailkit.maildir.reading import Reading
 from mailkit.net.conn import Timeout
 
 TYPE_CHECKING = False
@@ -144,7 +145,7 @@ class Filling:
 
 def read(fd: int | OSError) -> bytes:
     """What is in an open file, which is closed. OSError."""
-    with pieces.Reading(fd) as message:
+    with Reading(fd) as message:
         return message.data
 
 
