@@ -45,10 +45,12 @@ class Attempt:
     """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`.
 
     keep: the file of a finished entry may be used again. skipped: addresses that were tried before the entry was
-    parked and must wait; `run` adds to them.
+    parked and must wait; `run` adds to them. wished: a person wants it tried now, also where a destination is left
+    alone.
     """
 
     __slots__ = (
+        "_alone",
         "_destinations",
         "_due",
         "_home",
@@ -56,6 +58,7 @@ class Attempt:
         "_results",
         "_schedule",
         "_tried",
+        "_wished",
         "claim",
         "deferred",
         "message",
@@ -70,8 +73,10 @@ class Attempt:
         destinations: Destinations,
         skipped: frozenset[str] = frozenset(),
         keep: bool = False,
+        wished: bool = False,
     ) -> None:
         self._keep = keep
+        self._wished = wished
         self._home = home
         self._destinations = destinations
         self._schedule: Schedule | None = None
@@ -83,6 +88,7 @@ class Attempt:
         self.deferred = False
         self.parked = ""
         self._due = 0.0  # Unix time before which nothing need be tried
+        self._alone = 0  # recipients who were not tried because their destination is left alone
 
     @property
     def priority(self) -> int:
@@ -142,6 +148,8 @@ class Attempt:
             groups.setdefault(way.key(domain), (domain, way, []))[2].append(recipient)
         jobs = []
         for key, (domain, way, recipients) in groups.items():
+            if self._wished:
+                self._destinations[key].wake()
             if self._destinations[key].dead():
                 self._leave_alone(recipients, self._destinations[key])
             elif self._destinations.take(key):
@@ -189,6 +197,7 @@ class Attempt:
         # Up to a tenth later, as in the schedule: the first to come tries, and the others learn from it.
         wait_s = (destination.dead_until - clock.monotonic()) * (1 + clock.random() / 10)
         self._due = max(self._due, clock.now() + wait_s)
+        self._alone += len(recipients)
         for recipient in recipients:
             self._results.append((recipient, Outcome("temp", "4.4.1", destination.text)))
 
@@ -263,7 +272,8 @@ class Attempt:
         due = max(self._due, self._plan().next(max(attempts, 1), arrived, now))
         if self._results and len(claim.envelope.pending) < len(claim.envelope.recipients):
             await self._persist(claim.sync)
-        log.event("defer", q=claim.name.id, attempts=attempts, due=int(due), left=len(claim.envelope.pending))
+        left = len(claim.envelope.pending)
+        log.event("defer", q=claim.name.id, attempts=attempts, due=int(due), left=left, alone=self._alone or None)
         self.deferred = bool(await self._persist(lambda: claim.defer(due, attempts)))
 
     def _plan(self) -> Schedule:

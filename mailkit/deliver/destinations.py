@@ -5,7 +5,8 @@ The users here are no destination: all deliveries to them together have HERE_MOS
 A destination is a recipient domain. It starts with FIRST at once. A window of successes adds one to the window, up to
 the limit; a failure of the connection itself halves it. A destination whose window is one, or to which nobody else is
 talking, is dead when it fails: nobody tries it for PAUSE_S, and that pause doubles with each failure up to
-PAUSE_MOST_S. After the pause a single delivery tries, and its success opens the window again.
+PAUSE_MOST_S. After the pause, or when a person wants it, a single delivery tries, and its success opens the window
+again.
 
 Entries that find no place are parked: their ids wait at the destination and come back, those of a raised priority
 first and those of a lowered one last (RFC 6710 5), else oldest first, when there is room, or all at once when it is
@@ -101,6 +102,10 @@ class Destination:
         self.dead_until = 0.0
         self.text = ""
         self.window = min(self.window + 1 / self.window, float(self.limit))
+
+    def wake(self) -> None:
+        """Somebody knows better and wants it tried now. What failed is not forgotten: a single delivery tries."""
+        self.dead_until = 0.0
 
     def failed(self, text: str) -> None:
         """It did not answer, or threw us out. `text` says how. Call after its place was given back."""

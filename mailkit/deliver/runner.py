@@ -222,7 +222,9 @@ class Runner:
         if claimed is None:
             return
         keep = not self.once and self._keeper.most > 0
-        attempt = Attempt(self.home, claimed, self.destinations, self._skipped.pop(found.id, frozenset()), keep)
+        wished = claimed.name.wished and found.id not in self._skipped  # it had its wish before it was parked
+        skipped = self._skipped.pop(found.id, frozenset())
+        attempt = Attempt(self.home, claimed, self.destinations, skipped, keep, wished)
         try:
             await attempt.run()
         except Exception as error:

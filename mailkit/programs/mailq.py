@@ -158,7 +158,7 @@ def release(home: Home, choice: Choice, dry_run: bool) -> None:
 @options.dry_run
 @choosing
 def retry(home: Home, choice: Choice, dry_run: bool) -> None:
-    """Try waiting entries now."""
+    """Try waiting entries now, also where their destination is left alone for a while."""
     _each(home, choice, "due now", inspection.release, dry_run, ("new", "waiting"))
 
 
@@ -291,7 +291,8 @@ def _fact(item: Item) -> dict[str, object]:
 
 def _line(item: Item) -> str:
     now = clock.now()
-    due = "" if item.state in ("held", "failed") else f" due {_span(item.name.due - now)}"
+    when = "now" if item.name.wished else _span(item.name.due - now)
+    due = "" if item.state in ("held", "failed") else f" due {when}"
     head = (
         f"{item.name.id} {item.state:7} {item.name.size:8} octets, {_span(item.arrived - now)}"
         f"{due}, tried {item.name.attempts}x, from <{item.sender}>"

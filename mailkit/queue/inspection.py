@@ -13,7 +13,7 @@ from mailkit import clock, files
 from mailkit.control import Home
 from mailkit.queue import claim, entry, listing
 from mailkit.queue.entry import Envelope
-from mailkit.queue.name import Name
+from mailkit.queue.name import NOW, Name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ def hold(home: Home, item: Item) -> str:
 
 
 def release(home: Home, item: Item) -> str:
-    """Let a held entry go on at once. "done", "busy" or "gone"."""
-    return _moved(home, item, "cur", item.name.at(int(clock.now())))
+    """Let an entry go on at once, also where its destination is left alone. "done", "busy" or "gone"."""
+    return _moved(home, item, "cur", item.name.at(NOW))
 
 
 def remove(home: Home, item: Item) -> str:

@@ -5,10 +5,22 @@
                attempts so far
 
 A name that does not parse belongs to somebody else and is left alone. Renaming an entry to another due time or
-into hold/ is how it is rescheduled and held, by hand or by a program.
+into hold/ is how it is rescheduled and held, by hand or by a program. A due time of NOW is a person's wish: the entry
+is tried at once, also where its destination is left alone.
+
+In tmp/ a longer name says of a file what it has to be, so that it can be told to be whole:
+
+    1763768464.0.6f1d2c7a90be3345,S=4123,F=4391,C=1a2b3c4d
+    the name in new/                     |      CRC-32 of the file as it was written first (entry.fresh)
+                                         octets of the file
 """
 
 from __future__ import annotations
+
+from zlib import crc32
+
+
+NOW = 1
 
 
 class Name:
@@ -25,6 +37,11 @@ class Name:
         self.id = id
         self.size = size
         self.text = text or f"{due:010d}.{attempts}.{id},S={size}"
+
+    @property
+    def wished(self) -> bool:
+        """Does a person want it tried now?"""
+        return self.due <= NOW
 
     def __str__(self) -> str:
         return self.text

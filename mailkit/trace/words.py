@@ -102,7 +102,8 @@ def _deliver(line: Line) -> str:
 def _defer(line: Line) -> str:
     due = line.get("due")
     when = clock_time(int(due)) if due.isdecimal() else due
-    return f"waits for {line.get('left')} of its recipients after attempt {line.get('attempts')}; next at {when}"
+    alone = f"; {line.get('alone')} not tried, as their destination is left alone" if line.get("alone") else ""
+    return f"waits for {line.get('left')} of its recipients after attempt {line.get('attempts')}{alone}; next at {when}"
 
 
 def _later(line: Line) -> str:

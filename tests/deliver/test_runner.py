@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from mailkit import clock, files
+from mailkit import clock, files, log
 from mailkit.control import Home
 from mailkit.deliver import attempt, notice, remote
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.runner import Runner
 from mailkit.net import blocking
-from mailkit.queue import claim, inject, listing
+from mailkit.queue import claim, inject, inspection, listing
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.name import Name
 from tests.deliver.homes import MESSAGE, mailbox, make, queue, waiting
@@ -231,6 +231,32 @@ def test_a_silent_destination_is_left_alone_and_its_mail_waits(home: Home, world
     once(home)
     assert 1 <= len(world.sent) <= 3
     assert [directory for directory, _ in waiting(home)] == ["cur"] * 4
+
+
+def test_who_asks_for_another_try_gets_it_also_at_a_silent_destination(home: Home, world: World) -> None:
+    """The administrator has mended the way there: it would have been left alone for up to an hour."""
+    world.says = lambda domain, address: SILENT
+    lines: list[str] = []
+
+    async def scenario(monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(log, "sink", lines.append)
+        queue(home, "a@dead.example")
+        async with running(home) as runner:
+            await until(lambda: world.sent and waiting(home)[0][0] == "cur")
+            queue(home, "b@dead.example")
+            await until(lambda: [directory for directory, _ in waiting(home)] == ["cur"] * 2)
+            assert len(world.sent) == 1 and runner.destinations["dead.example"].dead()
+            for item in [*inspection.items(home)]:  # both at once: one tries, and both wait again
+                assert inspection.release(home, item) == "done"
+            await until(lambda: len(world.sent) > 1 and not any(found.wished for _, found in waiting(home)))
+            world.says = lambda domain, address: OK
+            assert [inspection.release(home, item) for item in [*inspection.items(home)]] == ["done"] * 2
+            await until(lambda: not waiting(home))
+
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        asyncio.run(scenario(monkeypatch))
+    assert {address for _, (address,) in world.sent} == {"a@dead.example", "b@dead.example"}
+    assert [line for line in lines if line.startswith("defer ") and " alone=1" in line]
 
 
 def test_those_who_wait_for_a_silent_destination_do_not_come_back_together(

@@ -39,7 +39,7 @@ close c=aaa111 ms=90
 deliver q=e2 to=bob@example.test by=local verdict=ok code=2.0.0 said="delivered to INBOX" file=1.M2P3.vm ms=8
 session q=e2 c=ccc333 host=mx.example.net ip=203.0.113.5 port=25 tls=TLSv1.3
 deliver q=e2 to=dave@example.net by=remote verdict=temp code=4.2.1 said="450 4.2.1 greylisted, come back" remote=mx.example.net ms=80
-defer q=e2 attempts=1 due=1795309500 left=1
+defer q=e2 attempts=1 due=1795309500 left=1 alone=1
 deliver q=e2 to=dave@example.net by=remote verdict=perm code=5.1.1 said="550 5.1.1 no such user" remote=mx.example.net ms=80
 report q=e2 kind=failed to=carol@example.test report=e3
 deliver q=e3 to=carol@example.test by=local verdict=ok code=2.0.0 said="delivered to INBOX" ms=8
@@ -106,7 +106,7 @@ def test_words_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
         "delivered to bob@example.test: delivered to INBOX (1.M2P3.vm)",
         "connected to mx.example.net [203.0.113.5], TLSv1.3",
         "not delivered to dave@example.net yet; mx.example.net said: 4.2.1 450 4.2.1 greylisted, come back",
-        "waits for 1 of its recipients after attempt 1",
+        "waits for 1 of its recipients after attempt 1; 1 not tried, as their destination is left alone; next at ",
         "cannot be delivered to dave@example.net; mx.example.net said: 5.1.1 550 5.1.1 no such user",
         "carol@example.test was told (failed) by the message e3",
     ):
