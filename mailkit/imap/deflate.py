@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from mailkit.net.conn import Conn, Tls, Watch
+    from mailkit.net.conn import Conn, Fact, Tls, Watch
 
     R = TypeVar("R")
 
@@ -110,6 +110,14 @@ class Deflated:
     def watch(self, directories: list[str]) -> Watch:
         """See Conn."""
         return self._conn.watch(directories)
+
+    def tie(self, fact: Fact) -> None:
+        """See Conn."""
+        self._conn.tie(fact)
+
+    def untie(self) -> None:
+        """See Conn."""
+        self._conn.untie()
 
     @property
     def alone(self) -> bool:

@@ -83,6 +83,7 @@ async def take_over(state: Session, words: dict[str, str]) -> None:
 def leave(state: Session) -> None:
     """To not authenticated; no folder may be selected any more."""
     target.release(state)
+    state.conn.untie()
     state.user = None
     state.tree = None
     state.enabled = frozenset()

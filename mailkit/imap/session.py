@@ -26,7 +26,7 @@ from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad
 from mailkit.imap.wire.engine import Broken, Command, Continue, Engine, Upload
 from mailkit.imap.wire.reader import Reader
-from mailkit.net.conn import Elsewhere, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Dismissed, Elsewhere, Gone, Stopping, Timeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ UTF8 = frozenset({"IMAP4rev2", "UTF8=ACCEPT"})
 
 ERRORS_MOST = 20
 """Commands in a row that are BAD before we hang up: somebody speaks another protocol."""
+
+BYE_S = 10
+"""How long a client that does not read may keep our last word from being sent."""
 
 
 class Session:
@@ -122,6 +125,8 @@ async def converse(state: Session, beginning: Coroutine[Any, Any, None]) -> None
         await bye(state, "Autologout: you were silent too long", "timeout")
     except Stopping:
         await bye(state, "The server is going down, come back in a minute", "stopping", "UNAVAILABLE")
+    except Dismissed:
+        await bye(state, "Your account was changed, please log in again", "user")
     except Gone:
         state.why = "gone"
     except Elsewhere:
@@ -152,10 +157,11 @@ async def greet(state: Session, user: User | None) -> None:
 async def bye(state: Session, text: str, why: str, code: str = "") -> None:
     """Say BYE to whoever may still listen."""
     state.why = why
+    state.conn.idle_s = min(state.conn.idle_s, BYE_S)
     replies.tell(state, text, code, "BYE")
     try:
         await state.conn.flush()
-    except (Gone, Timeout, Stopping):
+    except Closing:
         pass
 
 

@@ -40,6 +40,7 @@ TEXTS = {
     "The server is going down, come back in a minute":
         "Der Server wird neu gestartet, bitte in einer Minute noch einmal versuchen",
     "Too many errors": "Zu viele Fehler",
+    "Your account was changed, please log in again": "Das Konto wurde geändert, bitte neu anmelden",
     # Logging in
     "Cancelled": "Abgebrochen",
     "Log in on a new connection": "Bitte auf einer neuen Verbindung anmelden",
@@ -210,6 +211,7 @@ TEXTS = {
     "unknown command": "Unbekannter Befehl",
     "wait {} seconds": "Bitte {} Sekunden warten",
     "whose mailbox?": "Wessen Postfach?",
+    "your account was changed, please log in again": "Das Konto wurde geändert, bitte neu anmelden",
     "{} messages": "{} Nachrichten",
     "{} messages ({} octets)": "{} Nachrichten ({} Oktette)",
     "{} octets": "{} Oktette",

@@ -39,6 +39,7 @@ TEXTS = {
     "The selected mailbox is gone": "Le dossier ouvert n'existe plus",
     "The server is going down, come back in a minute": "Le serveur redémarre, revenez dans une minute",
     "Too many errors": "Trop d'erreurs",
+    "Your account was changed, please log in again": "Le compte a été modifié, veuillez vous reconnecter",
     # Logging in
     "Cancelled": "Annulé",
     "Log in on a new connection": "Identifiez-vous sur une nouvelle connexion",
@@ -208,6 +209,7 @@ TEXTS = {
     "unknown command": "Commande inconnue",
     "wait {} seconds": "Attendez {} secondes",
     "whose mailbox?": "La boîte de qui ?",
+    "your account was changed, please log in again": "Le compte a été modifié, veuillez vous reconnecter",
     "{} messages": "{} messages",
     "{} messages ({} octets)": "{} messages ({} octets)",
     "{} octets": "{} octets",

@@ -14,7 +14,7 @@ import select
 
 from mailkit import clock, counters, log
 from mailkit.exits import Temp
-from mailkit.net.conn import Closing, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Dismissed, Gone, Stopping, Timeout
 from mailkit.net.straight import run as run
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from mailkit.net.certificates import Certificates
-    from mailkit.net.conn import Tls
+    from mailkit.net.conn import Fact, Tls
     from mailkit.net.watch import Watch, Watcher
 
     R = TypeVar("R")
@@ -45,6 +45,7 @@ class BlockingConn:
         total_s: float = 0,
         poll_s: float = 30,
         owned: bool = False,
+        dismissal: int = -1,
     ) -> None:
         self.id = clock.token(3)
         self.service = service
@@ -59,6 +60,7 @@ class BlockingConn:
         self._until = clock.monotonic() + total_s if total_s else 0.0
         self._poll_s = poll_s
         self._owned = owned  # the descriptor is ours to close
+        self._dismissal = dismissal  # readable when the session is to end, because somebody watches its fact; or -1
         self._out: list[bytes] = []
         self._tls: _Layer | None = None
         self._watcher: Watcher | None = None
@@ -137,6 +139,21 @@ class BlockingConn:
             self._watcher = Watcher()
         return self._watcher.add(directories, self._wake)
 
+    def tie(self, fact: Fact) -> None:
+        from mailkit.net import ties
+
+        if self._dismissal >= 0:
+            return  # the steward watches already
+        try:
+            self._dismissal = ties.sentinel(fact)
+        except OSError as error:
+            raise Temp("too many sessions, please try again later", code="4.3.2", detail=f"fork: {error.strerror}")
+
+    def untie(self) -> None:
+        if self._dismissal >= 0:
+            os.close(self._dismissal)
+            self._dismissal = -1
+
     alone = True
 
     async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
@@ -156,6 +173,7 @@ class BlockingConn:
             pass
         if self._watcher is not None:
             self._watcher.close()
+        self.untie()
         if self._owned and self._read_fd >= 0:
             os.close(self._read_fd)
             self._read_fd = self._write_fd = -1
@@ -171,7 +189,7 @@ class BlockingConn:
 
     def _wait(self, event: int, wake: bool = False, due: float = 0) -> bool:
         """Wait until the peer is readable (or writable), until `due` or for idle_s. False when a watch fired first.
-        Timeout, Stopping."""
+        Timeout, Stopping, Dismissed."""
         counters.flush()
         due = due or clock.monotonic() + self.idle_s
         if self._until:
@@ -181,6 +199,8 @@ class BlockingConn:
         watcher = self._watcher if wake else None
         if watcher is not None and watcher.fd >= 0:
             poll.register(watcher.fd, select.POLLIN)
+        if self._dismissal >= 0:
+            poll.register(self._dismissal, select.POLLIN)
         self._waiting = True
         try:
             if self._stopping and event == select.POLLIN:
@@ -190,6 +210,12 @@ class BlockingConn:
                 if left <= 0:
                     raise Timeout
                 ready = poll.poll(1000 * (left if watcher is None else min(left, self._poll_s)))
+                if self._dismissal >= 0 and (said := dict(ready).get(self._dismissal)):
+                    poll.unregister(self._dismissal)
+                    self.untie()
+                    if said & select.POLLIN:
+                        raise Dismissed
+                    continue  # who watched is no more
                 if watcher is not None:
                     self._watched(watcher, [fd for fd, _ in ready])
                     if self._woken:

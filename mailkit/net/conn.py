@@ -22,6 +22,14 @@ if TYPE_CHECKING:
             """Channel binding data of RFC 5929 / RFC 9266 ("tls-exporter", "tls-server-end-point"), None when the
             TLS library cannot give it."""
 
+    class Fact(Protocol):
+        """What a session rests on."""
+
+        path: str  # the file that tells
+
+        def __call__(self) -> bool:
+            """Is it still so? Reads the file; raises nothing."""
+
     class Watch(Protocol):
         """Directories under watch for one session."""
 
@@ -70,6 +78,14 @@ if TYPE_CHECKING:
         def watch(self, directories: list[str]) -> Watch:
             """Wake `more(wake=True)` whenever a name in one of `directories` changes."""
 
+        def tie(self, fact: Fact) -> None:
+            """From now on the session lasts only while `fact` is true: a few seconds after the file it is read from
+            says otherwise, the present wait ends with Dismissed, or the next. Temp. Before it this process must be
+            able to read that file; afterwards it need not."""
+
+        def untie(self) -> None:
+            """That fact does not matter any more."""
+
         @property
         def alone(self) -> bool:
             """This process serves no other connection."""
@@ -90,6 +106,10 @@ class Timeout(Closing):
 
 class Stopping(Closing):
     """The server is ending: say so and close."""
+
+
+class Dismissed(Closing):
+    """The fact that the session rests on is none any more: say so and close."""
 
 
 class Gone(Closing):

@@ -21,11 +21,16 @@ from mailkit.net import errand, relay, steward
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.commit import Rounds
-from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Dismissed, Elsewhere, Gone, Stopping, Timeout
 from mailkit.net.notify import alive, watchdog_s
 from mailkit.net.syncer import End
+from mailkit.net.ties import Ties
 from mailkit.net.tls import Facts
 from mailkit.net.watch import Watch, Watcher
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.net.conn import Fact
 
 R = TypeVar("R")
 
@@ -85,6 +90,7 @@ class Pool:
         self.conns: set[LoopConn] = set()
         self.stopping = False
         self.watcher = Watcher()
+        self.ties = Ties()
         self._watching = False
         self._poll_s = poll_s
         self._polled = clock.monotonic()
@@ -121,6 +127,8 @@ class Pool:
         if now - self._polled >= self._poll_s:
             self._polled = now
             self.watcher.poll()
+        if self.ties:
+            self.ties.look()
         self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
 
@@ -128,7 +136,9 @@ class LoopConn(asyncio.Protocol):
     """One connection (mailkit.net.conn.Conn) of a pool."""
 
     __slots__ = (
+        "_dismissed",
         "_end",
+        "_fact",
         "_full",
         "_lost",
         "_out",
@@ -170,6 +180,8 @@ class LoopConn(asyncio.Protocol):
         self._out: list[bytes] = []
         self._waiter: asyncio.Future[None] | None = None
         self._woken = False
+        self._fact: Fact | None = None
+        self._dismissed = False
         self._lost = False
         self._full = False  # the peer reads more slowly than we write
         self._reading = True
@@ -211,6 +223,7 @@ class LoopConn(asyncio.Protocol):
         self._lost = True
         self._transport = None
         self._pool.conns.discard(self)
+        self.untie()
         self._resume()
 
     def pause_writing(self) -> None:
@@ -233,6 +246,8 @@ class LoopConn(asyncio.Protocol):
             self._send()
             if self._full:
                 await self.flush()
+        if self._dismissed:
+            raise Dismissed
         while not self._unread:
             if self._lost:
                 return b""
@@ -313,6 +328,8 @@ class LoopConn(asyncio.Protocol):
         while (left := until - clock.monotonic()) > 0:
             if self._pool.stopping:
                 raise Stopping
+            if self._dismissed:
+                raise Dismissed
             if self._lost:
                 return
             waker = self._pool.loop.call_later(left, self._resume)
@@ -323,6 +340,17 @@ class LoopConn(asyncio.Protocol):
 
     def watch(self, directories: list[str]) -> Watch:
         return self._pool.watch(directories, self._wake)
+
+    def tie(self, fact: Fact) -> None:
+        self.untie()
+        if self._transport is not None:
+            self._fact = fact
+            self._pool.ties.tie(fact, self._dismiss)
+
+    def untie(self) -> None:
+        if self._fact is not None:
+            self._pool.ties.untie(self._fact)
+            self._fact = None
 
     @property
     def alone(self) -> bool:
@@ -368,6 +396,10 @@ class LoopConn(asyncio.Protocol):
         if not self._reading:
             self._read_on()
 
+    def _dismiss(self) -> None:
+        self._dismissed = True
+        self.interrupt(Dismissed())
+
     def interrupt(self, why: Closing) -> None:
         """End the present wait with `why`."""
         if self._waiter is not None and not self._waiter.done():
@@ -408,7 +440,7 @@ class LoopConn(asyncio.Protocol):
             self._waiter.set_result(None)
 
     async def _wait(self, seconds: float) -> None:
-        """Until something happens to this connection. Timeout, Stopping."""
+        """Until something happens to this connection. Timeout, Stopping, Dismissed."""
         self.due = clock.monotonic() + seconds
         if self._end:
             self.due = min(self.due, self._end)

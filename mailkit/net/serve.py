@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from mailkit.control import Home
     from mailkit.net.blocking import BlockingConn
-    from mailkit.net.conn import Conn
+    from mailkit.net.conn import Conn, Fact
 
     class DriverConn(Conn, Protocol):
         """A connection with what only its driver does with it."""
@@ -44,10 +44,11 @@ class Service:
     session: the coroutine function that serves one connection. implicit_tls: the handshake comes first (RFC 8314).
     total_s: how long a session may last in all, 0 for ever. busy: what to say in the clear to a connection above the
     limits, before it is closed. resume: takes a session on after its login, in a process of its own, from what it is
-    told (net.steward); None where there is no such thing.
+    told (net.steward); None where there is no such thing. standing: the fact that such a session rests on, by the
+    address of its user; None where nobody can tell.
     """
 
-    __slots__ = ("busy", "implicit_tls", "name", "resume", "session", "total_s")
+    __slots__ = ("busy", "implicit_tls", "name", "resume", "session", "standing", "total_s")
 
     def __init__(
         self,
@@ -57,6 +58,7 @@ class Service:
         total_s: float = 0,
         busy: bytes = b"",
         resume: Callable[[Conn, dict[str, str]], Coroutine[Any, Any, None]] | None = None,
+        standing: Callable[[str], Fact | None] = lambda user: None,
     ) -> None:
         self.name = name
         self.session = session
@@ -64,6 +66,7 @@ class Service:
         self.total_s = total_s
         self.busy = busy
         self.resume = resume
+        self.standing = standing
 
 
 def run(

@@ -19,13 +19,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import resource
 import select
 import signal
 import socket
 
 from mailkit import clock, log
 from mailkit.exits import OK, Temp, Trouble
-from mailkit.net import errand
+from mailkit.net import errand, ties
 from mailkit.net.blocking import BlockingConn, handle_sigterm, run
 from mailkit.net.conn import Closing
 
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn
 
     from mailkit.control import Home
+    from mailkit.net.conn import Fact
     from mailkit.net.serve import Service
 
 _LONGEST = 16384  # octets of a request
@@ -66,8 +68,10 @@ class Steward:
         self.services = services
         self.errands = errands
         self.answering = answering  # the end of the line (net.errand) on which requests come
-        self.sessions: set[int] = set()
+        self.sessions: dict[int, tuple[Fact | None, int]] = {}  # what each rests on, and the pipe on which to say so
+        self.ties = ties.Ties()
         self.stopping = 0.0  # when it is to be over; 0 while it is not
+        self.look_at = 0.0  # when the facts are to be looked at next
 
     def run(self, alive: int = -1) -> NoReturn:
         """Be it, in a process just forked. alive: a descriptor that is readable when the parent is gone; the steward
@@ -88,18 +92,23 @@ class Steward:
         signal.signal(signal.SIGTERM, self._on_sigterm)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGCHLD, lambda *_: None)
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         poll = select.poll()
         for fd in (self.answering, wake_r, *([alive] if alive >= 0 else [])):
             poll.register(fd, select.POLLIN)
         ended = False
         while not ended:
-            wait_s = max(self.stopping - clock.monotonic(), 0) if self.stopping else None
+            wait_s = max(self.stopping - clock.monotonic(), 0) if self.stopping else ties.LOOK_S if self.ties else None
             ready = [fd for fd, _ in poll.poll(None if wait_s is None else 1000 * wait_s)]
             if wake_r in ready:
                 os.read(wake_r, 4096)
                 self._reap()
             if self.answering in ready:
                 ended = not self._attend()
+            if self.ties and clock.monotonic() >= self.look_at:
+                self.look_at = clock.monotonic() + ties.LOOK_S
+                self.ties.look()
             over = self.stopping and (not self.sessions or clock.monotonic() >= self.stopping)
             ended = ended or alive in ready or bool(over)
         for child in self.sessions:
@@ -116,7 +125,11 @@ class Steward:
             child, _ = os.waitpid(-1, os.WNOHANG)
             if not child:
                 return
-            self.sessions.discard(child)
+            if child in self.sessions:
+                fact, telling = self.sessions.pop(child)
+                os.close(telling)
+                if fact is not None:
+                    self.ties.untie(fact)
 
     def _attend(self) -> bool:
         """One request; False when there is nobody left to send any."""
@@ -161,25 +174,31 @@ class Steward:
         service = self.services[words["service"]]
         if service.resume is None:
             raise ValueError(f"no session of {service.name} goes on here")
+        fact = service.standing(words["user"])
+        told, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         child = os.fork()
         if child:
-            self.sessions.add(child)
+            os.close(told)
+            self.sessions[child] = fact, telling
+            if fact is not None:
+                self.ties.tie(fact, lambda: ties.tell(telling))
             return
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-            errand.keep_only(fd)
+            errand.keep_only(fd, told)
             os.write(fd, _GO)
-            _session(self.home, service, words, fd)
+            _session(self.home, service, words, fd, told)
         except BaseException as error:
             log.trace("broken", error, c=words.get("id"), program="steward")
         finally:
             os._exit(OK)
 
 
-def _session(home: Home, service: Service, words: dict[str, str], fd: int) -> None:
+def _session(home: Home, service: Service, words: dict[str, str], fd: int, told: int) -> None:
     os.set_blocking(fd, False)
-    conn = BlockingConn(fd, fd, service=service.name, poll_s=home.control.seconds("pollseconds"), owned=True)
+    poll_s = home.control.seconds("pollseconds")
+    conn = BlockingConn(fd, fd, service=service.name, poll_s=poll_s, owned=True, dismissal=told)
     for name in _FACTS:
         setattr(conn, name, words[name])
     for name in _PORTS:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from mailkit import clock, log
 from mailkit.exits import Trouble
-from mailkit.net.conn import Closing, Elsewhere, Gone, Stopping, Timeout
+from mailkit.net.conn import Closing, Dismissed, Elsewhere, Gone, Timeout
 from mailkit.pop3 import verbs, wire
 
 TYPE_CHECKING = False
@@ -35,6 +35,9 @@ LOGIN_IDLE_S = 120
 QUEUED_OCTETS = 65536
 """So much is queued before it must be on its way: bounds the memory of a session whose peer reads slowly, and a peer
 that reads fast begins while the rest of its answers are made."""
+
+_BYE_S = 10
+"""How long a client that does not read may keep our last word from being sent."""
 
 _TURN = 50
 """Commands of one client, sent ahead, that are obeyed before others have their turn."""
@@ -244,10 +247,14 @@ async def _closed(state: Session, closing: Closing) -> str:
         return "elsewhere"
     if isinstance(closing, Timeout):
         return "timeout"
-    if isinstance(closing, Stopping):
-        try:
-            state.err("[SYS/TEMP] server is stopping, try again in a minute")
-            await state.drain()
-        except Closing:
-            pass  # it left before us
-    return "stopping"
+    why = "stopping"
+    text = "[SYS/TEMP] server is stopping, try again in a minute"
+    if isinstance(closing, Dismissed):
+        why, text = "user", "[AUTH] your account was changed, please log in again"
+    state.conn.idle_s = min(state.conn.idle_s, _BYE_S)
+    try:
+        state.err(text)
+        await state.drain()
+    except Closing:
+        pass  # it left before us
+    return why

@@ -8,12 +8,14 @@ from mailkit.exits import PERM
 from mailkit.imap.session import resume, session
 from mailkit.net.serve import Service, run
 from mailkit.programs import lean
+from mailkit.users import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.control import Home
     from mailkit.net.conn import Conn
     from mailkit.users.passwd import User
+    from mailkit.users.standing import Standing
 
 _ABOUT = "Serve IMAP on listening sockets (systemd, mailkit-up) or on one connection (inetd, ssh)."
 _EXAMPLE = "systemd-socket-activate -l 143 --fdname=imap mailkit-imapd --home /var/lib/mailkit"
@@ -50,8 +52,12 @@ def main(argv: list[str] | None = None) -> int:
     async def go_on(conn: Conn, words: dict[str, str]) -> None:
         await resume(conn, home, words)
 
+    def fact(address: str) -> Standing | None:
+        return standing.of(home, address)
+
     services = {
-        name: Service(name, serve, implicit_tls=name == "imaps", busy=_BUSY, resume=go_on) for name in SERVICES
+        name: Service(name, serve, implicit_tls=name == "imaps", busy=_BUSY, resume=go_on, standing=fact)
+        for name in SERVICES
     }
     return run("imapd", home, services, options.one("service", SERVICES[0]), preload)
 

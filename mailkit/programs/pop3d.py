@@ -6,10 +6,12 @@ from mailkit.net.serve import Service, run
 from mailkit.pop3 import verbs
 from mailkit.pop3.session import resume, session
 from mailkit.programs import lean
+from mailkit.users import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.net.conn import Conn
+    from mailkit.users.standing import Standing
 
 _ABOUT = "Serve POP3 on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
 _EXAMPLE = "tcpserver 0 pop3 mailkit-pop3d --home /var/lib/mailkit"
@@ -33,7 +35,11 @@ def main(argv: list[str] | None = None) -> int:
     async def go_on(conn: Conn, words: dict[str, str]) -> None:
         await resume(conn, home, words)
 
+    def fact(address: str) -> Standing | None:
+        return standing.of(home, address)
+
     services = {
-        name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY, resume=go_on) for name in SERVICES
+        name: Service(name, serve, implicit_tls=name == "pop3s", busy=_BUSY, resume=go_on, standing=fact)
+        for name in SERVICES
     }
     return run("pop3d", home, services, options.one("service", SERVICES[0]), verbs.preload)

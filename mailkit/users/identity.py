@@ -107,7 +107,7 @@ async def settle(
     load: Callable[[], None],
     make: Callable[[str], None],
 ) -> bool:
-    """After the login: be where the user is served from now on.
+    """After the login: be where the user is served from now on, and for as long as it holds (users.standing).
 
     True: this process serves only them now, and can do nothing else any more. False: it goes on as it is.
     net.conn.Elsewhere: the session went on in another process, and is over. Temp: neither could be had.
@@ -117,11 +117,14 @@ async def settle(
     Maildir at a path.
     """
     from mailkit import confine, counters
+    from mailkit.users.standing import Standing
 
     if not conn.alone:
         if separate(home, user):
             await conn.hand_over({**words, "user": user.address}, rest)
+        conn.tie(Standing(home, user))
         return False
+    conn.tie(Standing(home, user))
     counters.flush(_COUNTERS_S)  # their file is out of reach afterwards
     keyed.forget()
     if foreign(user):

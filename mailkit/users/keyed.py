@@ -263,6 +263,10 @@ def forget() -> None:
     _opened.clear()
 
 
+# What is forked closes descriptors that it does not know of (net.errand.keep_only): let it open its own.
+os.register_at_fork(after_in_child=forget)
+
+
 def edit(path: str, change: Callable[[bytes], bytes]) -> bool:
     """Replace the file's contents by `change` of them, under the lock; whatever `change` raises leaves it as it was.
 

@@ -87,6 +87,7 @@ class FakeConn:
         self.watches: list[FakeWatch] = []
         self.handed_over: list[tuple[dict[str, str], bytes]] = []
         self.on_starttls: Callable[[], None] | None = None
+        self.fact: Any = None
         self._queued: list[bytes] = []
 
     async def more(self, wake: bool = False) -> bytes | None:
@@ -128,6 +129,12 @@ class FakeConn:
 
     def watch(self, directories: list[str]) -> FakeWatch:
         return FakeWatch(self, directories)
+
+    def tie(self, fact: Any) -> None:
+        self.fact = fact
+
+    def untie(self) -> None:
+        self.fact = None
 
     alone = False
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailkit.smtp import params, path, refusal
 from mailkit.smtp.reply import Refused, Reply
 from mailkit.smtp.state import Transaction
-from mailkit.users.passwd import Passwd
+from mailkit.users import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,10 +54,8 @@ def _check_sender(session: Session, transaction: Transaction) -> None:
 
 
 def _check_user(session: Session, user: User) -> None:
-    """Who was removed, locked out or given a new password since the login has to log in again: somebody else may have
-    the connection."""
-    now = Passwd(session.home).lookup(user.address)
-    if now is None or not now.may_log_in or now.hash != user.hash:
+    """Whose login does not hold any more has to log in again."""
+    if not standing.same(session.home, user):
         session.ended = "user"
         raise Refused(421, "4.7.0", "your account was changed, please log in again", by="user")
 
