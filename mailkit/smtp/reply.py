@@ -18,6 +18,8 @@ LINE_LIMIT = 512
 # What a peer may send us: longer than the RFC's 512 octets because some servers are wordy, but bounded.
 PEER_LINE_LIMIT = 4096
 PEER_LINES_LIMIT = 128
+_KNOWN_MOST = 256  # replies that are remembered: servers say the same things again and again
+_KNOWN_OCTETS = 100  # and no longer ones
 
 _PRINTABLE = dict.fromkeys(range(32), "?") | {127: "?"}
 
@@ -159,20 +161,16 @@ class Parser:
                     raise Malformed("reply line too long")
                 return None
             line, self._buffer = self._buffer[:end], self._buffer[end + 1 :]
+            if not self._lines and line[3:4] == b" " and end <= _KNOWN_OCTETS:
+                return _alone(line)
             found = self._line(line[:-1] if line.endswith(b"\r") else line)
             if found is not None:
                 return found
 
     def _line(self, line: bytes) -> Reply | None:
-        digits, mark, octets = line[:3], line[3:4], line[4:]
-        if not (len(digits) == 3 and digits.isdigit() and 200 <= int(digits) < 600):
-            raise Malformed(f"not a reply: {line[:60]!r}")
-        if mark not in (b"", b" ", b"-"):
-            raise Malformed(f"not a reply: {line[:60]!r}")
+        code, mark, status, text = _parts(line)
         if len(self._lines) >= PEER_LINES_LIMIT:
             raise Malformed("reply has too many lines")
-        code = int(digits)
-        status, text = split_status(code, octets.decode("utf-8", "replace"))
         self._lines.append(text)
         if self._status is None:
             self._status = status
@@ -182,3 +180,28 @@ class Parser:
         found = Reply(code, self._status, *self._lines)
         self._lines, self._status = [], None
         return found
+
+
+def _parts(line: bytes) -> tuple[int, bytes, str, str]:
+    """Code, mark (b"-" when more lines follow), status and text of a line without its end. Malformed."""
+    digits, mark, octets = line[:3], line[3:4], line[4:]
+    if not (len(digits) == 3 and digits.isdigit() and 200 <= int(digits) < 600):
+        raise Malformed(f"not a reply: {line[:60]!r}")
+    if mark not in (b"", b" ", b"-"):
+        raise Malformed(f"not a reply: {line[:60]!r}")
+    code = int(digits)
+    return code, mark, *split_status(code, octets.decode("utf-8", "replace"))
+
+
+_known: dict[bytes, Reply] = {}
+
+
+def _alone(line: bytes) -> Reply:
+    """The reply of one line, which may still have its CR. Malformed."""
+    found = _known.get(line)
+    if found is None:
+        code, _, status, text = _parts(line.removesuffix(b"\r"))
+        if len(_known) >= _KNOWN_MOST:
+            _known.clear()
+        found = _known[line] = Reply(code, status, text)
+    return found

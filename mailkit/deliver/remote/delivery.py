@@ -70,7 +70,7 @@ class Delivery:
         first = await self._chosen(places[0], places)
         if first is None:
             return False
-        kept = self._outside.kept.take(self._key(first))
+        kept = self._outside.kept.take(first.key)
         if kept is not None and await self._use(kept, first, fresh=False):
             places.remove(first.place)
             return True
@@ -130,11 +130,6 @@ class Delivery:
         self._failures.append(found)
         log.event("session", q=self._q or None, host=place.name, ip=place.ip, code=found.code, said=found.text)
 
-    def _key(self, server: Opening) -> tuple[object, ...]:
-        route, place = self._route, server.place
-        tls = (server.choice.level, server.choice.server_name)
-        return (place.ip, place.port, *tls, route.lmtp, route.implicit_tls, route.login, route.helo, route.sources)
-
     async def _use(self, talk: Dialogue, server: Opening, fresh: bool) -> bool:
         """Send to all who are left; False when a kept connection turned out to be over, and nothing was done."""
         usable = False
@@ -144,7 +139,7 @@ class Delivery:
             if not usable:
                 talk.close()
         if usable:
-            await self._outside.keep(self._key(server), talk)
+            await self._outside.keep(server.key, talk)
         return done
 
     async def _send_all(self, talk: Dialogue, place: Place, fresh: bool) -> tuple[bool, bool]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Opening:
-    """How one session is opened. q: the queue id, for the log."""
+    """How one session is opened. q: the queue id, for the log. key: sessions of the same are as good as this one."""
 
     def __init__(self, outside: Outside, route: Route, place: Place, choice: Security, q: str = "") -> None:
         self._outside = outside
@@ -29,6 +29,7 @@ class Opening:
         self._started = 0.0
         self.place = place
         self.choice = choice
+        self.key = (place.ip, place.port, choice.level, choice.server_name, *route.manner)
 
     async def connect(self, limit_s: float = 0) -> None:
         """Connect, within control/connecttimeout and `limit_s`. Temp."""

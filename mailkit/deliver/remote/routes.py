@@ -54,6 +54,11 @@ class Route:
         self.sources = sources
         self.helo = helo
 
+    @property
+    def manner(self) -> tuple[object, ...]:
+        """How a session is held, whichever server it is with."""
+        return self.lmtp, self.implicit_tls, self.login, self.helo, self.sources
+
     def key(self, domain: str) -> str:
         """What deliveries for `domain` by this route have in common: the same key, the same servers; they may share
         connections, limits and back-off."""

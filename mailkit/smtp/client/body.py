@@ -34,6 +34,7 @@ class Body:
         "_octets",
         "_offset",
         "_owned",
+        "_ready",
         "_whole",
         "eight_bit",
         "eight_bit_header",
@@ -46,6 +47,7 @@ class Body:
         self._offset = offset
         self._whole = whole
         self._owned = owned
+        self._ready = b""  # a message in memory as the wire wants it, before dots
         self._octets = 0
         self.size = 0
         self.eight_bit = False
@@ -58,6 +60,9 @@ class Body:
 
         OSError when it cannot be read, or is not what it was: half a message must not be sent as a whole one.
         """
+        if self._ready:
+            yield stuffed(self._ready) if dotted else self._ready
+            return
         wire = Wire(dotted)
         octets = 0
         for data in self.raw():
@@ -83,6 +88,16 @@ class Body:
             yield data
 
     def _survey(self) -> None:
+        if self._whole:
+            wire = Wire(dotted=False)
+            self._ready = wire.put(self._whole) + wire.end()
+            self.size = len(self._ready)
+            self.eight_bit = not self._whole.isascii()
+            self._look_into(self._whole.partition(b"\n\n")[0])
+        else:
+            self._read_through()
+
+    def _read_through(self) -> None:
         header = b""
         in_header = True
         last = b"\n"
@@ -96,8 +111,10 @@ class Body:
                 in_header = header.find(b"\n\n") < 0 and len(header) < _HEADER_MOST
         if last != b"\n":
             self.size += 2
-        header = header.partition(b"\n\n")[0]
-        self.eight_bit_header = not header.isascii()
+        self._look_into(header.partition(b"\n\n")[0])
+
+    def _look_into(self, header: bytes) -> None:
+        self.eight_bit_header = self.eight_bit and not header.isascii()
         self.tls_optional = _says_tls_optional(header)
 
 
@@ -137,6 +154,11 @@ class Wire:
         if data.endswith(b"\r"):
             data, self._held = data[:-1], b"\r"
         return data.replace(b"\r\n", b"\n").replace(b"\r", b" ")
+
+
+def stuffed(data: bytes) -> bytes:
+    """Whole lines with a second dot where one begins with a dot."""
+    return (b"." if data.startswith(b".") else b"") + data.replace(b"\r\n.", b"\r\n..")
 
 
 def converted(body: Body, convert: Callable[[bytes], bytes]) -> Body:

@@ -110,19 +110,20 @@ class Dialogue:
         """Give the next transaction the whole of limits.total again."""
         self._until = clock.monotonic() + self.limits.total
 
-    def send(self, line: str, shown: str = "") -> None:
-        """Queue a command. `shown`: what the trace has in its place. ValueError for a line end inside: that would be
+    def send(self, *lines: str, shown: str = "") -> None:
+        """Queue commands. `shown`: what the trace has in their place. ValueError for a line end inside: that would be
         two commands."""
-        if "\r" in line or "\n" in line:
-            raise ValueError("a command is one line")
-        self.conn.write(line.encode("utf-8", "surrogateescape") + b"\r\n")
-        if self.trace is not None:
-            self.trace("C: " + (shown or line))
+        for line in lines:
+            if "\r" in line or "\n" in line:
+                raise ValueError("a command is one line")
+            if self.trace is not None:
+                self.trace("C: " + (shown or line))
+        self.conn.write(("\r\n".join(lines) + "\r\n").encode("utf-8", "surrogateescape"))
 
     async def command(self, line: str, limit_s: float | None = None, shown: str = "") -> Reply:
         """Send one command and wait for its reply. Broken."""
         self.stage = (shown or line).partition(" ")[0]
-        self.send(line, shown)
+        self.send(line, shown=shown)
         return await self.reply(limit_s)
 
     async def reply(self, limit_s: float | None = None) -> Reply:
@@ -130,9 +131,8 @@ class Dialogue:
         goes out first. Broken."""
         found = self._here()
         if found is None:
-            limit_s = self.limits.command if limit_s is None else limit_s
-            until = min(clock.monotonic() + limit_s, self._until)
-            await self.flush(limit_s)
+            until = self._limit(self.limits.command if limit_s is None else limit_s)
+            await self._flush(until)
             while found is None:
                 self._parser.feed(await self._more(until))
                 found = self._here()
@@ -151,7 +151,10 @@ class Dialogue:
     async def flush(self, limit_s: float) -> None:
         """Everything queued is on its way, in `limit_s` seconds. Broken; but not when the server has only stopped
         listening: it may have said why, which `reply` will find."""
-        self.conn.idle_s = self._left(clock.monotonic() + limit_s)
+        await self._flush(self._limit(limit_s))
+
+    async def _flush(self, until: float) -> None:
+        self.conn.idle_s = self._left(until)
         try:
             await self.conn.flush()
         except Timeout:
@@ -169,7 +172,7 @@ class Dialogue:
         """Shake hands. What the server said in the clear after its 220 is thrown away (RFC 3207 4.2). Insecure."""
         self._parser.clear()
         self.stage = "TLS handshake"
-        self.conn.idle_s = self._left(clock.monotonic() + self.limits.command)
+        self.conn.idle_s = self._left(self._limit(self.limits.command))
         try:
             await self.conn.starttls_client(server_name, context)
         except Closing as error:
@@ -202,8 +205,12 @@ class Dialogue:
             raise self._closed(Gone())
         return data
 
+    def _limit(self, limit_s: float) -> float:
+        """When a wait of `limit_s` has to be over."""
+        return min(clock.monotonic() + limit_s, self._until)
+
     def _left(self, until: float) -> float:
-        left = min(until, self._until) - clock.monotonic()
+        left = until - clock.monotonic()
         if left <= 0:
             raise Broken(f"the server took too long to answer {self.stage}")
         return left

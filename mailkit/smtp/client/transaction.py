@@ -171,9 +171,7 @@ class Envelope:
         self._talk = talk
         self._results = results
         self._count = len(recipients)
-        utf8 = any(wire_address(address) is None for address in (mail.sender, *(to.address for to in recipients)))
-        utf8 = utf8 or bool(mail.params.get("smtputf8") and mail.body.eight_bit_header)
-        self._mail = mail_command(talk, mail, utf8)
+        self._mail = mail_command(talk, mail, needs_utf8(mail, recipients))
         self._rcpts = [rcpt_command(talk, to) for to in recipients]
 
     async def exchange(self, with_data: bool) -> Reply | None:
@@ -185,8 +183,7 @@ class Envelope:
 
     async def _at_once(self, with_data: bool) -> Reply | None:
         talk = self._talk
-        for line in (self._mail, *self._rcpts, *(["DATA"] if with_data else [])):
-            talk.send(line)
+        talk.send(self._mail, *self._rcpts, *(("DATA",) if with_data else ()))
         self._heard_mail(await self._answer("MAIL"))
         for number in range(self._count):
             self._heard_rcpt(number, await self._answer("RCPT"))
@@ -226,10 +223,17 @@ class Envelope:
             self._results.setdefault(number, Result("RCPT", reply))
 
 
+def needs_utf8(mail: Mail, recipients: list[To]) -> bool:
+    """Does it take SMTPUTF8 to send this (RFC 6531 3.4)?"""
+    if mail.params.get("smtputf8") and mail.body.eight_bit_header:
+        return True
+    return wire_address(mail.sender) is None or any(wire_address(to.address) is None for to in recipients)
+
+
 def mail_command(talk: Dialogue, mail: Mail, utf8: bool) -> str:
     """MAIL with the parameters that this server knows."""
-    features, params = talk.features, mail.params
-    assert features is not None
+    assert talk.features is not None
+    features, params = talk.features.words, mail.params
     sender = wire_address(mail.sender)
     words = [f"MAIL FROM:<{mail.sender if sender is None else sender}>"]
     if "SIZE" in features:
@@ -254,8 +258,8 @@ def mail_command(talk: Dialogue, mail: Mail, utf8: bool) -> str:
 
 def rcpt_command(talk: Dialogue, to: To) -> str:
     """RCPT with the parameters that this server knows."""
-    features = talk.features
-    assert features is not None
+    assert talk.features is not None
+    features = talk.features.words
     words = [f"RCPT TO:<{wire_address(to.address) or to.address}>"]
     if "DSN" in features and to.params.get("notify"):
         words.append(f"NOTIFY={to.params['notify']}")
