@@ -212,18 +212,20 @@ def _recipient(facts: Facts, recipient: Recipient, outcome: Outcome) -> list[str
     elif facts.kind == DELIVERED:
         sentence = "It is in the mailbox." if not outcome.remote else f"The server {outcome.remote} stored it."
     elif outcome.remote:
-        sentence = f"{_cause(outcome.code)} The server {outcome.remote} said:"
+        sentence = f"{_cause(outcome)} The server {outcome.remote} said:".lstrip()
     else:
-        sentence = _cause(outcome.code)
-    lines += _filled(sentence, "      ")
+        sentence = _cause(outcome)
+    lines += _filled(sentence, "      ") if sentence else []
     if facts.kind != DELIVERED and outcome.text:
         lines += _filled(_mailable(outcome.text), "      > ")
     return lines
 
 
-def _cause(code: str) -> str:
-    """The status code as a sentence."""
-    words = dsn.meaning(code)
+def _cause(outcome: Outcome) -> str:
+    """The status code as a sentence; "" for "other or undefined" where there are words that say more."""
+    if outcome.code.endswith(".0") and outcome.text:
+        return ""
+    words = dsn.meaning(outcome.code)
     return words[0].upper() + words[1:] + "."
 
 

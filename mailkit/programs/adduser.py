@@ -9,10 +9,11 @@ import click
 
 from mailkit import files
 from mailkit.control import Home
+from mailkit.deliver import route
 from mailkit.exits import Perm
 from mailkit.maildir import tree
 from mailkit.programs import options, person
-from mailkit.users import edit, names, verify
+from mailkit.users import edit, verify
 from mailkit.users.passwd import Passwd, User
 
 _EXAMPLE = """
@@ -52,7 +53,7 @@ def command(
     """
     user = User(person.address(address), gecos=name, home=home_dir, domains=home.domains)
     person.set_settings(user, quota, messages, uid, gid)
-    hosted = _is_hosted(home, user.domain)
+    hosted = user.domain in route.hosted(home)
     if not hosted and not new_domain:
         raise Perm(f"{user.domain} is not in control/domains; --new-domain puts it there")
     is_first = os.path.isdir(home.path) and not os.path.exists(home.passwd)
@@ -65,7 +66,7 @@ def command(
         click.echo(f"would add {user.address} with {user.maildir}", err=True)
         return
     if not hosted:
-        _add_domain(home, user.domain)
+        add_domain(home, user.domain)
     # The mailbox first: a crash in between leaves a Maildir without a user, not a user without a Maildir.
     make_maildir(home, user)
     edit.add(home, user)
@@ -130,17 +131,8 @@ def _give(home: Home, user: User, first: str) -> None:
         above = os.path.dirname(above)
 
 
-def _is_hosted(home: Home, domain: str) -> bool:
-    for name in home.control.lines("domains"):
-        try:
-            if names.domain(name) == domain:
-                return True
-        except ValueError:
-            continue
-    return False
-
-
-def _add_domain(home: Home, domain: str) -> None:
+def add_domain(home: Home, domain: str) -> None:
+    """Put a domain at the end of control/domains."""
     old = home.control.raw("domains") or ""
     new = old + ("" if old.endswith("\n") or not old else "\n") + domain + "\n"
     files.mkdir(home.control.directory)

@@ -97,17 +97,19 @@ _CHOOSERS = (
 )
 
 
-@click.group(epilog=_EXAMPLE)
+@click.group(epilog=_EXAMPLE, invoke_without_command=True)
 @click.version_option(VERSION, message="%(prog)s %(version)s")
 @click.option("--home", metavar="DIR", help="The mail system's home.")
 @click.pass_context
 def command(context: click.Context, home: str | None) -> None:
-    """See and change what waits in the queue, also while it is worked on.
+    """See and change what waits in the queue, also while it is worked on. Without a command: list.
 
     What a runner is delivering at the moment is never touched: it is called busy.
     """
     if home is not None:
         context.default_map = {name: {"home": home} for name in command.commands}
+    if context.invoked_subcommand is None:
+        list_.main([] if home is None else ["--home", home], standalone_mode=False)
 
 
 @command.command("list")

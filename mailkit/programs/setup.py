@@ -9,6 +9,7 @@ import click
 
 from mailkit import files
 from mailkit.control import Home
+from mailkit.deliver import route
 from mailkit.exits import Perm
 from mailkit.net.sockets import SOCKETS
 from mailkit.programs import adduser, options, person
@@ -52,7 +53,7 @@ class Wishes:
 @options.common_anywhere
 @options.dry_run
 @click.option("--domain", metavar="DOMAIN", help="The mail domain to host; asked for when missing.")
-@click.option("--host", metavar="NAME", help="This machine's full name.  [default: mail.DOMAIN]")
+@click.option("--host", metavar="NAME", help="This machine's full name.  [default: control/me, or mail.DOMAIN]")
 @click.option(
     "--ports",
     type=click.IntRange(0, 64000),
@@ -87,7 +88,8 @@ def command(
     domain = _domain(domain)
     asking = not yes and not dry_run
     if host is None:
-        host = click.prompt("This machine's full name", default=f"mail.{domain}") if asking else f"mail.{domain}"
+        usual = home.control.text("me") if home.control.set("me") else f"mail.{domain}"
+        host = click.prompt("This machine's full name", default=usual) if asking else usual
     if first_user is None:
         first_user = click.prompt("First user, a whole address (empty: none)", default="") if asking else ""
     wishes = Wishes(domain, _domain(host), ports, _pair(chain, key), _user(first_user, domain), systemd)
@@ -142,7 +144,7 @@ class Setup:
         self._choose_owner(wishes.systemd)
         self._directories(wishes.domain)
         self._value("me", wishes.host)
-        self._value("domains", wishes.domain)
+        self._host_domain(wishes.domain)
         self._value("listen", *_listen(wishes.ports, wishes.systemd))
         self._file(self.home.passwd, b"", 0o600)
         self._certificate(wishes.host, wishes.pair)
@@ -186,6 +188,15 @@ class Setup:
     def _value(self, name: str, *lines: str) -> None:
         text = "".join(line + "\n" for line in lines)
         self._file(self.home.join("control", name), text.encode(), 0o644)
+
+    def _host_domain(self, domain: str) -> None:
+        """Put the domain into control/domains; it may be one more of a home that hosts others."""
+        path = self.home.join("control", "domains")
+        if not self.home.control.set("domains"):
+            self._value("domains", domain)
+        elif domain not in route.hosted(self.home) and self._making(f"{domain} in {path}"):
+            adduser.add_domain(self.home, domain)
+            self._give(path)
 
     def _file(self, path: str, data: bytes, mode: int) -> None:
         if os.path.exists(path):

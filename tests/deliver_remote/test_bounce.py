@@ -118,6 +118,19 @@ def test_a_failure_as_people_read_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("outcome", "told"),
+    [
+        (Outcome("perm", "5.3.0", "sorry, go away"), "      > sorry, go away\n"),  # a program of the user's said so
+        (Outcome("perm", "5.0.0", "550 no", "mx.example.org"), "      The server mx.example.org said:\n      > 550 no\n"),
+        (Outcome("perm", "5.0.0", ""), "      Other or undefined status.\n"),
+    ],
+)
+def test_a_status_that_says_nothing_is_not_told_to_people(outcome: Outcome, told: str) -> None:
+    text = bounce.prose(_facts(FAILED, (Recipient("bob@example.org"), outcome)), TEXT)
+    assert f"  <bob@example.org>\n{told}\n" in text
+
+
 def test_a_failure_as_programs_read_it() -> None:
     to = Recipient("bob@example.org", params={"orcpt": "rfc822;robert+2Bx@example.net"})
     params = {"arrived": "1799990000", "helo": "client.example", "envid": "QQ 1"}

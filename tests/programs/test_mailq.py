@@ -39,6 +39,11 @@ def where(home: Home) -> dict[str, str]:
     return {found.id: directory for directory, found in waiting(home)}
 
 
+def test_the_command_is_list_unless_told(home: Home, ask: Any) -> None:
+    id = queue(home, "a@one.example")
+    assert ask() == ask("list") and id in ask()[1]
+
+
 def test_an_empty_queue(ask: Any) -> None:
     assert ask("list") == (0, "0 entries\n")
     assert ask("list", "--json") == (0, "")

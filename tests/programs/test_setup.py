@@ -106,6 +106,26 @@ def words_for(home: Path, *more: str) -> list[str]:
     return ["--home", str(home), "--domain", "example.test", "--yes", *more]
 
 
+def test_one_more_domain(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is served by the host that is there, under the name that is there."""
+    home = tmp_path / "home"
+    assert setup.main(["--home", str(home), "--domain", "example.test", "--host", "mx.example.test", "--yes"]) == 0
+    made = snapshot(home)
+    with open(home / "control/domains", "a") as file:
+        file.write("# ours since 2019\nexample.net")
+    capsys.readouterr()
+    words = ["--home", str(home), "--domain", "example.org", "--yes"]
+    assert setup.main([*words, "-n"]) == 0
+    assert f"would make example.org in {home}/control/domains\n" in capsys.readouterr().out
+    assert setup.main([*words, "--first-user", "bob@example.org"]) == 0
+    out = capsys.readouterr().out
+    assert (home / "control/domains").read_text() == "example.test\n# ours since 2019\nexample.net\nexample.org\n"
+    assert {name for name in snapshot(home).keys() - made.keys() if name.startswith(("control", "tls"))} == {"control/postmaster"}
+    assert "example.org." in out and "MX   10 mx.example.test." in out and "mail.example.org" not in out
+    assert setup.main(words) == 0
+    assert (home / "control/domains").read_text().count("example.org") == 1
+
+
 def test_the_first_user_can_log_in(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     words = words_for(tmp_path / "home", "--ports", "20000", "--first-user", "Alice@example.test")
     assert setup.main(words) == 0
