@@ -11,6 +11,7 @@ import sys
 
 from mailkit import log
 from mailkit.deliver import local, route
+from mailkit.deliver.dotfile import ADDRESS, LIST, MAILBOX, MAILDIR, MBOX, PROGRAM
 from mailkit.deliver.intake import Received
 from mailkit.exits import EX_NOUSER, EX_TEMPFAIL, EX_UNAVAILABLE, EX_USAGE, OK, Trouble
 from mailkit.net import straight
@@ -36,6 +37,14 @@ _OPTIONS = (
     Option("expanded", "", "an alias stands for USER: look for no alias of just this address"),
     Option("explain", "", "say which way the address goes, and which file decided; deliver nothing"),
 )
+_DEEDS = {
+    MAILDIR: "deliver to",
+    MBOX: "append to",
+    PROGRAM: "run",
+    ADDRESS: "send on to",
+    LIST: "as a mailing list",
+    MAILBOX: "deliver to the user's Maildir",
+}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -116,9 +125,13 @@ def _explain(home: Home, verdict: Verdict, folder: str) -> int:
         return EX_NOUSER
     for target in verdict.targets:
         print(f"send on to {target}")
-    instructions = local.dotfile_of(home, verdict)
-    if instructions is not None:
-        print(f"obey {instructions.path}")
+    dotfile = local.dotfile_of(home, verdict)
+    if dotfile is not None:
+        print(f"obey {dotfile.path}")
+        for instruction in dotfile.instructions:
+            print(f"    {_DEEDS[instruction.kind]} {instruction.value}".rstrip())
+        if not dotfile.instructions:
+            print("    throw it away")
     elif verdict.user is not None:
         folder = local.folder_of(verdict.user, folder, verdict.extension)
         print(f"deliver to {verdict.user.maildir}" + (f", folder {folder}" if folder else ""))

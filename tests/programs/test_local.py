@@ -145,3 +145,22 @@ def test_explain_names_the_dot_file_that_is_obeyed(tmp_path: Path) -> None:
     (directory / ".qmail-x").chmod(0o600)
     assert f"obey {directory}/.qmail-x".encode() in started(home, "--explain", "bob+x").stdout
     assert b"obey" not in started(home, "--explain", "bob+y").stdout
+
+
+def test_explain_tells_what_a_dot_file_says(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    directory = Path(home.domains, "example.test", "bob")
+    directory.mkdir(parents=True, mode=0o700)
+    for name, text, told in (
+        (".qmail", "./Box/\n./mbox\n|spam check\n&a@example.net\nalice\n", [
+            "deliver to ./Box/", "append to ./mbox", "run spam check", "send on to a@example.net", "send on to alice",
+        ]),
+        (".qmail", "+list\n&a@example.net\n", ["as a mailing list", "send on to a@example.net"]),
+        (".qmail", "# nothing\n", ["throw it away"]),
+        (".forward", "\\bob, a@example.net", ["deliver to the user's Maildir", "send on to a@example.net"]),
+    ):  # fmt: skip
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o600)
+        done = started(home, "--explain", "bob").stdout.decode().splitlines()
+        assert done[1:] == [f"obey {directory}/{name}", *(f"    {line}" for line in told)]
+        (directory / name).unlink()
