@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 CHECKS = {
     "home": "mailkit.check.permissions:check",
     "control": "mailkit.check.values:check",
+    "policy": "mailkit.check.outside:check",
     "users": "mailkit.check.people:check",
     "certificates": "mailkit.check.certificates:check",
     "ports": "mailkit.check.ports:check",

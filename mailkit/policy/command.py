@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from mailkit.policy.facts import Facts
 
+MOMENTS = ("connect", "helo", "mail", "rcpt", "data")
 _JUNK = 99  # qmail's convention: done, and go no further
 _TEXT_OCTETS = 300
 _NAMES_OCTETS = 64 << 10  # execve(2): a string of the environment has at most 128 KiB
@@ -56,10 +57,21 @@ async def data(facts: Facts) -> Verdict | None:
     return await _asked(facts, "data")
 
 
+def parse(line: str) -> tuple[str, list[str]]:
+    """The moment and the words of the command. ValueError."""
+    moment, *words = line.split()
+    if moment not in MOMENTS or not words:
+        raise ValueError(f"{line!r} is not {'|'.join(MOMENTS)} COMMAND")
+    return moment, words
+
+
 async def _asked(facts: Facts, moment: str) -> Verdict | None:
     kept: Verdict | None = None
     for line in facts.home.control.lines("policycommand"):
-        at, *words = line.split()
+        try:
+            at, words = parse(line)
+        except ValueError as error:
+            raise Temp("a check is not available", detail=f"control/policycommand: {error}")
         if at != moment:
             continue
         found = await facts.offload(_run, facts, moment, words)

@@ -66,7 +66,7 @@ async def _all(facts: Facts, ask: Callable[[Link, Facts], Verdict | None]) -> Ve
             continue
         try:
             found = await facts.offload(ask, link, facts)
-        except (OSError, packets.Broken) as error:
+        except (OSError, ValueError, packets.Broken) as error:
             link.close()
             raise Temp("a milter is not available", detail=f"milter {link.place}: {error or type(error).__name__}")
         if isinstance(found, Verdict):
@@ -100,14 +100,18 @@ class Link:
 
     def connect(self, facts: Facts) -> Verdict | None:
         """Reach the milter, agree on what it wants, tell who the client is."""
-        self._socket = _reached(self.place, facts.deadline)
-        self._send(packets.options(packets.ACTIONS, packets.STEPS))
-        self._actions, self._steps = packets.negotiated(*self._packet(facts))
+        self.agree(facts.deadline)
         me = facts.home.control.text("me")
         self._send(packets.macros(b"C", {"j": me, "{daemon_name}": facts.service, "v": "mailkit"}))
         name = facts.peer_name or (f"[{facts.peer}]" if facts.peer else "localhost")
         sent = packets.connect(name, facts.peer, facts.peer_port)
         return self._step(facts, sent, packets.NO_CONNECT, packets.NR_CONNECT)
+
+    def agree(self, deadline: float) -> None:
+        """Reach the milter, and agree on what it wants. OSError, Broken, ValueError."""
+        self._socket = _reached(self.place, deadline)
+        self._send(packets.options(packets.ACTIONS, packets.STEPS))
+        self._actions, self._steps = packets.negotiated(*self._packet(deadline))
 
     def helo(self, facts: Facts) -> Verdict | None:
         """Tell the client's name."""
@@ -179,7 +183,7 @@ class Link:
         self._send(packets.encode(b"E"))
         quarantined: Verdict | None = None
         while True:
-            command, told = self._packet(facts)
+            command, told = self._packet(facts.deadline)
             if command == b"q" and self._actions & packets.QUARANTINE:
                 quarantined = junk((packets.split(told) or ["quarantined"])[0])
             elif command in _VERDICTS:
@@ -198,7 +202,7 @@ class Link:
         if self._steps & unanswered:
             return b"c", b""
         while True:
-            command, told = self._packet(facts)
+            command, told = self._packet(facts.deadline)
             if command in _VERDICTS:
                 return command, told
             if command != b"p":
@@ -226,10 +230,10 @@ class Link:
             raise packets.Broken("not connected")
         self._socket.sendall(octets)
 
-    def _packet(self, facts: Facts) -> tuple[bytes, bytes]:
+    def _packet(self, deadline: float) -> tuple[bytes, bytes]:
         assert self._socket is not None
         while (packet := self._packets.packet()) is None:
-            left_s = facts.deadline - clock.monotonic()
+            left_s = deadline - clock.monotonic()
             if left_s <= 0:  # however often it asks for patience
                 raise packets.Broken("took too long")
             self._socket.settimeout(left_s)
@@ -256,17 +260,27 @@ class Link:
             self._socket = None
 
 
-def _reached(place: str, deadline: float) -> socket.socket:
-    """A connection to inet:HOST:PORT or unix:PATH. OSError."""
+def parse(place: str) -> tuple[str, int]:
+    """Host and port of inet:HOST:PORT, path and 0 of unix:PATH. ValueError."""
     kind, _, rest = place.partition(":")
+    if kind == "unix" and rest.startswith("/"):
+        return rest, 0
+    host, _, port = rest.rpartition(":")
+    if kind != "inet" or not host or not port.isdecimal() or not 0 < int(port) < 65536:
+        raise ValueError(f"{place!r} is neither inet:HOST:PORT nor unix:/PATH")
+    return host.strip("[]"), int(port)
+
+
+def _reached(place: str, deadline: float) -> socket.socket:
+    """A connection to inet:HOST:PORT or unix:PATH. OSError, ValueError."""
+    host, port = parse(place)
     wait_s = max(0.01, deadline - clock.monotonic())
-    if kind == "inet":
-        host, _, port = rest.rpartition(":")
-        return socket.create_connection((host.strip("[]"), int(port)), wait_s)
+    if port:
+        return socket.create_connection((host, port), wait_s)
     end = socket.socket(socket.AF_UNIX)
     try:
         end.settimeout(wait_s)
-        end.connect(rest)
+        end.connect(host)
     except OSError:
         end.close()
         raise

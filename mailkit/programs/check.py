@@ -6,17 +6,22 @@ import json
 
 import click
 
-from mailkit import check
+from mailkit import check, log
 from mailkit.check.finding import BAD, GOOD, UNSURE, Finding, Site
 from mailkit.control import Home
 from mailkit.exits import PERM, TEMP
 from mailkit.programs import options, person
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _EXAMPLE = """
 Example:
 
     mailkit-check --canary postmaster@example.org
 """
+_FOUND = ("aliases ", "control ", "passwd ")  # words of lines about damage
 _MARKS = {"good": " ", "note": " ", "warn": "!", "bad": "X", "unsure": "?"}
 
 
@@ -33,12 +38,13 @@ def command(
 ) -> None:
     """Look at a mail system from all sides; say in one line each what is wrong and how to mend it.
 
-    CHECKs: home control users certificates ports queue disk clock dns canary; all of them unless named. Exit status
-    100 when something is bad, 111 when nothing is but something could not be found out.
+    CHECKs: home control policy users certificates ports queue disk clock dns canary; all of them unless named. Exit
+    status 100 when something is bad, 111 when nothing is but something could not be found out.
     """
     for name in checks:
         if name not in check.CHECKS:
             raise click.UsageError(f"there is no check {name!r}; there are {', '.join(check.CHECKS)}")
+    log.sink = _told
     site = Site(home, person.address(canary) if canary else "")
     levels = set()
     for name in checks or [name for name in check.CHECKS if not (no_network and name in check.NETWORK)]:
@@ -50,6 +56,12 @@ def command(
         raise click.exceptions.Exit(PERM)
     if UNSURE in levels:
         raise click.exceptions.Exit(TEMP)
+
+
+def _told(line: str, sink: Callable[[str], None] = log.sink) -> None:
+    """A line of the log, unless it is about what a finding says better."""
+    if not line.startswith(_FOUND):
+        sink(line)
 
 
 def _repaired(found: Finding, dry_run: bool) -> bool:

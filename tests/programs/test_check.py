@@ -6,8 +6,10 @@ import contextlib
 import datetime
 import json
 import os
+import re
 import shutil
 import socket
+import subprocess
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -21,17 +23,19 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 import mailkit.check
+from mailkit import log
 from mailkit.check import disk
 from mailkit.check.finding import Site
 from mailkit.control import Home
 from mailkit.programs import check
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
+from tests.policy.milters import ScriptedMilter
 from tests.programs.test_up import Up, run, up
 
 __all__ = ["up"]  # a fixture
 
-ORDER = ["home", "control", "users", "certificates", "ports", "queue", "disk", "clock"]
+ORDER = ["home", "control", "policy", "users", "certificates", "ports", "queue", "disk", "clock"]
 
 
 @pytest.fixture
@@ -130,6 +134,71 @@ def test_control_values(home: Home) -> None:
 def test_lines_that_their_readers_would_not_understand(home: Home, name: str, line: str, told: str) -> None:
     set_control(home, name, line)
     assert told in bad(home, "control")
+
+
+def test_programs_that_smtpd_asks(home: Home, tmp_path: Path) -> None:
+    assert findings(home, "policy") == [("good", "no check asks another program")]
+    program = tmp_path / "scan"
+    set_control(home, "policycommand", f"data {program} --quick")
+    ((level, text),) = findings(home, "policy")
+    assert (level, "no line command: nobody is asked" in text) == ("warn", True)
+    set_control(home, "policy", "early", "command")
+    assert f"bad control/policycommand: {program}: No such file" in bad(home, "policy")
+    program.write_text("#!/bin/sh\n")
+    assert f"bad control/policycommand: {program} is not executable" in bad(home, "policy")
+    program.chmod(0o755)
+    assert findings(home, "policy") == [("good", f"{program} can be asked at data")]
+    set_control(home, "policycommand", "date /bin/true", "mail", "rcpt scan")
+    told = bad(home, "policy")
+    assert "'date /bin/true' is not connect|helo|mail|rcpt|data COMMAND" in told and "'mail' is not" in told
+    assert "warn control/policycommand: scan is no whole path" in told
+    os.unlink(home.join("control", "policycommand"))
+    assert "warn control/policy has the line command, and control/policycommand is empty" in bad(home, "policy")
+
+
+def test_a_line_for_a_new_policy_keeps_those_of_the_default(home: Home) -> None:
+    set_control(home, "milters", "unix:/nowhere")
+    (found,) = mailkit.check.made("policy", Site(home))
+    subprocess.run(["sh", "-c", found.mend], check=True)
+    assert home.control.lines("policy") == ["early", "relay", "helo", "fcrdns note", "rate", "milter"]
+
+
+def test_milters(home: Home, tmp_path: Path) -> None:
+    milter = ScriptedMilter(tmp_path / "milter", {})
+    set_control(home, "policy", "milter must")
+    set_control(home, "milters", milter.place)
+    assert findings(home, "policy") == [("good", f"the milter {milter.place} answers")]
+    milter.close()
+    assert f"bad the milter {milter.place} does not answer: Connection refused" in bad(home, "policy")
+    with socket.create_server(("127.0.0.1", 0)) as other, silent(other):
+        set_control(home, "milters", f"inet:127.0.0.1:{other.getsockname()[1]}", "inet:localhost:smtp", "unix:milter")
+        told = bad(home, "policy")
+        assert re.search("does not answer: (closed the connection|Connection reset)", told)
+        assert "'inet:localhost:smtp' is neither" in told and "'unix:milter' is neither" in told
+
+
+@contextlib.contextmanager
+def silent(server: socket.socket) -> Iterator[None]:
+    """Accept one connection and close it."""
+    thread = threading.Thread(target=lambda: server.accept()[0].close())
+    thread.start()
+    yield
+    thread.join()
+
+
+def test_damaged_lines_are_told_once_and_not_as_lines_of_the_log(
+    home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "sink", log.sink)
+    with open(home.passwd, "a") as passwd:
+        passwd.write("no colon here\n")
+    Path(home.aliases).write_text("broken\n")
+    set_control(home, "maxconn", "many")
+    assert check.main(["--home", home.path, "control", "users"]) == 100
+    said = capfd.readouterr()
+    assert said.err == ""
+    assert "passwd line 3 does not count: has no colon" in said.out and "aliases line 1" in said.out
+    assert "control/maxconn: 'many'" in said.out
 
 
 def test_users_and_aliases(home: Home) -> None:
@@ -403,6 +472,23 @@ def test_the_mount_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert disk.mount_of(str(tmp_path)) == ("nfs4", {"rw", "noatime", "vers=4.2", "noac"})
     monkeypatch.setattr(disk, "_MOUNTS", str(tmp_path / "none"))
     assert disk.mount_of(str(tmp_path)) == ("", set())
+
+
+def test_file_systems_of_homes_are_looked_at(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = "/proc"
+    with open(home.passwd, "a") as passwd:
+        passwd.write(f"carol@example.test:x::::{away}::\ndave@example.test:x::::{away}::\neve@example.test:x::::/nowhere::\n")
+    free = {away: 50}
+    monkeypatch.setattr(
+        os,
+        "statvfs",
+        lambda path: os.statvfs_result(
+            (4096, 4096, 100 << 20, free.get(path, 50) << 20, free.get(path, 50) << 20, 100, 50, 50, 0, 255)
+        ),
+    )
+    assert findings(home, "disk")[-1] == ("good", "file systems with homes of users: 1 more have room")
+    free[away] = 1
+    assert bad(home, "disk").startswith(f"bad {away}: ")
 
 
 def test_trouble_hides_no_other_check(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
