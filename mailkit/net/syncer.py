@@ -41,8 +41,9 @@ _DIRTY_MOST_KIB = 64 * 1024
 class End:
     """A loop's end of the conversation: one request at a time."""
 
-    def __init__(self, end: socket.socket) -> None:
+    def __init__(self, end: socket.socket, server: int = 0) -> None:
         self._end = end
+        self._server = server  # the process at the other end
         self._number = os.getpid() << 32  # a predecessor that died may have left a question
         self._told: set[int] = set()  # st_dev of those the process has a descriptor on
 
@@ -74,9 +75,19 @@ class End:
         except OSError:
             data = b""
         if len(data) != _ANSWER.size:
+            self._bury()
             raise EOFError
         number, began = _ANSWER.unpack(data)
         return float(began) if number == self._number else None
+
+    def _bury(self) -> None:
+        """Leave no zombie. It is not started again: that is for a process without threads, before it is confined."""
+        try:
+            if self._server and not os.waitpid(self._server, os.WNOHANG)[0]:
+                os.kill(self._server, signal.SIGKILL)  # it has closed its end, and is about to be gone
+                os.waitpid(self._server, 0)
+        except ChildProcessError:
+            pass  # a worker's parent does it
 
     def close(self) -> None:
         """End the conversation."""
@@ -90,11 +101,12 @@ def start(count: int = 1) -> list[End | None]:
     if syncfs is None:
         return [None] * count
     pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(count)]
-    if not os.fork():
+    server = os.fork()
+    if not server:
         _become(syncfs, [theirs for _, theirs in pairs])
     for _, theirs in pairs:
         theirs.close()
-    return [End(ours) for ours, _ in pairs]
+    return [End(ours, server) for ours, _ in pairs]
 
 
 def _syncfs() -> ctypes._NamedFuncPointer | None:
