@@ -14,6 +14,7 @@ row in the table allows it (RFC 9051 section 7.5.1), just before its tagged answ
 
 from __future__ import annotations
 
+import errno
 import os
 
 from mailkit import log
@@ -234,7 +235,9 @@ async def perform(state: Session, event: Command | Upload) -> None:
         target.release(state)
         # The disk is full, or somebody took the directories away: not the end of the session.
         log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=place(state, error))
-        answer = ("NO", "The mail store refuses this now", "UNAVAILABLE")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        text = "The disk of the mail store is full" if full else "The mail store refuses this now"
+        answer = ("NO", text, "UNAVAILABLE")
     replies.say(state, event.tag, *answer)
     if state.upload is not None:
         refuse_upload(state)

@@ -116,6 +116,7 @@ TEXTS = {
     "That is no URL": "Das ist keine URL",
     "That names no mailbox": "Das bezeichnet keinen Ordner",
     "That names no message or part of one": "Das bezeichnet keine Nachricht und keinen Teil einer Nachricht",
+    "The disk of the mail store is full": "Die Platte des Speichers ist voll",
     "The mail store refuses this now": "Der Speicher lässt das gerade nicht zu",
     "The transfer encoding of that part is unknown": "Die Kodierung dieses Teils ist unbekannt",
     "There is no room for the message": "Für die Nachricht ist kein Platz",

@@ -114,6 +114,7 @@ TEXTS = {
     "That is no URL": "Ce n'est pas une URL",
     "That names no mailbox": "Cela ne désigne aucun dossier",
     "That names no message or part of one": "Cela ne désigne ni un message ni une partie d'un message",
+    "The disk of the mail store is full": "Le disque du stockage est plein",
     "The mail store refuses this now": "Le stockage refuse cela pour l'instant",
     "The transfer encoding of that part is unknown": "L'encodage de cette partie est inconnu",
     "There is no room for the message": "Il n'y a pas de place pour le message",

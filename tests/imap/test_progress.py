@@ -95,7 +95,7 @@ def failing(slow: Client, monkeypatch: pytest.MonkeyPatch) -> Client:
 
 
 def test_copy_that_fails_leaves_nothing(failing: Client) -> None:
-    assert failing.do("COPY 1:* Archive")[-1].startswith("NO [UNAVAILABLE]")
+    assert failing.do("COPY 1:* Archive")[-1] == "NO [UNAVAILABLE] The disk of the mail store is full"
     assert failing.do("STATUS Archive (MESSAGES)")[0] == "* STATUS Archive (MESSAGES 0)"
 
 
