@@ -12,7 +12,7 @@ from mailkit.control.table import ROWS, TABLE
 from mailkit.deliver.remote import routes
 from mailkit.exits import Trouble
 from mailkit.net import sockets
-from mailkit.policy import rate
+from mailkit.policy import rate, relay
 from mailkit.policy.chain import Chain
 from mailkit.users import names
 
@@ -26,6 +26,7 @@ _LISTS: dict[str, tuple[Callable[[str], object], str]] = {
     "policy": (lambda line: Chain([line], 0), "smtpd refuses to work"),
     "proxyfrom": (lambda line: Networks([line]), "smtpd imapd pop3d refuse to work"),
     "rate": (rate.row, "nobody is limited"),
+    "relayto": (relay.entry, "smtpd takes no mail for others"),
     "relayfrom": (lambda line: Networks([line]), "smtpd refuses to work"),
     "routes": (routes.parse, "no mail goes out"),
     "xclientfrom": (lambda line: Networks([line]), "smtpd refuses to work"),

@@ -49,6 +49,34 @@ def test_a_lost_list_of_domains_sends_no_mail_back(service: str, facts: Facts) -
     assert (found.kind, found.status, found.detail) == ("defer", "4.3.5", "control/domains is empty or missing")
 
 
+@pytest.mark.parametrize(
+    ("recipient", "taken"),
+    [
+        ("x@backup.example", True), ("X@BackUp.Example", True), ("x@sub.backup.example", False),
+        ("x@a.below.example", True), ("x@a.b.below.example", True), ("x@below.example", False), ("x@notbelow.example", False),
+        ("bob@people.example", True), ("BOB@people.example", True), ("eve@people.example", False),
+        ("x@b\u00fccher.example", True), ("x@[192.0.2.1]", False), ("x@-", False),
+    ],
+)  # fmt: skip
+def test_domains_whose_mail_is_sent_on(recipient: str, taken: bool, facts: Facts) -> None:
+    set_control(facts.home, "relayto", "backup.example", ".below.example", "bob@people.example", "xn--bcher-kva.example")
+    facts.service, facts.remote, facts.recipient = "mx", True, recipient
+    found = run(relay.rcpt(facts))
+    assert (found.status if found else "") == ("" if taken else "5.7.1")
+    facts.service = "lmtp"
+    found = run(relay.rcpt(facts))
+    assert found is not None and found.status == "5.1.2"
+
+
+def test_a_slip_in_the_list_sends_no_mail_back(facts: Facts) -> None:
+    set_control(facts.home, "relayto", "exa mple", "backup.example")
+    facts.service, facts.remote, facts.recipient = "mx", True, "x@backup.example"
+    assert run(relay.rcpt(facts)) is None
+    facts.recipient = "x@other.example"
+    found = run(relay.rcpt(facts))
+    assert (found.kind, found.status) == ("defer", "4.3.5") and "control/relayto: " in found.detail
+
+
 def test_submission_needs_a_login(facts: Facts) -> None:
     facts.service = "submissions"
     assert run(relay.mail(facts)).code == 530

@@ -31,7 +31,7 @@ from mailkit.programs import check
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
 from tests.policy.milters import ScriptedMilter
-from tests.programs.test_up import Up, run, up
+from tests.programs.test_up import Running, run, up
 
 __all__ = ["up"]  # a fixture
 
@@ -127,6 +127,7 @@ def test_control_values(home: Home) -> None:
     [
         ("policy", "nosuch on", "control/policy: 'nosuch on': unknown check or mode; smtpd refuses to work"),
         ("relayfrom", "300.1.2.3", "control/relayfrom: '300.1.2.3' is no IP address; smtpd refuses to work"),
+        ("relayto", "exa mple.com", "control/relayto: "),
         ("rate", "account hour", "is not account|address hour|day|recipients NUMBER; nobody is limited"),
         ("routes", "x.example", "control/routes: no next hop; no mail goes out"),
     ],
@@ -511,7 +512,7 @@ def test_a_canary_that_does_not_arrive(home: Home, monkeypatch: pytest.MonkeyPat
     assert entry
 
 
-def test_a_running_system_is_good_and_its_log_tells_the_canary(up: Up) -> None:
+def test_a_running_system_is_good_and_its_log_tells_the_canary(up: Running) -> None:
     inbox = up.home / "domains/example.test/bob/Maildir/new"
     out = run(up.home, "check", "--json", "home", "control", "certificates", "ports", "queue", "canary", "--canary", "bob@example.test")
     records = [json.loads(one) for one in out.splitlines()]
