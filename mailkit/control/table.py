@@ -146,8 +146,8 @@ ROWS = (
     Value("vrfy", "flag", "no", "answer VRFY and EXPN truthfully", "smtpd"),
     Value("sendas", "list", "", "further sender addresses of users: USER ADDRESS... a line", "smtpd"),
     Value("relayfrom", "list", "", "addresses and networks that may send anywhere without login", "smtpd", safe=False),
-    Value("relayto", "list", "", "domains, .domains below them, and addresses whose mail is taken from anybody and sent "
-          "on, by MX or by routes", "smtpd"),
+    Value("relayto", "list", "", "domains, .domains below them, and addresses whose mail is taken from anybody and "
+          "sent on, by MX or by routes", "smtpd"),
     Value("barefrom", "list", "", "addresses and networks whose bare CR and LF are repaired", "smtpd", safe=False),
     Value("xclientfrom", "list", "", "addresses and networks that may use XCLIENT and XFORWARD", "smtpd", safe=False),
     Value("policy", "list", "early\nrelay\nhelo\nfcrdns note\nrate", "checks, in order: NAME [MODE] a line", "smtpd",
