@@ -59,8 +59,8 @@ def _directories(home: Home, owner: int) -> Iterator[Finding]:
 
 
 def _secrets(home: Home, owner: int) -> Iterator[Finding]:
-    """Files that must not be read by everybody: passwords and keys."""
-    secret = [home.passwd, home.aliases, home.join("control", "routelogins")]
+    """Files that must not be read by everybody: passwords, keys, and who wrote to whom."""
+    secret = [home.passwd, home.aliases, home.join("control", "routelogins"), home.join("log")]
     for name in _listed(home.tls):
         secret += [home.join("tls", name, key) for key in ("key.pem", "privkey.pem")]
     for path in secret:

@@ -147,6 +147,8 @@ class Setup:
         self._host_domain(wishes.domain)
         self._value("listen", *_listen(wishes.ports, wishes.systemd))
         self._file(self.home.passwd, b"", 0o600)
+        if not wishes.systemd:
+            self._file(self.home.join("log"), b"", 0o600)  # a shell would open it to everybody
         self._certificate(wishes.host, wishes.pair)
         if wishes.first_user:
             self._value("postmaster", wishes.first_user)  # RFC 5321 4.5.1: somebody has to be

@@ -83,7 +83,7 @@ def _placed(text: str, home: str, programs: str) -> str:
     if home == _HOME:
         return text
     # StateDirectory= is always below /var/lib.
-    text = text.replace("StateDirectory=mailkit\nStateDirectoryMode=0750\n", f"ReadWritePaths={home}\n")
+    text = text.replace("StateDirectory=mailkit\n", f"ReadWritePaths={home}\n")
     return text.replace(_HOME, home)
 
 

@@ -184,11 +184,13 @@ def test_a_restart_loses_nothing(machine: Machine) -> None:
     machine.run("systemctl", "stop", "mailkit-runq")
     message = "Subject: waits\\n\\nfor the runner\\n"
     machine.run("sh", "-c", f"printf '{message}' | /opt/mailkit/bin/mailkit-sendmail -f alice@example.test alice@example.test")
+    send = "/opt/mailkit/bin/mailkit-sendmail -f nobody@example.test alice@example.test"
+    machine.run("runuser", "-u", "nobody", "--", "sh", "-c", f"printf 'Subject: waits\\n\\nfor nobody\\n' | {send}")
     machine.run("systemctl", "restart", "mailkit-smtpd", "mailkit-runq")
     out = machine.run("/opt/mailkit/bin/mailkit-check", "--canary", "alice@example.test", "canary")
     assert "a message went by SMTP" in out
     found = machine.run("sh", "-c", "grep -rl 'Subject: waits' /var/lib/mailkit/domains/example.test/alice/Maildir/new")
-    assert len(found.split()) == 1
+    assert len(found.split()) == 2
 
 
 def shown(machine: Machine, unit: str, name: str) -> str:

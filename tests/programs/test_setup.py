@@ -39,7 +39,8 @@ def test_setup_makes_a_whole_home_once(tmp_path: Path, capsys: pytest.CaptureFix
     ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
         tmp_path / "home/tls/mail.example.test/cert.pem", tmp_path / "home/tls/mail.example.test/key.pem"
     )
-    assert os.stat(tmp_path / "home/tls/mail.example.test/key.pem").st_mode & 0o077 == 0
+    for name in ("tls/mail.example.test/key.pem", "users/passwd", "log"):
+        assert os.stat(tmp_path / "home" / name).st_mode & 0o077 == 0
     (tmp_path / "home/control/me").write_text("mx.example.test\n")
     made = snapshot(tmp_path / "home")
     assert setup.main([*words, "--host", "mail.example.test"]) == 0
