@@ -53,7 +53,7 @@ def command(home: Home, logs: tuple[str, ...], last: int, as_json: bool, wanted:
 
 
 def _opened(home: Home, logs: list[str]) -> Source:
-    """The logs that were named, or the first that there is of HOME/log, unless it is empty, and the journal. Perm when there is none."""
+    """The logs that were named, or the first of HOME/log and the journal that tells anything. Perm: there is none."""
     own = home.join("log")
     if logs or (os.path.isfile(own) and os.path.getsize(own)):
         return source.opened(logs or [own])
