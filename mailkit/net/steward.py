@@ -174,7 +174,7 @@ class Steward:
         service = self.services[words["service"]]
         if service.resume is None:
             raise ValueError(f"no session of {service.name} goes on here")
-        fact = service.standing(words["user"])
+        fact = service.standing(words.get("user", ""))
         told, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         child = os.fork()
         if child:

@@ -8,6 +8,7 @@ each message.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import select
@@ -23,6 +24,8 @@ from mailkit.control import Home
 from mailkit.exits import OK, PERM, TEMP, Perm, Temp, Trouble
 from mailkit.net import sockets
 from mailkit.programs import options
+from mailkit.users import identity
+from mailkit.users.passwd import Passwd, User
 
 _FIRST_FD = 3
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -51,12 +54,14 @@ class Child:
 
 
 class Up:
-    """The servers of one home."""
+    """The servers of one home. The ports are opened as root; nothing else is done as root that need not be."""
 
     def __init__(self, home: Home) -> None:
         self.home = home
         self.children = [Child(program, ends) for program, ends in _opened(home).items()]
         self.children.append(Child("runq", []))
+        if os.geteuid() == 0 and (owner := _owner(home)) is not None:
+            identity.become(owner)
         self.stopping = False
         self.wake_r, self.wake_w = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
@@ -125,6 +130,19 @@ class Up:
             child.again = clock.monotonic() + child.pause_s
             code = os.waitstatus_to_exitcode(status)
             log.event("died", program=child.program, status=code, again_s=child.pause_s)
+
+
+def _owner(home: Home) -> User | None:
+    """To whom the home belongs, and as whom everything runs. None where it has to be root; the log says why."""
+    status = os.stat(home.path)
+    why = "the home belongs to root" if not status.st_uid else ""
+    with contextlib.suppress(Trouble):  # servers say what is wrong with the file, whoever they are
+        if any(user.uid not in (None, status.st_uid) for user in Passwd(home).users()):
+            why = "users/passwd has users with a uid of their own"
+    if why:
+        log.event("root", home=home.path, by=why)
+        return None
+    return User("", uid=str(status.st_uid), gid=str(status.st_gid))
 
 
 def _opened(home: Home) -> dict[str, list[tuple[str, socket.socket]]]:

@@ -18,6 +18,12 @@ from typing import Any
 
 import pytest
 
+from mailkit import log
+from mailkit.control import Home
+from mailkit.programs.up import Up
+from mailkit.users import edit
+from mailkit.users.passwd import User
+from tests.harness.homes import make_home, set_control
 from tests.harness.servers import environment, program
 
 WAIT_S = 30
@@ -43,7 +49,7 @@ def run(home: Path, name: str, *words: str, text: str = "") -> str:
     return done.stdout
 
 
-class Up:
+class Running:
     def __init__(self, home: Path, base: int) -> None:
         self.home = home
         self.base = base
@@ -80,19 +86,19 @@ class Up:
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Up]:
+def up(tmp_path: Path) -> Iterator[Running]:
     base = base_port()
     run(tmp_path, "setup", "--domain", "example.test", "--ports", str(base), "--yes")
     for name in ("alice", "bob"):
         run(tmp_path, "adduser", "--password-stdin", f"{name}@example.test", text="secret\n")
-    running = Up(tmp_path, base)
+    running = Running(tmp_path, base)
     try:
         yield running
     finally:
         running.stop()
 
 
-def submit(up: Up, subject: str) -> None:
+def submit(up: Running, subject: str) -> None:
     with smtplib.SMTP("localhost", up.base + 587, timeout=WAIT_S) as server:
         server.starttls(context=up.context())
         server.login("alice@example.test", "secret")
@@ -100,7 +106,7 @@ def submit(up: Up, subject: str) -> None:
         server.sendmail("alice@example.test", ["bob@example.test"], text)
 
 
-def subjects(up: Up, wanted: set[bytes]) -> list[bytes]:
+def subjects(up: Running, wanted: set[bytes]) -> list[bytes]:
     """The subjects in bob's INBOX once those wanted are there."""
     found: list[bytes] = []
     with imaplib.IMAP4_SSL("localhost", up.base + 993, ssl_context=up.context(), timeout=WAIT_S) as server:
@@ -115,7 +121,7 @@ def subjects(up: Up, wanted: set[bytes]) -> list[bytes]:
     return found
 
 
-def test_a_message_travels_and_everything_ends(up: Up) -> None:
+def test_a_message_travels_and_everything_ends(up: Running) -> None:
     assert set(up.children()) == {"mailkit-smtpd", "mailkit-imapd", "mailkit-pop3d", "mailkit-runq"}
     submit(up, "first")
     assert subjects(up, {b"first"}) == [b"first"]
@@ -133,8 +139,43 @@ def test_a_message_travels_and_everything_ends(up: Up) -> None:
     assert all(line[:4].isdigit() and "Z " in line[:26] for line in lines), lines
 
 
+def ids_after_opening(home: Home) -> list[int]:
+    """Of a process that has opened the sockets: its real, effective and saved uid and gid, and its groups."""
+    ours, theirs = os.pipe()
+    if not (child := os.fork()):
+        status = 1
+        try:
+            log.sink = lambda line: print(line, file=sys.stderr, flush=True)
+            Up(home)
+            os.write(theirs, b" ".join(b"%d" % one for one in (*os.getresuid(), *os.getresgid(), *os.getgroups())))
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(theirs)
+    with open(ours, "rb") as said:
+        ids = [int(word) for word in said.read().split()]
+    assert os.waitpid(child, 0)[1] == 0
+    return ids
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root opens ports for somebody else")
+def test_root_is_for_the_ports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    home = make_home(tmp_path)
+    set_control(home, "listen", f"mx 127.0.0.1 {base_port() + 25}")
+    assert ids_after_opening(home)[:6] == [0] * 6
+    assert f'root home={home.path} by="the home belongs to root"' in capfd.readouterr().err
+    os.chown(home.path, 4711, 4712)
+    assert ids_after_opening(home) == [4711] * 3 + [4712] * 4
+    assert capfd.readouterr().err == ""
+    edit.add(home, User("carol@example.test", uid="4711", gid="4712"))
+    assert ids_after_opening(home) == [4711] * 3 + [4712] * 4
+    edit.add(home, User("dave@example.test", uid="4713", gid="4712"))
+    assert ids_after_opening(home)[:6] == [0] * 6
+    assert "users with a uid of their own" in capfd.readouterr().err
+
+
 @pytest.mark.parametrize("victim", ["mailkit-smtpd", "mailkit-runq", "mailkit-imapd"])
-def test_what_dies_is_started_again_and_no_mail_is_lost(up: Up, victim: str) -> None:
+def test_what_dies_is_started_again_and_no_mail_is_lost(up: Running, victim: str) -> None:
     submit(up, "before")
     first = up.children()[victim]
     os.kill(first, signal.SIGKILL)
@@ -150,11 +191,11 @@ def test_what_dies_is_started_again_and_no_mail_is_lost(up: Up, victim: str) -> 
     assert "died program=" in up.log.read_text()
 
 
-def test_nothing_outlives_mailkit_up(up: Up) -> None:
+def test_nothing_outlives_mailkit_up(up: Running) -> None:
     with imaplib.IMAP4("localhost", up.base + 143, timeout=WAIT_S):
         os.kill(up.process.pid, signal.SIGKILL)
         up.process.wait()
-    again = Up(up.home, up.base)
+    again = Running(up.home, up.base)
     assert again.stop() == 0
 
 
