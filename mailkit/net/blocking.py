@@ -79,8 +79,8 @@ class BlockingConn:
         if wake and self._woken:
             self._woken = False
             return None
-        if self._tls is not None and (data := self._tls.decrypted()):
-            return data
+        if self._tls is not None and (plain := self._tls.decrypted()) is not None:
+            return plain
         while True:
             if not self._wait(select.POLLIN, wake):
                 self._woken = False
