@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import ssl
 
@@ -35,6 +36,9 @@ def check(site: Site) -> Iterator[Finding]:
         elif os.path.isdir(os.path.join(known.directory, name)):
             text = f"{known.directory}/{name} holds no certificate with its key"
             yield Finding(WARN, text, "see mailkit-setup(8) for the names of the files")
+    if known.is_binding and importlib.util.find_spec("OpenSSL") is None:
+        mend = "pip install 'mailkit[channelbinding]', or remove the file"
+        yield Finding(WARN, "control/channelbinding takes pyOpenSSL, which is not installed: no effect", mend)
     if default not in (None, site.me):
         yield Finding(WARN, f"there is none for {site.me}; {default} is shown instead", f"link tls/{site.me}")
 

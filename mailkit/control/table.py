@@ -107,6 +107,8 @@ ROWS = (
     Value("clearauth", "flag", "no", "allow logging in without TLS on connections from this machine",
           "smtpd imapd pop3d", safe=False),
     Value("mechanisms", "list", "", "SASL mechanisms to offer; none: all there are", "smtpd imapd pop3d", safe=False),
+    Value("channelbinding", "flag", "no", "bind SCRAM logins to the TLS connection by tls-exporter; takes the extra "
+          "channelbinding", "smtpd imapd pop3d"),
     Value("authdomain", "text", "", "domain added to a login name that has none", "smtpd imapd pop3d"),
     Value("authdelay", "seconds", "15", "longest wait after a failed login; 0: none", "smtpd imapd pop3d"),
     Value("authwindow", "seconds", "15m", "how long after the last failed login they are all forgotten",

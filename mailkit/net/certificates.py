@@ -33,6 +33,11 @@ class Certificates:
         self.directory = home.tls
         self.clients = home.join("tls", "clients.pem")
 
+    @property
+    def is_binding(self) -> bool:
+        """Are logins to be bound to the TLS connection by tls-exporter?"""
+        return self._home.control.flag("channelbinding")
+
     def default(self) -> str | None:
         """The name of the certificate for clients that name none; None when there is no certificate at all."""
         me = self._home.control.text("me")

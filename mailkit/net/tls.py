@@ -15,9 +15,14 @@ from mailkit.exits import Temp
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
     from mailkit.net.certificates import Certificates
 
+    Chosen = Callable[[str | None, "Context"], "Context"]
 
+RECORD = 16384  # octets of a TLS record: no step of a TLS library reads or writes more
 _BEGIN = "-----BEGIN CERTIFICATE-----"
 
 
@@ -51,11 +56,59 @@ def leaf(pem: str) -> bytes:
     return ssl.PEM_cert_to_DER_cert(pem[pem.index(_BEGIN) : pem.index("-----END CERTIFICATE-----") + 26])
 
 
+class Connection(ssl.SSLObject):
+    """One end of a TLS connection."""
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        """As uvloop calls it, for 256 KiB, which are made and given back before and after one record is read into
+        them: 17 us, as much as all else that a short command takes."""
+        return super().read(min(len, RECORD), buffer)
+
+
 class Context(ssl.SSLContext):
     """An SSLContext that knows its name and its certificate."""
 
+    sslobject_class = Connection
     name: str = ""
     certificate: bytes = b""  # DER of the leaf, for tls-server-end-point
+
+    def equip(self, chain: str, key: str, clients: str) -> None:
+        """Set it up with a certificate, its key and, unless it is "", the file of the CAs whose client certificates
+        are asked for. OSError, ValueError."""
+        self.minimum_version = ssl.TLSVersion.TLSv1_2
+        self.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
+        load(self, chain, key)
+        with open(chain, encoding="ascii", errors="replace") as file:
+            self.certificate = leaf(file.read())
+        if clients:
+            self.load_verify_locations(clients)
+            self.verify_mode = ssl.CERT_OPTIONAL
+
+    def choose_by(self, chosen: Chosen) -> None:
+        """Let chosen(name the client asks for, this context) say which context is to be taken in its place."""
+
+        def choose(tls: ssl.SSLObject | ssl.SSLSocket, asked: str | None, context: ssl.SSLContext) -> int | None:
+            tls.sni = (asked or "").lower()  # type: ignore[union-attr]  # kept on the object for `Facts`
+            try:
+                tls.context = chosen(asked, self)
+            except Temp:
+                return ssl.ALERT_DESCRIPTION_INTERNAL_ERROR
+            return None
+
+        self.sni_callback = choose
+
+
+def kind(is_binding: bool) -> type[Context]:
+    """What contexts to make for servers; is_binding: such as give the channel binding tls-exporter, if that can be
+    had, or a line in the log."""
+    if is_binding:
+        try:
+            from mailkit.net.exporter import ExporterContext
+
+            return ExporterContext
+        except ImportError as error:
+            log.event("tls", error=f"control/channelbinding wants mailkit[channelbinding]: {error}")
+    return Context
 
 
 class Contexts:
@@ -67,22 +120,17 @@ class Contexts:
         self._front: Context | None = None
 
     def front(self, name: str) -> ssl.SSLContext:
-        """The context of `name`, with the callback that changes it for another one."""
+        """The context of `name`, which changes itself for another one when the client asks for that."""
         context = self._context(name)
         if self._front is not context:
-            context.sni_callback = self._choose
+            context.choose_by(self._chosen)
             self._front = context
         return context
 
-    def _choose(self, tls: ssl.SSLObject | ssl.SSLSocket, asked: str | None, context: ssl.SSLContext) -> int | None:
-        """The callback of RFC 6066 3: a name we have no certificate for gets the default one."""
-        tls.sni = (asked or "").lower()  # type: ignore[union-attr]  # kept on the object for `Facts`
+    def _chosen(self, asked: str | None, front: Context) -> Context:
+        """RFC 6066 3: a name we have no certificate for gets the default one."""
         name = self._certificates.asked(asked)
-        if name is not None:
-            chosen = self._context(name)
-            if chosen is not context:
-                tls.context = chosen
-        return None
+        return front if name is None else self._context(name)
 
     def _context(self, name: str) -> Context:
         pair = self._certificates.pair(name)
@@ -91,7 +139,7 @@ class Contexts:
             if kept is not None:
                 return kept[1]
             raise Temp("TLS is not available", code="4.7.0", detail=f"no certificate named {name}")
-        mark = (*_mark(pair[0]), *_mark(pair[1]))
+        mark = (*_mark(pair[0]), *_mark(pair[1]), self._certificates.is_binding)
         if kept is not None and kept[0] == mark:
             return kept[1]
         try:
@@ -106,16 +154,10 @@ class Contexts:
         return context
 
     def _loaded(self, name: str, cert: str, key: str) -> Context:
-        context = Context(ssl.PROTOCOL_TLS_SERVER)
-        context.minimum_version = ssl.TLSVersion.TLSv1_2
-        context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_CIPHER_SERVER_PREFERENCE
-        load(context, cert, key)
-        with open(cert, encoding="ascii", errors="replace") as file:
-            context.certificate = leaf(file.read())
+        context = kind(self._certificates.is_binding)(ssl.PROTOCOL_TLS_SERVER)
+        clients = self._certificates.clients
+        context.equip(cert, key, clients if os.path.exists(clients) else "")
         context.name = name
-        if os.path.exists(self._certificates.clients):
-            context.load_verify_locations(self._certificates.clients)
-            context.verify_mode = ssl.CERT_OPTIONAL
         return context
 
 
@@ -127,7 +169,7 @@ def _mark(path: str) -> tuple[int, int, int]:
 class Facts:
     """What a finished handshake agreed on (mailkit.net.conn.Tls)."""
 
-    __slots__ = ("_certificate", "cipher", "client_cert", "server_cert", "sni", "version")
+    __slots__ = ("_certificate", "_exporter", "cipher", "client_cert", "server_cert", "sni", "version")
 
     def __init__(self, tls: ssl.SSLObject) -> None:
         cipher = tls.cipher()
@@ -138,10 +180,14 @@ class Facts:
         # For the log only: the context may have let any certificate pass.
         self.server_cert = None if tls.server_side else tls.getpeercert(binary_form=True)
         self._certificate: bytes = getattr(tls.context, "certificate", b"")
+        # What Python's own objects do not have; see mailkit.net.exporter.
+        self._exporter: bytes | None = getattr(tls, "exporter", None)
 
     def binding(self, kind: str) -> bytes | None:
-        """tls-server-end-point (RFC 5929 4.1) for certificates signed with SHA-256, 384 or 512. tls-exporter
-        (RFC 9266) needs what Python's ssl module does not offer."""
+        """tls-exporter (RFC 9266) with control/channelbinding and TLS 1.3; tls-server-end-point (RFC 5929 4.1) for
+        certificates signed with SHA-256, 384 or 512."""
+        if kind == "tls-exporter":
+            return self._exporter
         if kind != "tls-server-end-point" or not self._certificate:
             return None
         return end_point(self._certificate)

@@ -17,7 +17,7 @@ from mailkit import clock, confine, counters, log
 from mailkit.control import Home
 from mailkit.control.networks import customer
 from mailkit.exits import OK, Perm
-from mailkit.net import errand, loop, proxy, syncer
+from mailkit.net import errand, loop, proxy, syncer, tls
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
 from mailkit.net.loop import LoopConn, Pool
@@ -46,6 +46,7 @@ def serve(
     count = home.control.number("workers") or len(os.sched_getaffinity(0))
     import uvloop  # noqa: F401  # before the fork, so that the workers share it
 
+    tls.kind(home.control.flag("channelbinding"))  # for what it imports, likewise
     gc.collect()
     gc.freeze()  # what is here now stays, and is shared: keep the collector off it
     gc.set_threshold(_GARBAGE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib.util
 import os
 import select
 import socket
@@ -24,6 +25,7 @@ from mailkit.net.conn import Gone, Stopping, Timeout
 from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.serve import Service, attend
 from mailkit.programs import setup
+from tests.harness import programs
 
 
 def certify(home: Home, name: str = "mail.example.test") -> bytes:
@@ -44,14 +46,34 @@ def home(tmp_path: Path) -> Home:
     return home
 
 
+@pytest.fixture(params=["ssl", "pyOpenSSL"])
+def library(request: pytest.FixtureRequest, home: Home) -> str:
+    """Who makes the handshakes."""
+    if request.param == "pyOpenSSL":
+        if importlib.util.find_spec("OpenSSL") is None:
+            programs.absent("pyOpenSSL is not installed")
+        Path(home.join("control", "channelbinding")).write_text("yes\n")
+    return str(request.param)
+
+
+either_library = pytest.mark.usefixtures("library")
+
+
 class InThread:
     """A session on one end of a socket pair, in a thread; the other end is the test's."""
 
-    def __init__(self, driver: str, home: Home, service: Service) -> None:
-        self.client, self.server = socket.socketpair()
+    def __init__(
+        self,
+        driver: str,
+        home: Home,
+        service: Service,
+        ends: tuple[socket.socket, socket.socket] | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
+        self.client, self.server = ends or socket.socketpair()
         self.client.settimeout(10)
         self.service = service
-        self.home = home
+        self.certificates = certificates or Certificates(home)
         self.pool: Pool | None = None
         self.conn: Any = None
         self.started = threading.Event()
@@ -60,9 +82,8 @@ class InThread:
         self.started.wait(10)
 
     def _blocking(self) -> None:
-        certificates = Certificates(self.home)
         fd = os.dup(self.server.fileno())
-        self.conn = BlockingConn(fd, fd, service="test", certificates=certificates, owned=True)
+        self.conn = BlockingConn(fd, fd, service="test", certificates=self.certificates, owned=True)
         self.started.set()
         blocking.run(attend(self.conn, self.service))
         self.server.close()
@@ -71,7 +92,7 @@ class InThread:
         loop.run(self._in_loop)
 
     async def _in_loop(self) -> None:
-        self.pool = pool = Pool(Certificates(self.home))
+        self.pool = pool = Pool(self.certificates)
         self.conn = conn = LoopConn(pool, "test", None)
         self.server.setblocking(False)
         await pool.loop.connect_accepted_socket(lambda: conn, self.server)
@@ -94,10 +115,18 @@ Start = Callable[..., InThread]
 
 @pytest.fixture(params=["blocking", "loop"])
 def start(request: pytest.FixtureRequest, home: Home) -> Iterator[Start]:
+    """Starts a session; ends: the client's and the server's; of_one_server: in a server that was there before."""
+    certificates = Certificates(home)
     with contextlib.ExitStack() as stack:
 
-        def begin(session: Callable[[Any], Any], **kwargs: Any) -> InThread:
-            thread = InThread(request.param, home, Service("test", session, **kwargs))
+        def begin(
+            session: Callable[[Any], Any],
+            ends: tuple[socket.socket, socket.socket] | None = None,
+            of_one_server: bool = False,
+            **kwargs: Any,
+        ) -> InThread:
+            service = Service("test", session, **kwargs)
+            thread = InThread(request.param, home, service, ends, certificates if of_one_server else None)
             stack.callback(thread.end)
             return thread
 
@@ -215,6 +244,7 @@ def test_stopping_ends_the_wait_but_not_the_goodbye(start: Start) -> None:
         there.client.close()
 
 
+@either_library
 def test_starttls_forgets_what_came_in_the_clear(start: Start) -> None:
     after: list[bytes] = []
 
@@ -242,6 +272,7 @@ def test_starttls_forgets_what_came_in_the_clear(start: Start) -> None:
     assert after == [b"secret"]
 
 
+@either_library
 def test_commands_smuggled_before_tls_never_reach_the_session(start: Start, lines: list[str]) -> None:
     reached = threading.Event()
 
@@ -263,6 +294,7 @@ def test_commands_smuggled_before_tls_never_reach_the_session(start: Start, line
     assert any(line.startswith("tls ") for line in lines), lines
 
 
+@either_library
 def test_half_a_handshake_is_one_log_line(start: Start, lines: list[str]) -> None:
     async def session(conn: Any) -> None:
         raise AssertionError("unreachable")
@@ -314,6 +346,7 @@ def test_an_unexpected_error_is_logged_and_closes(start: Start, lines: list[str]
     assert any(line.startswith("broken ") and "KeyError" in line for line in lines)
 
 
+@either_library
 def test_sni_chooses_and_a_renewed_certificate_is_seen(start: Start, home: Home) -> None:
     certify(home, "other.example.test")
 
@@ -347,6 +380,7 @@ def test_a_name_from_the_wire_never_becomes_a_path(home: Home, tmp_path: Path) -
         assert certificates.asked(asked) is None
 
 
+@either_library
 def test_a_broken_renewal_keeps_the_old_certificate(home: Home, lines: list[str]) -> None:
     certificates = Certificates(home)
     before = certificates.server()

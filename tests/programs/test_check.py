@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import importlib.util
 import json
 import os
 import re
@@ -28,6 +29,9 @@ from mailkit.check import disk
 from mailkit.check.finding import Site
 from mailkit.control import Home
 from mailkit.programs import check
+from mailkit.queue import entry
+from mailkit.queue.entry import Envelope, Recipient
+from mailkit.queue.name import Name
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
 from tests.policy.milters import ScriptedMilter
@@ -271,6 +275,13 @@ def test_certificates(home: Home) -> None:
     assert "there is none for mx.example.test" in bad(home, "certificates")
 
 
+def test_channel_binding_without_its_library(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_control(home, "channelbinding", "yes")
+    assert not bad(home, "certificates")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert bad(home, "certificates").startswith("warn control/channelbinding takes pyOpenSSL")
+
+
 def test_files_that_are_no_certificate(home: Home) -> None:
     set_control(home, "listen", "mx 127.0.0.1 1")
     mine = Path(home.tls, "mail.example.test")
@@ -377,8 +388,13 @@ def test_the_queue(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2 messages wait, one of them was due 2 hours ago: no runner" in told
     assert "1 entries are damaged" in told and "1 files in" in told
     assert ("note", "1 messages are held") in findings(home, "queue")
+    accepted = entry.encode(Envelope("", [Recipient("bob@example.test")]))
+    whole = Name(now - 60, 0, "ee55", 0)
+    (queue / "tmp" / whole.sealed(accepted)).write_bytes(accepted)
+    os.utime(queue / "tmp" / whole.sealed(accepted), (0, 0))
+    assert "1 files in" in bad(home, "queue")
     check.main(["--home", home.path, "queue", "--repair"])
-    assert os.listdir(queue / "tmp") == ["fresh"]
+    assert os.listdir(queue / "tmp") == ["fresh"] and str(whole) in os.listdir(queue / "new")
 
 
 @pytest.mark.parametrize(("free", "inodes", "level"), [(50, 50, "good"), (5, 50, "warn"), (50, 5, "warn"), (1, 50, "bad"), (50, 0, "bad")])
