@@ -51,7 +51,7 @@ def path(argument: bytes, utf8: bool = False) -> tuple[Mailbox | None, bytes]:
     utf8: SMTPUTF8 was given. ValueError with a sentence for the reply.
     """
     if not argument.startswith(b"<"):
-        raise ValueError("address must stand in angle brackets")
+        raise ValueError("address must stand in angle brackets, as in <user@example.org>")
     end = _path_end(argument)
     inner = _text(argument[1:end], utf8)
     rest = argument[end + 1 :]
