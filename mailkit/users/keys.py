@@ -16,6 +16,7 @@ from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 
 from mailkit import files
+from mailkit.users import names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +70,10 @@ def fresh(password: bytes, digest: str, iterations: int) -> Keys:
 
 def pretended(home: Home, name: str, digest: str, iterations: int) -> Keys:
     """Keys that fit no password, for a user who does not exist or has no keys: the same at each asking, from each
-    process, so that the salt does not tell who exists (RFC 5802 9)."""
-    seed = hmac.digest(secret(home), name.encode("utf-8", "surrogatepass"), "sha512")
+    process, so that the salt does not tell who exists (RFC 5802 9). As with the keys of a user all spellings of a name
+    are one, and each digest has a salt of its own."""
+    whose = names.key(name) or name.encode("utf-8", "surrogatepass")
+    seed = hmac.digest(secret(home), b"%b %b" % (digest.encode(), whose), "sha512")
     return Keys(iterations, seed[:_SALT_OCTETS], seed[16:48], seed[32:])
 
 

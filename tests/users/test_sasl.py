@@ -141,6 +141,8 @@ def test_pretended_keys_are_the_same_each_time(home: Home) -> None:
     one, two = keys.pretended(home, "a@x.test", "sha256", 4096), keys.pretended(home, "a@x.test", "sha256", 4096)
     assert one.text() == two.text()
     assert keys.pretended(home, "b@x.test", "sha256", 4096).salt != one.salt
+    assert keys.pretended(home, "a@x.test", "sha1", 4096).salt != one.salt  # as with the keys of a user
+    assert keys.pretended(home, "A@X.Test", "sha256", 4096).text() == one.text()  # whom every spelling finds
 
 
 def test_pretended_keys_on_a_disk_that_refuses(home: Home) -> None:

@@ -172,7 +172,7 @@ class Delivery:
                 again.append(number)
                 continue
             self._replaced(number)
-            found = self._found[number] = self._outcome(number, result, place)
+            found = self._found[number] = self._outcome(result, place)
             unknown = result.broken and result.stage == transaction.END
             if found.status != "temp" or unknown:
                 self._left.remove(number)
@@ -185,7 +185,7 @@ class Delivery:
             to = self._recipients[number].address
             log.event("later", q=self._q or None, to=to, remote=earlier.remote, code=earlier.code, said=earlier.text)
 
-    def _outcome(self, number: int, result: Result, place: Place) -> Outcome:
+    def _outcome(self, result: Result, place: Place) -> Outcome:
         reply = result.reply
         status = "ok" if reply.ok else "perm" if reply.permanent else "temp"
         code = reply.status or {"ok": "2.0.0", "temp": "4.0.0", "perm": "5.0.0"}[status]

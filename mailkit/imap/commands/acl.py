@@ -91,7 +91,7 @@ def _set(state: Session, found: Mailbox, key: tuple[str, bool], sign: str, right
     """Change the file, and the index of who shares with whom. Blocking."""
     if found.public and key[0] == "owner":
         raise No("Public mailboxes have no owner", "CANNOT")
-    _refuse_stranger(state, found, key[0])
+    _refuse_stranger(state, key[0])
     store.change(found.directory, lambda known: acl.changed(found, _inherited(found, known), key, sign, rights))
     if found.owner is not None and key[0] != "owner" and not key[1]:
         shares.note(state.home, found.owner, key[0])
@@ -114,7 +114,7 @@ def _inherited(found: Mailbox, known: list[store.Entry] | None) -> list[store.En
     return known or []
 
 
-def _refuse_stranger(state: Session, found: Mailbox, identifier: str) -> None:
+def _refuse_stranger(state: Session, identifier: str) -> None:
     """No, when this user cannot be: rights for nobody would be a typing error that nobody sees."""
     forest = tree.of(state)
     kind, _, address = identifier.partition("=")

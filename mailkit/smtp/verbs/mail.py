@@ -34,7 +34,7 @@ async def run(session: Session, argument: bytes) -> Reply:
         if not session.extended:
             raise Refused(555, "5.5.4", "parameters need EHLO")
         params.apply(params.MAIL, session, transaction, words)
-    _check_sender(session, transaction)
+    _check_sender(transaction)
     facts = session.facts
     facts.sender, facts.params = sender, transaction.params
     await refusal.judge(session, "mail")
@@ -45,7 +45,7 @@ async def run(session: Session, argument: bytes) -> Reply:
     return _OK
 
 
-def _check_sender(session: Session, transaction: Transaction) -> None:
+def _check_sender(transaction: Transaction) -> None:
     sender = transaction.sender
     if sender and "@" not in sender:
         raise Refused(553, "5.1.7", "the sender needs a domain")
