@@ -5,7 +5,8 @@ function, so that the crash tests can break every one of them (`fault`), and so 
 rename it, fsync the directory, then say 250" stands in one place. What does not: what a file means.
 
 Invariant of `publish`: the final name never shows a file whose octets are not on disk, and when `publish` returns
-both octets and name survive a power failure. OSError passes through unless a function says otherwise.
+both octets and name survive a power failure. `admit` keeps it too, but what survives may be the file's first name,
+for whoever looks after such names to finish. OSError passes through unless a function says otherwise.
 
 Under the event loop the publishes of many sessions share one round of fsync: `mailkit.net.loop` sets `committer`.
 """
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         """Makes files and directories durable together with those of other sessions."""
 
         def publish(self, fd: int, tmp: str, final: str) -> Awaitable[None]: ...
+        def admit(self, fd: int, tmp: str, final: str) -> Awaitable[None]: ...
         def settle(self, directories: Iterable[str]) -> Awaitable[None]: ...
 
 
@@ -83,6 +85,19 @@ async def publish(fd: int, tmp: str, final: str) -> None:
     """
     if committer is not None:
         await committer.publish(fd, tmp, final)
+    else:
+        publish_now(fd, tmp, final)
+
+
+async def admit(fd: int, tmp: str, final: str) -> None:
+    """`publish` for a file whose name `tmp` says how to tell that it is whole, so that it can be found after a crash.
+
+    When it returns the file is at `final`, and on disk under that name or under `tmp`: so a sync shared with others
+    serves octets and name at once. Alone, `publish` asks no more of the disk, and of no file system that it brings
+    names to disk in the order they were given.
+    """
+    if committer is not None:
+        await committer.admit(fd, tmp, final)
     else:
         publish_now(fd, tmp, final)
 

@@ -1,10 +1,10 @@
-"""The queue: is somebody working on it, what is stuck, and what do dead writers leave behind?"""
+"""The queue: is somebody working on it, what is stuck, and what did dead writers leave behind?"""
 
 from __future__ import annotations
 
-from mailkit import clock, files
+from mailkit import clock
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
-from mailkit.queue import inspection, listing
+from mailkit.queue import inspection, listing, recovery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mailkit.control import Home
 
 OVERDUE_S = 15 * 60  # a busy runner may be late by this
-STALE_S = 36 * 3600  # what is in tmp/ for longer was left by the dead; the runner removes it, too
 
 
 def check(site: Site) -> Iterator[Finding]:
@@ -29,7 +28,7 @@ def check(site: Site) -> Iterator[Finding]:
         oldest = f"{len(dues)} messages wait, the oldest for {_span(inspection.oldest(home))}"
         yield Finding(GOOD, oldest if dues else "nothing waits")
     yield from _aside(home)
-    yield from _stale(home, now)
+    yield from _stale(home)
 
 
 def _aside(home: Home) -> Iterator[Finding]:
@@ -41,17 +40,11 @@ def _aside(home: Home) -> Iterator[Finding]:
         yield Finding(WARN, f"{failed} entries are damaged and wait for somebody", "mailkit-mailq show --state failed")
 
 
-def _stale(home: Home, now: float) -> Iterator[Finding]:
-    directory = home.join("queue", "tmp")
-    old = [path for changed, path in files.ages(directory) if changed < now - STALE_S]
+def _stale(home: Home) -> Iterator[Finding]:
+    old = recovery.left(home)
     if old:
-        text = f"{len(old)} files in {directory} were left by writers that died"
-        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: _removed(old))
-
-
-def _removed(paths: list[str]) -> None:
-    for path in paths:
-        files.unlink(path, missing_ok=True)
+        text = f"{len(old)} files in {home.join('queue', 'tmp')} were left by writers that died"
+        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: recovery.clear(home))
 
 
 def _span(seconds: float) -> str:

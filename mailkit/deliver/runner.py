@@ -22,7 +22,7 @@ from mailkit.control import Home
 from mailkit.deliver.attempt import Attempt
 from mailkit.deliver.destinations import Destinations
 from mailkit.exits import Trouble
-from mailkit.queue import claim, drop, listing
+from mailkit.queue import claim, drop, listing, recovery
 from mailkit.queue.name import Name
 from mailkit.queue.spare import Keeper
 from mailkit.queue.watch import Arrivals
@@ -130,7 +130,7 @@ class Runner:
             self._clean_at = now + _CLEAN_EVERY_S
             self.destinations.forget()
             try:
-                claim.clean(self.home)
+                recovery.clear(self.home)
                 self._keeper.clear()
             except OSError as error:
                 log.event("queue", operation="clean", error=error.strerror, verdict="later")

@@ -3,6 +3,7 @@
     entry   the envelope at the head of a queue file: values to bytes and back
     name    the file name: due time, attempts, id, size
     inject  Spool: a new entry, streamed in, durable when commit returns
+    recovery    what writers left in tmp/: accepted or not
     claim   Claim: one entry under its lock: mark recipients, defer, finish, put aside
     listing what waits, from the names alone
     inspection    what people want to know of entries, and may do to them

@@ -163,11 +163,6 @@ def set_aside(home: Home, directory: str, filename: str, why: str) -> None:
         pass  # whoever looks after the queue was faster
 
 
-def clean(home: Home, older_s: float = 36 * 3600) -> int:
-    """Remove what writers that died left in tmp/, untouched for `older_s` seconds. Returns how many."""
-    return files.thin(os.path.join(home.queue, "tmp"), older_s)
-
-
 def _is_at(path: str, opened: os.stat_result) -> bool:
     """Is `path` still the name of the open file? Another runner may have finished it between our open and our lock."""
     try:

@@ -124,6 +124,16 @@ def decode(data: bytes) -> tuple[Envelope, int]:
     return Envelope(sender, recipients, params), end + 2
 
 
+def fresh(data: bytes) -> bytes:
+    """The whole entry `data` as it was injected: nothing noted, everybody waits. EOFError, ValueError as for decode."""
+    envelope, _ = decode(data)
+    first = bytearray(data)
+    first[NOTE_AT : NOTE_AT + NOTE_OCTETS] = note("")
+    for recipient in envelope.recipients:
+        first[recipient.at] = ord(WAITS)
+    return bytes(first)
+
+
 def note(text: str) -> bytes:
     """`text` as the fixed-width note: one line of UTF-8, cut and padded."""
     line = " ".join(text.split()).encode("utf-8", "replace")[:NOTE_OCTETS]

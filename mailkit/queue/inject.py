@@ -2,6 +2,10 @@
 
 What is on disk if we die: before commit, nothing or a file in tmp/ that the runner removes after 36 hours; after
 commit the entry in new/. The message was not accepted until commit returned, so nothing is ever lost here.
+
+A message that is held in memory is written under a name that says how to tell that it is whole (queue.name), and is
+admitted: a power failure may take back its name in new/, and queue.recovery gives it that again. So commit waits for
+one sync where it shares one with others. A larger one is published, which takes two.
 """
 
 from __future__ import annotations
@@ -65,11 +69,15 @@ class Spool:
     async def commit(self) -> str:
         """Make it durable; returns the id. Temp when that failed: then nothing was queued."""
         id = self.id
-        self._spill(whole=True)
+        name = Name(self._due, 0, id, self.size)
+        is_held = self._fd < 0
+        if is_held:
+            self._parts = [b"".join(self._parts)]
+            self._tmp = f"{self._queue}/tmp/{name.sealed(self._parts[0])}"
+        self._spill(whole=is_held)
         fd, self._fd = self._fd, -1
-        final = f"{self._queue}/new/{Name(self._due, 0, id, self.size)}"
         try:
-            await files.publish(fd, self._tmp, final)
+            await (files.admit if is_held else files.publish)(fd, self._tmp, f"{self._queue}/new/{name}")
         except OSError as error:
             tmp = self._tmp
             self._reset()
@@ -105,10 +113,11 @@ class Spool:
         """Open the file in tmp/. True when it is a spare one, which holds something yet."""
         if small:
             self._fd = spare.take(self._queue, self._tmp)
-            if self._fd >= 0:
-                return True
-        self._fd = files.create(self._tmp)
-        return False
+        is_spare = self._fd >= 0
+        if not is_spare:
+            self._fd = files.create(self._tmp)
+        files.lock(self._fd)  # whoever has it already looks whether the file is whole, and finds that it is not
+        return is_spare
 
 
 def prepare(home: Home) -> None:

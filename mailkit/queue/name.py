@@ -19,7 +19,6 @@ from __future__ import annotations
 
 from zlib import crc32
 
-
 NOW = 1
 
 
@@ -50,6 +49,21 @@ class Name:
         """The same entry at another time."""
         return Name(due, self.attempts if attempts is None else attempts, self.id, self.size)
 
+    def sealed(self, data: bytes) -> str:
+        """The name in tmp/ of the entry `data`."""
+        return f"{self.text},F={len(data)},C={crc32(data):08x}"
+
+
+class Seal:
+    """What a name in tmp/ says. name: the one in new/. octets, crc: of the whole file."""
+
+    __slots__ = ("crc", "name", "octets")
+
+    def __init__(self, name: Name, octets: int, crc: int) -> None:
+        self.name = name
+        self.octets = octets
+        self.crc = crc
+
 
 def parse(text: str) -> Name | None:
     """The parts of a file name, None when it is not one of ours."""
@@ -61,6 +75,16 @@ def parse(text: str) -> Name | None:
     if not (_digits(due) and _digits(attempts) and _digits(size)):
         return None
     return Name(int(due), int(attempts), id, int(size), text)
+
+
+def seal(text: str) -> Seal | None:
+    """The parts of a name in tmp/, None when it says nothing of its file."""
+    rest, comma, crc = text.rpartition(",C=")
+    head, _, octets = rest.rpartition(",F=")
+    name = parse(head)
+    if name is None or not (comma and _digits(octets) and len(crc) == 8 and not crc.strip("0123456789abcdef")):
+        return None
+    return Seal(name, int(octets), int(crc, 16))
 
 
 def _digits(text: str) -> bool:

@@ -8,8 +8,8 @@ writing one that is there (its inode, its blocks and its place in the directory 
 keeps some files of finished entries, and inject takes them: rename into tmp/, overwrite, cut to length.
 
 Invariant: a file comes to be used again only when its old name is gone from the disk. Otherwise a power failure could
-bring the old name back, with the octets of two messages behind it. So it rests as .ID until its directories were
-synced.
+bring the old name back, with the octets of two messages behind it. So it rests as .ID until the directories it
+was in were synced.
 
 There are no more than control/spares of them, none larger than LARGEST. Files with a second name are not kept:
 somebody made that name to have the message. All may be deleted at any time.
@@ -24,6 +24,7 @@ from mailkit.control import Home
 
 LARGEST = 64 << 10  # octets of envelope and message
 _LOOK_EVERY_S = 0.1
+_PASSED = ("cur", "new", "free", "tmp")  # where names of a finished entry may be; one that moves on is on disk first
 
 _known: dict[str, list[str]] = {}  # path of free/ -> names that were there when it was listed
 _again: dict[str, float] = {}  # path of free/ -> when it is worth while to list it again; monotonic
@@ -80,7 +81,7 @@ class Keeper:
         """Sync what has happened so far, and free what rested. OSError: then it rests until `clear` removes it."""
         while self._resting:
             resting, self._resting = self._resting, []
-            await files.settle([os.path.join(self._queue, part) for part in ("new", "cur", "free")])
+            await files.settle([os.path.join(self._queue, part) for part in _PASSED])
             for name in resting:
                 self._slot = (self._slot + 1) % self.most
                 files.rename(f"{self._free}/{name}", f"{self._free}/{self._slot}")

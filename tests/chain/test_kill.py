@@ -16,7 +16,7 @@ import pytest
 from mailkit import files
 from mailkit.control import Home
 from mailkit.maildir import save
-from mailkit.queue import claim
+from mailkit.queue import recovery
 from tests.chain.mail import Client, arrived, message, token_of, waiting
 from tests.harness import fakeclock
 from tests.harness.homes import make_home, set_control
@@ -176,7 +176,7 @@ def test_nothing_acknowledged_is_lost(tmp_path: Path, seed: int, monkeypatch: py
 def _check_cleaning(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that the dead left in a tmp/ goes when it is old."""
     fakeclock.install(monkeypatch, start=os.stat(home.path).st_mtime + 40 * 3600)
-    claim.clean(home)
+    recovery.clear(home)
     assert os.listdir(f"{home.queue}/tmp") == []
     for user in USERS:
         maildir = home.join("domains", "example.test", user, "Maildir")

@@ -317,6 +317,16 @@ def test_new_mail_is_delivered_at_once_without_looking(tmp_path: Path, world: Wo
     asyncio.run(scenario())
 
 
+def test_mail_that_a_power_failure_put_back_is_delivered(home: Home, world: World) -> None:
+    """It was accepted, and its name in new/ was not on disk yet."""
+    queue(home, "bob@example.test")
+    (found,) = listing.entries(home, "new")
+    path = Path(home.queue, "new", str(found))
+    path.rename(Path(home.queue, "tmp", found.sealed(path.read_bytes())))
+    once(home)
+    assert len(mailbox(home, "bob")) == 1 and os.listdir(f"{home.queue}/tmp") == []
+
+
 def test_a_queue_put_in_the_place_of_another_is_watched_too(tmp_path: Path, world: World) -> None:
     home = make(tmp_path, pollseconds="1h")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,8 @@ from tests.harness.crash import crashes
 from tests.harness.transcript import run
 
 
-def test_publish_shows_the_whole_file_or_none(tmp_path: Path) -> None:
+@pytest.mark.parametrize("publish", [files.publish, files.admit])
+def test_publish_shows_the_whole_file_or_none(tmp_path: Path, publish: Callable[..., Any]) -> None:
     def prepare(home: Path) -> None:
         (home / "tmp").mkdir()
         (home / "new").mkdir()
@@ -23,7 +26,7 @@ def test_publish_shows_the_whole_file_or_none(tmp_path: Path) -> None:
     def scenario(home: Path) -> str:
         fd = files.create(str(home / "tmp/a"))
         files.write(fd, b"line\n" * 100)
-        run(files.publish(fd, str(home / "tmp/a"), str(home / "new/a")))
+        run(publish(fd, str(home / "tmp/a"), str(home / "new/a")))
         return "250"
 
     seen = set()

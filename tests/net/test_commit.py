@@ -17,8 +17,9 @@ import pytest
 
 from mailkit import clock, files
 from mailkit.net import commit, loop, syncer
-from tests.harness.crash import Dead, crashes
+from tests.harness.crash import crashes
 from tests.harness.servers import environment
+from tests.harness.syncers import run, syncs, trust
 
 TEXT = b"hello\n" * 100
 
@@ -63,37 +64,11 @@ def make(directory: Path) -> None:
         (directory / name).mkdir()
 
 
-async def publish(directory: Path, name: str, where: str = "new") -> None:
+async def publish(directory: Path, name: str, where: str = "new", how: Callable[..., Any] = files.publish) -> None:
     tmp, final = str(directory / "tmp" / name), str(directory / where / name)
     fd = files.create(tmp)
     files.write(fd, TEXT)
-    await files.publish(fd, tmp, final)
-
-
-class Syncer:
-    """The other end, in the loop of the test. answers: what it says, one after the other; the last for ever."""
-
-    def __init__(self, answers: list[Callable[[], float]]) -> None:
-        ours, self.end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.ours = syncer.End(ours)
-        self.answers = answers
-        self.asked = 0
-
-    def listen(self) -> None:
-        asyncio.get_running_loop().add_reader(self.end, self._answer)
-
-    def _answer(self) -> None:
-        data, fds, _, _ = socket.recv_fds(self.end, syncer._REQUEST.size, 16)
-        for fd in fds:
-            os.close(fd)
-        _, number = syncer._REQUEST.unpack(data)
-        answer = self.answers[min(self.asked, len(self.answers) - 1)]
-        self.asked += 1
-        self.end.send(syncer._ANSWER.pack(number, answer()))
-
-    def close(self) -> None:
-        asyncio.get_running_loop().remove_reader(self.end)
-        self.end.close()
+    await how(fd, tmp, final)
 
 
 @contextlib.contextmanager
@@ -107,35 +82,21 @@ def seen() -> Iterator[list[str]]:
         files.fault = None
 
 
-def run(work: Callable[[], Any], *answers: Callable[[], float]) -> tuple[Any, Syncer]:
-    """The result of `work()` in a loop whose syncer answers so."""
-    other = Syncer(list(answers))
-
-    async def main() -> Any:
-        other.listen()
-        try:
-            return await work()
-        finally:
-            other.close()
-
-    return loop.run(main, syncer=other.ours), other
-
-
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file system of the test is one of those whose syncfs is trusted."""
-    monkeypatch.setattr(commit, "_opened", lambda path: os.open(path, os.O_RDONLY | os.O_DIRECTORY))
+    trust(monkeypatch)
 
 
-def ten(place: Path) -> Callable[[], Any]:
-    return lambda: asyncio.gather(*(publish(place, str(i)) for i in range(10)))
+def ten(place: Path, how: Callable[..., Any] = files.publish) -> Callable[[], Any]:
+    return lambda: asyncio.gather(*(publish(place, str(i), how=how) for i in range(10)))
 
 
 @pytest.mark.usefixtures("trusted")
-def test_one_sync_serves_all(place: Path) -> None:
+@pytest.mark.parametrize(("how", "syncs"), [(files.publish, 2), (files.admit, 1)])
+def test_one_sync_serves_all(place: Path, how: Callable[..., Any], syncs: int) -> None:
     with seen() as calls:
-        _, other = run(ten(place), clock.monotonic)
-    assert other.asked == 2  # octets, then names
+        _, other = run(ten(place, how), clock.monotonic)
+    assert other.asked == syncs  # octets, then names
     assert not {"sync", "sync_dir"} & set(calls)
     assert len(os.listdir(place / "new")) == 10 and not os.listdir(place / "tmp")
 
@@ -174,6 +135,28 @@ def test_whoever_is_alone_uses_fsync(place: Path) -> None:
     assert other.asked == 0 and calls[-3:] == ["sync", "rename", "sync_dir"]
 
 
+@pytest.mark.usefixtures("trusted")
+def test_whoever_is_alone_and_admitted_has_one_sync(place: Path) -> None:
+    with seen() as calls:
+        _, other = run(lambda: publish(place, "1", how=files.admit), clock.monotonic)
+    assert other.asked == 1 and calls == ["create", "write", "rename"]
+
+
+@pytest.mark.usefixtures("trusted")
+def test_octets_and_names_share_a_sync(place: Path) -> None:
+    """The second round brings the names of those that were published to disk, and what came in meanwhile."""
+
+    async def work() -> None:
+        first = asyncio.ensure_future(publish(place, "1"))
+        also = asyncio.ensure_future(publish(place, "2"))
+        while not os.listdir(place / "new"):
+            await asyncio.sleep(0)
+        await asyncio.gather(first, also, publish(place, "3", how=files.admit))
+
+    _, other = run(work, clock.monotonic)
+    assert other.asked in (2, 3) and len(os.listdir(place / "new")) == 3
+
+
 def test_group_commit_without_a_syncer_shares_rounds(place: Path) -> None:
     async def all_of_them() -> None:
         await asyncio.gather(ten(place)(), files.settle([str(place / "new")]))
@@ -185,9 +168,13 @@ def test_group_commit_without_a_syncer_shares_rounds(place: Path) -> None:
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("answer", [clock.monotonic, lambda: 0.0])
-def test_one_bad_file_does_not_spoil_the_round(place: Path, answer: Callable[[], float]) -> None:
+@pytest.mark.parametrize("how", [files.publish, files.admit])
+def test_one_bad_file_does_not_spoil_the_round(
+    place: Path, answer: Callable[[], float], how: Callable[..., Any]
+) -> None:
     async def both() -> Any:
-        return await asyncio.gather(publish(place, "1"), publish(place, "2", "nowhere"), return_exceptions=True)
+        bad = publish(place, "2", "nowhere", how)
+        return await asyncio.gather(publish(place, "1", how=how), bad, return_exceptions=True)
 
     (place / "nowhere").mkdir()
 
@@ -202,7 +189,10 @@ def test_one_bad_file_does_not_spoil_the_round(place: Path, answer: Callable[[],
 
 
 @pytest.mark.usefixtures("trusted")
-def test_octets_that_could_not_be_written_are_not_published(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("how", [files.publish, files.admit])
+def test_octets_that_could_not_be_written_are_not_published(
+    place: Path, monkeypatch: pytest.MonkeyPatch, how: Callable[..., Any]
+) -> None:
     class Libc:
         def sync_file_range(self, *_: object) -> int:
             ctypes.set_errno(5)
@@ -211,7 +201,7 @@ def test_octets_that_could_not_be_written_are_not_published(place: Path, monkeyp
     monkeypatch.setattr(commit, "_libc", Libc())
 
     async def both() -> Any:
-        return await asyncio.gather(publish(place, "1"), publish(place, "2"), return_exceptions=True)
+        return await asyncio.gather(*(publish(place, name, how=how) for name in "12"), return_exceptions=True)
 
     errors, _ = run(both, clock.monotonic)
     assert [error.errno for error in errors] == [5, 5]
@@ -220,45 +210,34 @@ def test_octets_that_could_not_be_written_are_not_published(place: Path, monkeyp
 
 @pytest.mark.usefixtures("trusted")
 @pytest.mark.parametrize("relied", [True, False])
-def test_what_was_published_survives_death_at_any_step(tmp_path: Path, relied: bool) -> None:
-    """The syncer's answer stands for an fsync of everything that is there."""
+@pytest.mark.parametrize("how", [files.publish, files.admit])
+def test_what_was_published_survives_death_at_any_step(tmp_path: Path, relied: bool, how: Callable[..., Any]) -> None:
+    """What was admitted may have its first name, and is whole under that too."""
 
-    def scenario(directory: Path) -> list[str]:
-        done: list[str] = []
+    done: list[str] = []
 
-        def sync() -> float:
-            began = clock.monotonic()
-            try:
-                _all_synced(directory)
-            except Dead:
-                return 0.0  # the fsyncs that follow die as well
-            return began if relied else 0.0
+    def prepare(directory: Path) -> None:
+        done.clear()
+        make(directory)
 
+    def scenario(directory: Path) -> None:
         async def one(name: str) -> None:
-            await publish(directory, name)
+            await publish(directory, name, how=how)
             done.append(name)
 
-        run(lambda: asyncio.gather(*(one(str(i)) for i in range(3))), sync)
-        return done
+        answer = syncs(directory / "new", directory / "tmp", relied=relied)
+        run(lambda: asyncio.gather(*(one(str(i)) for i in range(3))), answer)
 
-    for crash in crashes(tmp_path, scenario, make):
-        assert all((crash.directory / "new" / name).read_bytes() == TEXT for name in crash.result or []), crash
+    places = ("new",) if how is files.publish else ("new", "tmp")
+    partly = False
+    for crash in crashes(tmp_path, scenario, prepare):
+        for name in done:
+            found = [crash.directory / part / name for part in places if (crash.directory / part / name).exists()]
+            assert found and all(path.read_bytes() == TEXT for path in found), crash
         assert all(path.read_bytes() == TEXT for path in (crash.directory / "new").iterdir()), crash
-        if crash.done:
-            assert sorted(crash.result) == ["0", "1", "2"]
-
-
-def _all_synced(directory: Path) -> None:
-    for path in [*(directory / "tmp").iterdir(), *(directory / "new").iterdir()]:
-        fd = os.open(path, os.O_RDONLY)
-        try:
-            if files.fault is not None:
-                files.fault("sync", fd)
-        finally:
-            os.close(fd)
-    for name in ("tmp", "new"):
-        if files.fault is not None:
-            files.fault("sync_dir", str(directory / name))
+        partly |= bool(done) and not crash.done
+        assert not crash.done or sorted(done) == ["0", "1", "2"]
+    assert partly or how is files.publish or not relied
 
 
 def test_a_syncer_that_is_killed_costs_nothing_but_time(place: Path) -> None:

@@ -17,7 +17,6 @@ from mailkit.queue.claim import Claim
 from mailkit.queue.entry import DONE, FAILED, Envelope, Recipient, read_note
 from mailkit.queue.inject import Spool
 from mailkit.queue.name import Name
-from tests.harness import fakeclock
 from tests.harness.crash import crashes
 
 MESSAGE = b"Subject: hello\n\nbody\n"
@@ -252,17 +251,6 @@ def test_a_crash_while_setting_aside_keeps_the_damaged_entry(tmp_path: Path) -> 
         where = everything(Home(str(crash.directory)))
         assert list(where.values()) == [["1.0.abc,S=5"]], crash
         assert list(where) == ["failed"] or not crash.done
-
-
-def test_tmp_is_cleared_of_what_the_dead_left(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    old, young = Path(home.queue, "tmp", "old"), Path(home.queue, "tmp", "young")
-    old.write_text("x")
-    young.write_text("x")
-    now = fakeclock.install(monkeypatch).time
-    os.utime(old, (now - 37 * 3600, now - 37 * 3600))
-    os.utime(young, (now - 35 * 3600, now - 35 * 3600))
-    assert claim.clean(home) == 1
-    assert everything(home) == {"tmp": ["young"]}
 
 
 def test_find_looks_everywhere(home: Home) -> None:

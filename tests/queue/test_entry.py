@@ -55,6 +55,17 @@ def test_a_cut_envelope_is_never_taken_for_a_whole_one(recipients: list[Recipien
         entry.decode(head[: data.draw(st.integers(0, len(head) - 2))])
 
 
+@given(TEXTS, st.lists(RECIPIENTS, min_size=1, max_size=5), PARAMS, st.binary(max_size=50))
+def test_what_was_marked_since_can_be_taken_off(
+    note: str, recipients: list[Recipient], params: dict[str, str], message: bytes
+) -> None:
+    marked = bytearray(entry.encode(Envelope("a@b", recipients, params)) + message)
+    marked[entry.NOTE_AT : entry.NOTE_AT + entry.NOTE_OCTETS] = entry.note(note)
+    for recipient in recipients:
+        recipient.status = entry.WAITS
+    assert entry.fresh(bytes(marked)) == entry.encode(Envelope("a@b", recipients, params)) + message
+
+
 @given(st.binary(max_size=300))
 def test_rubbish_is_refused(data: bytes) -> None:
     head = entry.encode(Envelope("a@b", [Recipient("c@d")]))
