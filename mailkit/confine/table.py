@@ -81,6 +81,10 @@ PROGRAMS = {
         _SYSTEM,
         Row("@maildir", "rw", "the mail of the one user"),
     ),
+    "mate": (
+        _SYSTEM,
+        Row("domains", "r", "the mail that a worker of imapd has it read"),
+    ),
     "runq": (
         Row("/", "rwx", "programs of dot files may do what their users may", "dotprograms"),
         _SYSTEM,

@@ -50,7 +50,7 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
                                                     26 keywords are taken; unknown ones count 0 without create
          .commit_if_idle(entries) -> bool           journal entries, when that makes nobody wait
          .keywords -> list[bytes]                   defined keywords, for FLAGS / PERMANENTFLAGS
-         .parts(table, rows, kinds, build) -> list          cached pieces, see below
+         .parts(table, rows, kinds, build, also=()) -> list          cached pieces, see below
          .open_file(uid) -> int                     descriptor of the message; FileNotFoundError: it is gone
          .path(uid) -> str, .received(uid) -> int, .size(uid) -> int (octets as CRLF; reads the file if it must)
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;
@@ -73,6 +73,7 @@ View     .uids, .count                              message n has uids[n-1]; onl
            .changed                                 [(seq, uid)] whose flags changed, others' doing
          .mute(uids)                                forget own changes: STORE.SILENT, or told already
 ahead    opened(folder, table, rows) -> (row, descriptor or OSError) of each; for files that are read in a row
+mates    crew.offer(start, build)                   processes that make missing pieces, where there are many; see there
 Pieces   kinds are numbers 0..7 of your choice; build(message, made, kinds) fills in those of `kinds` that are b"" in
          the list `made`, none of them empty; message: `reading.Reading` (.head, .data, .received, .size). They are
          stored one behind the other and cached as they are. Give each wire piece a leading space and put what is

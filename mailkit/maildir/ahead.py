@@ -12,10 +12,13 @@ from mailkit.maildir import marks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Callable, Generator, Sequence
+    from typing import TypeVar
 
     from mailkit.maildir.folder import Folder
     from mailkit.maildir.table import Table
+
+    Key = TypeVar("Key")
 
 _FILES = 16
 _ASKED_OCTETS = 1 << 17  # of each file, at most
@@ -26,14 +29,23 @@ FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 def opened(folder: Folder, table: Table, rows: Sequence[int]) -> Generator[tuple[int, int | OSError]]:
     """Each of `rows` with a descriptor, which the caller closes, or with why there is none. Those that nobody came for
     are closed when the iterator is."""
-    waiting: list[tuple[int, int | OSError]] = []
     cur = _directory(folder) if len(rows) > 1 else -1
     try:
-        for start in range(0, len(rows), _FILES):
-            for row in rows[start : start + _FILES]:
-                waiting.append((row, _opened(folder, table, row, cur)))
-            if cur >= 0:
-                _ask(waiting)
+        yield from in_turn(rows, lambda row: _opened(folder, table, row, cur))
+    finally:
+        if cur >= 0:
+            os.close(cur)
+
+
+def in_turn(keys: Sequence[Key], opened: Callable[[Key], int | OSError]) -> Generator[tuple[Key, int | OSError]]:
+    """The same of files that `opened` opens, one for each key."""
+    waiting: list[tuple[Key, int | OSError]] = []
+    try:
+        for start in range(0, len(keys), _FILES):
+            for key in keys[start : start + _FILES]:
+                waiting.append((key, opened(key)))
+            if len(keys) > 1:
+                _ask([fd for _, fd in waiting])
             waiting.reverse()
             while waiting:
                 yield waiting.pop()
@@ -41,8 +53,14 @@ def opened(folder: Folder, table: Table, rows: Sequence[int]) -> Generator[tuple
         for _, fd in waiting:
             if isinstance(fd, int):
                 os.close(fd)
-        if cur >= 0:
-            os.close(cur)
+
+
+def in_directory(name: bytes, directory: int) -> int | OSError:
+    """A message by its name in an open directory."""
+    try:
+        return os.open(name, FLAGS, dir_fd=directory)
+    except OSError as error:
+        return error
 
 
 def _directory(folder: Folder) -> int:
@@ -55,18 +73,22 @@ def _directory(folder: Folder) -> int:
 
 def _opened(folder: Folder, table: Table, row: int, cur: int) -> int | OSError:
     if cur >= 0 and not table.where[row]:
-        try:
-            return os.open(table.detail.base(row) + marks.SUFFIX[table.marks[row]], FLAGS, dir_fd=cur)
-        except OSError:
-            pass  # renamed, most likely: looked for once more
+        fd = in_directory(usual_name(table, row), cur)
+        if isinstance(fd, int):
+            return fd  # else renamed, most likely: looked for once more
     try:
         return folder.open_file(table.uids[row])
     except OSError as error:
         return error
 
 
-def _ask(waiting: list[tuple[int, int | OSError]]) -> None:
-    for _, fd in waiting:
+def usual_name(table: Table, row: int) -> bytes:
+    """The name in cur/ of a row whose `where` says nothing else."""
+    return table.detail.base(row) + marks.SUFFIX[table.marks[row]]
+
+
+def _ask(waiting: list[int | OSError]) -> None:
+    for fd in waiting:
         if isinstance(fd, int):
             try:
                 os.posix_fadvise(fd, 0, _ASKED_OCTETS, os.POSIX_FADV_WILLNEED)

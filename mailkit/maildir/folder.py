@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mailkit.maildir.change import OwnChange, Stored
-    from mailkit.maildir.pieces import Build
+    from mailkit.maildir.mates import Build
     from mailkit.maildir.save import Delivery
     from mailkit.maildir.table import Table
 
@@ -375,9 +375,11 @@ class Folder:
             self.commit_if_idle([journal.sized([(uid, size)])])
         return size
 
-    def parts(self, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build) -> list[bytes | None]:
+    def parts(
+        self, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build, also: Sequence[int] = ()
+    ) -> list[bytes | None]:
         """Cached pieces of rows of `table`, joined per message; see `pieces` and the package's docstring."""
-        return pieces.read(self, table, rows, kinds, build)
+        return pieces.read(self, table, rows, kinds, build, also)
 
     # messages that come in: `transfer`
 

@@ -25,7 +25,7 @@ from mailkit.maildir.table import KINDS, ODD, Table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailkit.maildir.table import Detail
 
@@ -106,6 +106,20 @@ def marked(modseq: int, rows: Sequence[tuple[int, int, int]]) -> bytes:
     """rows: (uid, marks, where)."""
     uids, marks, where = zip(*rows, strict=True)
     return entry(MARK, modseq, len(rows), array("I", uids).tobytes() + array("I", marks).tobytes() + bytes(where))
+
+
+def read(data: bytes) -> Iterator[tuple[Entry, bytes]]:
+    """Each of some entries with its octets; `bulk_at` counts from the begin of `data`. ValueError."""
+    at = 0
+    while at < len(data):
+        raw = data[at : at + HEAD_OCTETS]
+        head = Head(raw.ljust(HEAD_OCTETS, b"\0"))
+        end = at + HEAD_OCTETS + head.length
+        one = head.entry(data[at + HEAD_OCTETS : at + HEAD_OCTETS + head.checked], at)
+        if one is None or end > len(data):
+            raise ValueError("no whole entry")
+        yield one, data[at:end]
+        at = end
 
 
 def gone(uids: Sequence[int], modseqs: Sequence[int]) -> bytes:
@@ -331,12 +345,20 @@ def _sizes(contents: Contents, one: Entry) -> None:
     contents.table.set_sizes(rows, columns.numbers("Q"))
 
 
-def _pieces(contents: Contents, one: Entry) -> None:
+def placed(
+    one: Entry,
+) -> tuple[array[int], array[int], bytes, array[int], list[array[int]]]:
+    """(uids, checksums, made, where the pieces begin, ends of each kind) of a PART."""
     columns = _Columns(one)
     uids, crcs, made = columns.numbers("I"), columns.numbers("I"), columns.octets()
     ends = [columns.numbers("I") for _ in range(KINDS)]
     places = array("Q", accumulate(ends[-1], initial=one.bulk_at))
     del places[-1]
+    return uids, crcs, made, places, ends
+
+
+def _pieces(contents: Contents, one: Entry) -> None:
+    uids, crcs, made, places, ends = placed(one)
     rows = contents.table.rows(uids)
     contents.table.change_detail(lambda detail: _placed(detail, rows, made, places, crcs, ends))
 

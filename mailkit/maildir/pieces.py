@@ -14,44 +14,48 @@ from binascii import crc32
 from itertools import accumulate, repeat
 
 from mailkit import log
-from mailkit.maildir import ahead, heap, journal
+from mailkit.maildir import ahead, heap, journal, mates
 from mailkit.maildir.reading import Reading
-from mailkit.maildir.table import KINDS
+from mailkit.maildir.table import KINDS, PIECES_MOST_OCTETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from mailkit.maildir.folder import Folder
+    from mailkit.maildir.mates import Build, Mate
     from mailkit.maildir.table import Detail, Table
-
-    Build = Callable[["Reading", list[bytes], Sequence[int]], None]
 
 EDITION = 6  # of what the kinds of pieces mean; a log of another edition is not used
 _READ_MOST = 4 << 20  # octets of the log at once
 _SPARSE, _NEAR = 4, 8192  # more than so many times what is wanted: then each message is read by itself
 _HAVING: dict[int, bytes] = {}
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20
-MOST_OCTETS = 1 << 20  # pieces of one message that are kept; a header of 100 MiB is made anew each time
 
 
 def read(
-    folder: Folder, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build
+    folder: Folder, table: Table, rows: Iterable[int], kinds: Sequence[int], build: Build, also: Sequence[int] = ()
 ) -> list[bytes | None]:
-    """For each row the pieces `kinds` (rising numbers), joined; None for row -1 and for what cannot be read."""
+    """For each row the pieces `kinds` (rising numbers), joined; None for row -1 and for what cannot be read.
+
+    also: kinds that are made of what lacks some of these, because they will be asked for next.
+    """
     rows = rows if isinstance(rows, range) else list(rows)
     found = _kept(table, rows, kinds)
     if None in found:
-        maker = _Maker(folder, table, build)
-        missing = [place for place, row in enumerate(rows) if row >= 0 and found[place] is None]
-        files = ahead.opened(folder, table, [rows[place] for place in missing])
+        maker = _Maker(folder, table, build, kinds, also)
+        missing = [row for place, row in enumerate(rows) if row >= 0 and found[place] is None]
+        hands = mates.crew.take(table, len(missing), build)
         try:
             with heap.Uncollected():
-                for place, (row, fd) in zip(missing, files, strict=True):
-                    found[place] = maker.made(row, fd, kinds)
+                if hands:
+                    missing = maker.make_together(hands, missing)
+                maker.make(missing)
         finally:
+            mates.crew.give_back(hands)
             maker.keep()
+        found = [maker.found.get(row) if one is None else one for row, one in zip(rows, found, strict=True)]
     return found
 
 
@@ -91,11 +95,7 @@ def _cut(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes 
         half = len(rows) // 2
         return _cut(table, rows[:half], kinds) + _cut(table, rows[half:], kinds)
     window, starts = _window(table, places, whole)
-    columns = [
-        [window[at + head : at + tail] for at, head, tail in zip(starts, heads, tails, strict=False)]
-        for heads, tails in spans
-    ]
-    found: list[bytes | None] = [*columns[0]] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
+    found: list[bytes | None] = [*_slices(window, starts, spans)]
     if not _all_checked(table.detail, rows):
         cuts = [crc32(window[at : at + octets]) for at, octets in zip(starts, whole, strict=False)]
         for place in _damaged(table, rows, cuts, sums):
@@ -114,10 +114,27 @@ def _columns(
         ends = [_column(detail.part_ends[kind], rows) if _bounds(kind, kinds) else () for kind in range(KINDS)]
         if version == detail.version and not version % 2:
             break
+    return places, sums, ends[-1], _spans(ends, kinds)
+
+
+def _spans(
+    ends: Sequence[Sequence[int]], kinds: Sequence[int]
+) -> list[tuple[Sequence[int] | repeat[int], Sequence[int]]]:
+    """(heads, tails) of each run of neighbouring kinds."""
     firsts = [kind for kind in kinds if kind - 1 not in kinds]
     lasts = [kind for kind in kinds if kind + 1 not in kinds]
-    spans = [(ends[first - 1] if first else repeat(0), ends[last]) for first, last in zip(firsts, lasts, strict=True)]
-    return places, sums, ends[-1], spans
+    return [(ends[first - 1] if first else repeat(0), ends[last]) for first, last in zip(firsts, lasts, strict=True)]
+
+
+def _slices(
+    window: bytes, starts: Sequence[int], spans: list[tuple[Sequence[int] | repeat[int], Sequence[int]]]
+) -> list[bytes]:
+    """What each message has in these spans, joined."""
+    columns = [
+        [window[at + head : at + tail] for at, head, tail in zip(starts, heads, tails, strict=False)]
+        for heads, tails in spans
+    ]
+    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
 
 
 def _bounds(kind: int, kinds: Sequence[int]) -> bool:
@@ -176,34 +193,67 @@ def stored(table: Table, row: int) -> list[bytes] | None:
 
 
 class _Maker:
-    """Makes pieces that are missing, and has them written together."""
+    """Makes pieces that are missing, and has them written together. found: row -> the pieces that are wanted."""
 
-    __slots__ = ("_build", "_folder", "_made", "_octets", "_sizes", "_table")
+    __slots__ = ("_build", "_entries", "_folder", "_kinds", "_made", "_octets", "_sizes", "_table", "_wanted", "found")
 
-    def __init__(self, folder: Folder, table: Table, build: Build) -> None:
+    def __init__(self, folder: Folder, table: Table, build: Build, wanted: Sequence[int], also: Sequence[int]) -> None:
         self._folder, self._table, self._build = folder, table, build
+        self._wanted, self._kinds = wanted, (*wanted, *also)
         self._made: list[tuple[int, list[bytes]]] = []
         self._sizes: list[tuple[int, int]] = []
+        self._entries: list[bytes] = []  # made elsewhere
         self._octets = 0
+        self.found: dict[int, bytes] = {}
 
-    def made(self, row: int, fd: int | OSError, kinds: Sequence[int]) -> bytes | None:
-        """These pieces of a row, made now of its file; None when that cannot be read."""
+    def make(self, rows: Sequence[int]) -> None:
+        """Make the pieces of these rows out of their files; those that cannot be read are not found."""
+        for row, fd in ahead.opened(self._folder, self._table, rows):
+            self._make(row, fd)
+
+    def _make(self, row: int, fd: int | OSError) -> None:
         uid, known = self._table.uids[row], self._table.detail.sizes[row]
         pieces = stored(self._table, row) or [b""] * KINDS
         try:
             with Reading(fd, known) as message:
-                self._build(message, pieces, kinds)
+                self._build(message, pieces, self._kinds)
         except OSError as error:
             log.event("message", verdict="unreadable", path=self._folder.directory, uid=uid, error=error.strerror)
-            return None
+            return
         if message.size != known:  # it was not known, or the file's name lies
             self._sizes.append((uid, message.size))
         self._keep(uid, pieces)
-        return b"".join([pieces[kind] for kind in kinds])
+        self.found[row] = b"".join([pieces[kind] for kind in self._wanted])
+
+    def make_together(self, hands: Sequence[Mate], rows: Sequence[int]) -> list[int]:
+        """The same with mates, for rows without any pieces; those that are left to do."""
+        made, where = self._table.detail.made, self._table.where
+        shared = [row for row in rows if not made[row] and not where[row]]
+        blocks = [shared[start : start + mates.BLOCK] for start in range(0, len(shared), mates.BLOCK)]
+        mates.share(hands, blocks, self._order, self.make, self._took)
+        return [row for row in rows if row not in self.found]
+
+    def _order(self, rows: Sequence[int]) -> bytes:
+        table = self._table
+        uids, sizes = [table.uids[row] for row in rows], [table.detail.sizes[row] for row in rows]
+        names = [ahead.usual_name(table, row) for row in rows]
+        return mates.packed(f"{self._folder.directory}/cur", self._kinds, uids, sizes, names)
+
+    def _took(self, rows: Sequence[int], answer: bytes) -> None:
+        """A mate has made these rows. ValueError."""
+        row_of = {self._table.uids[row]: row for row in rows}
+        for one, raw in journal.read(answer):
+            if one.kind == journal.PART:
+                uids, _, _, places, ends = journal.placed(one)
+                if not row_of.keys() >= set(uids):
+                    raise ValueError("an answer of messages that nobody asked for")
+                slices = _slices(answer, places, _spans(ends, self._wanted))
+                self.found.update(zip(map(row_of.__getitem__, uids), slices, strict=True))
+            self._entries.append(raw)
 
     def _keep(self, uid: int, pieces: list[bytes]) -> None:
         octets = sum(map(len, pieces))
-        if octets <= MOST_OCTETS:
+        if octets <= PIECES_MOST_OCTETS:
             self._made.append((uid, pieces))
             self._octets += octets
             if len(self._made) >= _BATCH_ROWS or self._octets >= _BATCH_OCTETS:
@@ -211,12 +261,13 @@ class _Maker:
 
     def keep(self) -> None:
         """Write what was made since the last time, unless that would make a session wait: then it is made again."""
-        if not self._made and not self._sizes:
-            return
         entries = [journal.pieces(self._made)] if self._made else []
         if self._sizes:
             entries.append(journal.sized(self._sizes))
-        self._made, self._sizes, self._octets = [], [], 0
+        entries += self._entries
+        if not entries:
+            return
+        self._made, self._sizes, self._entries, self._octets = [], [], [], 0
         try:
             self._folder.commit_if_idle(entries)
         except OSError as error:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     Column = TypeVar("Column", array[int], bytearray)
 
 KINDS = 8
+PIECES_MOST_OCTETS = 1 << 20  # of one message that are kept; a header of 100 MiB is made anew each time
 NEW = 1  # `where` bits: the file is in new/
 ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 

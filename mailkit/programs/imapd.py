@@ -23,6 +23,8 @@ _BUSY = b"* BYE [UNAVAILABLE] Too many connections, try again later\r\n"
 _NOT_HERE = b"* BYE --user is for a pipe, not for connections of a network\r\n"
 
 SERVICES = ("imap", "imaps")
+MATE = "mate"
+"""What the steward runs for workers, see imap.messages.mate; no service for anybody else."""
 OPTIONS = (
     lean.HOME,
     lean.Option("service", "NAME", "what a socket without a name is for: imap (default) or imaps", choices=SERVICES),
@@ -52,6 +54,11 @@ def main(argv: list[str] | None = None) -> int:
     async def go_on(conn: Conn, words: dict[str, str]) -> None:
         await resume(conn, home, words)
 
+    async def help_out(conn: Conn, words: dict[str, str]) -> None:
+        from mailkit.imap.messages import mate
+
+        await mate.serve(conn, home)
+
     def fact(address: str) -> Standing | None:
         return standing.of(home, address)
 
@@ -59,6 +66,7 @@ def main(argv: list[str] | None = None) -> int:
         name: Service(name, serve, implicit_tls=name == "imaps", busy=_BUSY, resume=go_on, standing=fact)
         for name in SERVICES
     }
+    services[MATE] = Service(MATE, refuse, resume=help_out)
     return run("imapd", home, services, options.one("service", SERVICES[0]), preload)
 
 
@@ -73,5 +81,11 @@ def known(home: Home, address: str) -> User | None:
 def preload() -> None:
     """Load what sessions will need, once, before the workers are forked."""
     from mailkit.imap import commands
+    from mailkit.imap.messages import mate
 
     commands.preload()
+    mate.offer()
+
+
+async def refuse(conn: Conn) -> None:
+    """No socket is for that."""

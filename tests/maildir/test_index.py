@@ -91,7 +91,7 @@ def test_an_old_table_keeps_its_pieces(box: str, small: None) -> None:
 
 
 def test_too_large_pieces_are_made_each_time(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pieces, "MOST_OCTETS", 10)
+    monkeypatch.setattr(pieces, "PIECES_MOST_OCTETS", 10)
     folder = opened(box)
     assert parts(folder) == parts(folder)
     assert not any(folder.table.detail.made)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.table import Table
     from mailkit.maildir.view import View
 
-QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 200, 4000
+QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 400, 4000
 LONG_S, SHORT_S = 0.02, 0.002
 FILE_BLOCK = 100
 SLICE_OCTETS = 1 << 18
@@ -223,7 +223,7 @@ def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: 
     folder = view.folder
     if not plan.files:
         return folder.parts(table, rows, plan.kinds, pieces.build)
-    start = folder.parts(table, rows, plan.kinds, pieces.build_with_fields) if plan.kinds else None
+    start = folder.parts(table, rows, plan.kinds, pieces.build, (pieces.FIELDS,)) if plan.kinds else None
     kept = folder.parts(table, rows, (pieces.FIELDS,), pieces.build)
     end = [None if at is None else field_parts(view, plan, uid, at) for uid, at in zip(uids, kept, strict=True)]
     if start is None:

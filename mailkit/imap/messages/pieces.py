@@ -80,11 +80,6 @@ def build(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
         _of_header(message, made, wanted, found)
 
 
-def build_with_fields(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
-    """The same where FIELDS will be asked for next."""
-    build(message, made, (*kinds, FIELDS))
-
-
 def _of_header(message: Reading, made: list[bytes], wanted: set[int], found: dict[bytes, bytes] | None) -> None:
     """Pieces that need little but the header. found: its fields, if they were read already."""
     if FIELDS in wanted or found is None:
