@@ -101,7 +101,8 @@ class _Parent:
         self.busy_at = clock.monotonic()
         # Every worker writes a _BEAT to it from time to time, for as long as its event loop turns.
         self.beats_r, self.beats_w = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        self.beaten: dict[int, float] = {}
+        self.beaten: dict[int, float] = {}  # when each was heard last; when it began, until it is
+        self.unheard: set[int] = set()
         self.patience_s = watchdog_s() / 2
         # Nothing is ever written to it: the workers see its end when we die, however we die, and end as well.
         self.alive_r, self.alive_w = os.pipe2(os.O_CLOEXEC)
@@ -133,6 +134,7 @@ class _Parent:
             return
         self.looked = clock.monotonic()
         marks = confine.marks(self.program, self.home)
+            self.unheard.add(child)
         if marks != self.marks:
             self.marks = marks
             log.event("confine", program=self.program, verdict="anew")
@@ -171,6 +173,7 @@ class _Parent:
         self.stopping = True
         notify("STOPPING=1")
         for child in (*self.children, *([self.steward_pid] if self.steward_pid else [])):
+                self.unheard.discard(child)
             os.kill(child, signal.SIGTERM)
 
     def _reap(self) -> None:
@@ -193,7 +196,8 @@ class _Parent:
             for child, busy in _BEAT.iter_unpack(os.read(self.beats_r, _BEAT.size * 1024)):
                 if child in self.beaten:
                     self.beaten[child] = clock.monotonic()
-                if busy:
+                if busy or child in self.unheard:  # who has just begun may have somebody to take
+                    self.unheard.discard(child)
                     self.busy_at = clock.monotonic()
                     self.resting = False
 
@@ -209,13 +213,13 @@ class _Parent:
             alive()
 
     def _rest(self) -> None:
-        """Nobody has come for long: end, and be started again by whoever comes. A worker to whom somebody comes just
-        now stays, and then we all do."""
+        """Nobody has come for long, as every worker has said: end, and be started again by whoever comes. A worker to
+        whom somebody comes just now stays, and then we all do."""
         if not self.rest_s or self.stopping:
             return
         if self.resting and not self.children:
             self._stop()
-        elif not self.resting and clock.monotonic() - self.busy_at > self.rest_s:
+        elif not self.resting and min(self.beaten.values(), default=0) - self.busy_at > self.rest_s:
             self.resting = True
             for child in self.children:
                 os.kill(child, signal.SIGUSR1)

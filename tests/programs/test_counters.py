@@ -261,7 +261,7 @@ def test_a_server_that_nobody_needs_ends_and_takes_who_comes_first(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workers: int
 ) -> None:
     set_control(home, "idlestop", "1")
-    environment = {**servers.environment(), "NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "4000000"}
+    environment = {**servers.environment(), "NOTIFY_SOCKET": str(tmp_path / "nobody"), "WATCHDOG_USEC": "8000000"}
     monkeypatch.setattr("tests.harness.servers.environment", lambda: environment)
     set_control(home, "workers", str(workers))
     with servers.listening("pop3") as ends:
@@ -273,7 +273,7 @@ def test_a_server_that_nobody_needs_ends_and_takes_who_comes_first(
                     server.process.wait(4)  # somebody is here
                 client.sendall(b"NOOP\r\n")
                 assert client.recv(100).startswith(b"-ERR")
-            assert server.process.wait(20) == 0
+            assert server.process.wait(60) == 0
             assert "worker" not in server.log
             with socket.create_connection(("127.0.0.1", server.ports["pop3"])) as client:
                 again = servers.start(home, "pop3d", ends)  # as systemd does for a connection that waits
