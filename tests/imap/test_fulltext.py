@@ -167,7 +167,13 @@ def test_a_client_that_speaks_is_not_kept_waiting(home: Home) -> None:
 
 def test_the_control_value_switches_it_off(home: Home) -> None:
     set_control(home, "fulltext", "no")
-    talk(home, b"a SEARCH BODY hello\r\n", b"b SEARCH BODY hello\r\n")
+    talk(home, b"a SEARCH BODY hello\r\n", SILENCE, b"b SEARCH BODY hello\r\n")
+    assert covered(home) == set()
+
+
+def test_few_messages_are_read_without_it(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(narrowing, "LEAST", 6)
+    talk(home, b"a SEARCH BODY hello\r\n", SILENCE, b"b SEARCH BODY hello\r\n")
     assert covered(home) == set()
 
 

@@ -92,3 +92,13 @@ def test_renaming_keeps_what_nobody_knows(info: bytes, number: int) -> None:
 @pytest.mark.parametrize("name", [b"base:2,SF", b"base", b"base:1,S", b"base:2,S!", b"base:2,SS", b"base:"])
 def test_names_of_others_are_odd(name: bytes) -> None:
     assert marks.parse(name)[2]
+
+
+def test_names_of_others_do_not_fill_the_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_MEMO", 10)
+    marks.READING.clear()
+    marks.SUFFIX.clear()
+    for number in range(100):
+        assert marks.READING[b":2,S%d" % number] == (marks.READING[b":2,S"][0], True)
+        assert len(marks.READING) <= 12
+        assert marks.SUFFIX[number].startswith(b":2,") and len(marks.SUFFIX) <= 12

@@ -206,3 +206,30 @@ def test_no_line_breaks_the_reader(octets: bytes) -> None:
     for prefix in (b"", b"deliver q=", b"@40000000", b"2026-13-45T99:99:99Z x: word k=", b"Feb 30 00:00:00 word k="):
         found = lines_of.parse(prefix + octets.replace(b"\n", b""))
         assert found is None or words.sentence(found)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("connect c=a service=mx peer=192.0.2.7", "192.0.2.7 connected (mx)"),
+        ("connect c=a service=local", "somebody on this machine connected (local)"),
+        ("connect q=a host=mx.example.net ip=192.0.2.1 error=refused", "mx.example.net [192.0.2.1] could not be reached: refused"),
+        ("close c=a ms=3", "the connection was closed"),
+        ("close c=a messages=2 ended=quit ms=3", "the session ended (quit), 2 messages taken"),
+        ("login c=a user=bob@x.test mech=PLAIN verdict=ok", "logged in as bob@x.test (PLAIN)"),
+        ("login c=a user=bob@x.test mech=PLAIN verdict=password", "login as bob@x.test refused: password"),
+        ("tls c=a error=eof", "the TLS handshake failed: eof"),
+        ("forwarded c=a name=mx addr=192.0.2.3", "a front end passed it on for mx [192.0.2.3]"),
+        ("policy c=a by=rate skipped=time", "the check rate could not be made: time"),
+        ("session q=a host=mx kept=yes", "went over the open connection to mx"),
+        ("session q=a host=mx ip=192.0.2.1 tls=no", "connected to mx [192.0.2.1], without TLS"),
+        ("session q=a host=mx ip=192.0.2.1 code=554 said=no", "mx [192.0.2.1] wanted none: 554 no"),
+        ("drop q=a uid=33", "taken from the drop directory, where uid 33 had left it, as a"),
+        ("report q=a kind=failed about=x@y said=null-sender", "nobody to tell that x@y is failed: null-sender"),
+        ("later q=a remote=mx to=x@y code=4.2.0 said=busy", "mx said of x@y: 4.2.0 busy; another host was asked"),
+        ("defer q=a attempts=2 due=1795309500 left=3", f"waits for 3 of its recipients after attempt 2; next at {words.clock_time(1795309500)}"),
+    ],
+)  # fmt: skip
+def test_each_event_as_a_sentence(text: str, told: str) -> None:
+    found = lines_of.parse(text.encode())
+    assert found is not None and words.sentence(found) == told
