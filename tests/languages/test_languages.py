@@ -69,7 +69,7 @@ def test_no_text_is_translated_by_half() -> None:
     german = languages.load("de")
     assert german.text("UID FETCH completed") == "UID FETCH ausgeführt"
     assert german.text("That is no search: SEARCH knows no CHEESE") == "Das ist keine Suche: SEARCH kennt CHEESE nicht"
-    for text in ("Nobody has at most 5 octets", "At most 5 entries at once", "That is no search: nobody knows why"):
+    for text in ("Nobody has at most 5 octets", "At most 5 apples at once", "That is no search: nobody knows why"):
         assert german.text(text) == text
 
 
@@ -114,7 +114,7 @@ def said(tree: ast.Module) -> set[str]:
 
 
 def refusals() -> set[str]:
-    """The texts with which IMAP says NO and POP3 -ERR."""
+    """The texts with which IMAP says NO and BAD, and POP3 -ERR."""
     found = set()
     for path, tree in parsed():
         if path.relative_to(PACKAGE).parts[0] not in ("imap", "pop3"):
@@ -123,7 +123,7 @@ def refusals() -> set[str]:
             if isinstance(node, ast.Call) and node.args:
                 name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
                 text = template(node.args[0])
-                if name in ("No", "Temp", "Perm", "err", "bye", "hang_up") and text is not None:
+                if name in ("No", "Bad", "Temp", "Perm", "err", "bye", "hang_up") and text is not None:
                     found.add(text.partition("] ")[2] if text.startswith("[") else text)
     return {text for text in found if " " in text.replace("{}", "").strip()}
 
