@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pwd
+import socket
 import ssl
 import subprocess
 import sys
@@ -188,6 +189,31 @@ def test_records_ready_to_paste() -> None:
         "; 2001:db8::7 must lead back to mail.example.org. (PTR): ask whoever gave you the address",
     ]
     assert next(records.lines("m.x", ["x"], [], [])).startswith("; m.x. needs an A record")
+
+
+@pytest.mark.parametrize(("own", "told"), [("198.51.100.7", []), ("93.184.216.34", ["93.184.216.34"]), ("", [])])
+def test_addresses_that_the_world_reaches(own: str, told: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Way:
+        """A socket that knows its own address once it is connected; only the first family has a way out."""
+
+        def __init__(self, family: int, kind: int) -> None:
+            self.family, self.own = family, ""
+
+        def __enter__(self) -> Way:
+            return self
+
+        def __exit__(self, *how: object) -> None: ...
+
+        def connect(self, to: object) -> None:
+            if self.family != socket.AF_INET or not own:
+                raise OSError(101, "Network is unreachable")
+            self.own = own
+
+        def getsockname(self) -> tuple[str, int]:
+            return self.own, 1
+
+    monkeypatch.setattr(socket, "socket", Way)
+    assert records.addresses() == told
 
 
 def test_setup_prints_the_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
