@@ -99,6 +99,23 @@ def test_what_a_dot_file_sends_on_is_followed(tmp_path: Path, capsys: pytest.Cap
     assert [one["id"] for one in records(capsys, log_path, "m1@x")] == ["e1", "e2", "e3"]
 
 
+@pytest.mark.parametrize(
+    ("last", "state"),
+    [
+        ("defer q=e1 attempts=1 due=1795309500 left=1", "waiting"),
+        ("report q=e1 kind=delayed to=carol@example.test report=e9\ndefer q=e1 attempts=1 due=1795309500 left=1", "waiting"),
+        ("report q=e1 kind=failed to=carol@example.test report=e9", "failed"),
+        ("report q=e1 kind=failed to=carol@example.test report=e9\ndefer q=e1 attempts=1 due=1795309500 left=1", "waiting"),
+    ],
+)
+def test_what_could_not_be_delivered_for_now_waits_until_it_is_given_up(
+    last: str, state: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried = "deliver q=e1 to=dave@example.net by=remote verdict=temp code=4.2.1 said=later ms=80\n"
+    (found,) = records(capsys, written(tmp_path / "log", story=f"{tried}{last}\n"), "e1")
+    assert found["state"] == state
+
+
 def test_words_for_people(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = run(capsys, str(tmp_path), "--log", str(written(tmp_path / "log")), "dave@example.net")
     assert text.startswith("message e2: failed\n")
