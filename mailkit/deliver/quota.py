@@ -105,18 +105,24 @@ def _read(user: User) -> Usage | None:
     return Usage(octets, messages, user.quota) if octets >= 0 and messages >= 0 else None
 
 
-def _counted(user: User) -> Usage:
-    """Count all folders and write the file anew. A message that comes meanwhile may be counted twice or not at all,
-    until the next time."""
+def count(user: User) -> Usage:
+    """What is in all folders of the user. Nothing is written. OSError."""
     octets = messages = 0
     for directory in _directories(user.maildir):
         for size in _sizes(directory):
             octets += size
             messages += 1
+    return Usage(octets, messages, user.quota)
+
+
+def _counted(user: User) -> Usage:
+    """Count all folders and write the file anew. A message that comes meanwhile may be counted twice or not at all,
+    until the next time."""
+    found = count(user)
     path = os.path.join(user.maildir, _NAME)
     if os.path.isdir(user.maildir):
-        files.replace(path, f"{_limits(user)}\n{octets} {messages}\n".encode(), durable=False)
-    return Usage(octets, messages, user.quota)
+        files.replace(path, f"{_limits(user)}\n{found.octets} {found.messages}\n".encode(), durable=False)
+    return found
 
 
 def _directories(maildir: str) -> list[str]:

@@ -8,26 +8,30 @@ from fnmatch import fnmatchcase
 import click
 
 from mailkit.control import Home
+from mailkit.deliver import quota
 from mailkit.programs import options, person
 from mailkit.users import keys, schemes
 from mailkit.users.passwd import Passwd, User
 
 _EXAMPLE = """
-Example:
+Examples:
 
     mailkit-lsusers --json '*@example.org'
+    mailkit-lsusers --usage | sort -n -k 4
 """
 
 
 @click.command(epilog=_EXAMPLE)
 @options.common
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--usage", is_flag=True, help="Count what each one has: octets, messages and per cent of the quota.")
 @click.option("--damaged", is_flag=True, help="List the lines that do not count, and why; exit status 100 if any.")
 @click.argument("patterns", nargs=-1, metavar="[PATTERN ...]")
-def command(home: Home, as_json: bool, damaged: bool, patterns: tuple[str, ...]) -> None:
+def command(home: Home, as_json: bool, usage: bool, damaged: bool, patterns: tuple[str, ...]) -> None:
     """List users, in the order of the passwd file: all, or those whose address fits a PATTERN (with * and ?).
 
-    Each line is address, state (ok, nologin or disabled), quota, Maildir and name, with tabs in between.
+    Each line is address, state (ok, nologin or disabled), quota, Maildir and name, with tabs in between; with --usage
+    octets, messages and per cent stand behind the quota.
     """
     if damaged:
         lines = Passwd(home).damaged()
@@ -38,7 +42,7 @@ def command(home: Home, as_json: bool, damaged: bool, patterns: tuple[str, ...])
         return
     for user in Passwd(home).users():
         if not patterns or any(fnmatchcase(user.address, pattern.lower()) for pattern in patterns):
-            fact = _fact(user)
+            fact = _fact(user) | (_usage(user) if usage else {})
             click.echo(json.dumps(fact, ensure_ascii=False) if as_json else _readable(fact))
 
 
@@ -58,10 +62,23 @@ def _fact(user: User) -> dict[str, object]:
     }
 
 
+def _usage(user: User) -> dict[str, object]:
+    """Counted, not read from the file that deliveries keep: that one only has who has a quota."""
+    found = quota.count(user)
+    return {
+        "used": found.octets,
+        "count": found.messages,
+        "percent": found.percent() if quota.limited(user) else None,
+    }
+
+
 def _readable(fact: dict[str, object]) -> str:
-    quota = fact["quota"]
-    shown = person.size(quota) if isinstance(quota, int) else "-"
-    return "\t".join(str(part) for part in (fact["address"], fact["state"], shown, fact["maildir"], fact["name"]))
+    limit = fact["quota"]
+    parts = [fact["address"], fact["state"], person.size(limit) if isinstance(limit, int) else "-"]
+    if "used" in fact:
+        percent = fact["percent"]
+        parts += [fact["used"], fact["count"], "-" if percent is None else f"{percent}%"]
+    return "\t".join(str(part) for part in (*parts, fact["maildir"], fact["name"]))
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -253,6 +253,22 @@ def test_list(home: Home, alice: str, capsys: pytest.CaptureFixture[str]) -> Non
     assert alice not in line and "$argon2" not in line
 
 
+def test_list_with_what_each_one_has(home: Home, alice: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert adduser.main(["--generate", "bob@example.test"]) == 0
+    assert moduser.main(["--quota", "1K", ALICE]) == 0
+    for name, size in (("new/1.a.h", 200), ("cur/2.b.h,S=300:2,S", 1), (".Sent/cur/3.c.h:2,", 200)):
+        Path(found(home).maildir, name).write_bytes(b"x" * size)
+    before = sorted(Path(home.domains).rglob("*"))
+    capsys.readouterr()
+    assert lsusers.main(["--usage"]) == 0
+    lines = [line.split("\t")[2:6] for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["1K", "700", "3", "68%"], ["-", "0", "0", "-"]]
+    assert lsusers.main(["--usage", "--json", "bob*"]) == 0
+    fact = json.loads(capsys.readouterr().out)
+    assert (fact["used"], fact["count"], fact["percent"]) == (0, 0, None)
+    assert sorted(Path(home.domains).rglob("*")) == before
+
+
 def test_list_of_damage(home: Home, alice: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert lsusers.main(["--damaged"]) == 0
     with open(home.passwd, "a") as file:
