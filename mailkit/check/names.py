@@ -6,6 +6,7 @@ import ipaddress
 
 from mailkit.check.finding import BAD, GOOD, NOTE, UNSURE, WARN, Finding, Site
 from mailkit.deliver import route
+from mailkit.deliver.remote import routes
 from mailkit.exits import Temp
 from mailkit.net import sockets
 from mailkit.setup import records
@@ -27,6 +28,12 @@ def check(site: Site) -> Iterator[Finding]:
     for domain in sorted(route.hosted(site.home)):
         try:
             yield from [*_mx(site, domain), *_spf(site, domain), *_srv(site, domain)]
+        except Temp as trouble:
+            yield Finding(UNSURE, f"{domain}: {trouble}")
+    lines = site.home.control.lines("relayto")
+    for domain in dict.fromkeys(line.rpartition("@")[2].lower() for line in lines if not line.startswith(".")):
+        try:
+            yield from _sent_on(site, domain)
         except Temp as trouble:
             yield Finding(UNSURE, f"{domain}: {trouble}")
 
@@ -67,6 +74,21 @@ def _mx(site: Site, domain: str) -> Iterator[Finding]:
         yield Finding(NOTE, f"{domain}: has no MX; its address is this host's, which will do", mend)
     else:
         yield Finding(BAD, f"{domain}: no MX, so its mail does not come here", mend)
+
+
+def _sent_on(site: Site, domain: str) -> Iterator[Finding]:
+    """Where does the mail go that control/relayto takes? By MX only to a better one than us (RFC 5321 5.1)."""
+    if routes.choose(site.home, "", domain).host:
+        yield Finding(GOOD, f"{domain}: what is taken for it goes the way that control/routes says")
+        return
+    found = site.resolver.mx(domain).records
+    ours = min((preference for preference, host in found if host == site.me.lower()), default=None)
+    better = [host for preference, host in found if host and (ours is None or preference < ours)]
+    if better:
+        yield Finding(GOOD, f"{domain}: what is taken for it goes to {', '.join(better)}")
+    else:
+        text = f"{domain}: its mail is taken (control/relayto) and comes back: no MX is better than {site.me}"
+        yield Finding(BAD, text, f"echo '{domain} [SERVER]' >> {site.home.join('control', 'routes')}")
 
 
 def _spf(site: Site, domain: str) -> Iterator[Finding]:

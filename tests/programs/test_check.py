@@ -29,6 +29,9 @@ from mailkit.check import disk
 from mailkit.check.finding import Site
 from mailkit.control import Home
 from mailkit.programs import check
+from mailkit.queue import entry
+from mailkit.queue.entry import Envelope, Recipient
+from mailkit.queue.name import Name
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
 from tests.policy.milters import ScriptedMilter
@@ -385,8 +388,13 @@ def test_the_queue(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2 messages wait, one of them was due 2 hours ago: no runner" in told
     assert "1 entries are damaged" in told and "1 files in" in told
     assert ("note", "1 messages are held") in findings(home, "queue")
+    accepted = entry.encode(Envelope("", [Recipient("bob@example.test")]))
+    whole = Name(now - 60, 0, "ee55", 0)
+    (queue / "tmp" / whole.sealed(accepted)).write_bytes(accepted)
+    os.utime(queue / "tmp" / whole.sealed(accepted), (0, 0))
+    assert "1 files in" in bad(home, "queue")
     check.main(["--home", home.path, "queue", "--repair"])
-    assert os.listdir(queue / "tmp") == ["fresh"]
+    assert os.listdir(queue / "tmp") == ["fresh"] and str(whole) in os.listdir(queue / "new")
 
 
 @pytest.mark.parametrize(("free", "inodes", "level"), [(50, 50, "good"), (5, 50, "warn"), (50, 5, "warn"), (1, 50, "bad"), (50, 0, "bad")])
@@ -414,6 +422,23 @@ RIGHT = {
 def test_right_names(home: Home) -> None:
     found = findings(home, "dns", resolver=zones.resolver(RIGHT))
     assert [level for level, _ in found] == ["good"] * 3, found
+
+
+@pytest.mark.parametrize(
+    ("records", "told"),
+    [
+        ([(5, "mx.backup.test"), (10, "mail.example.test")], "good backup.test: what is taken for it goes to mx.backup.test"),
+        ([(5, "mx.backup.test")], "good backup.test: what is taken for it goes to mx.backup.test"),
+        ([(5, "mail.example.test"), (10, "mx.backup.test")], "bad backup.test: its mail is taken (control/relayto) and comes back"),
+        ([], "bad backup.test: its mail is taken (control/relayto) and comes back"),
+    ],
+)
+def test_where_mail_for_others_goes(records: list[tuple[int, str]], told: str, home: Home) -> None:
+    set_control(home, "relayto", ".below.test", "bob@backup.test", "alice@backup.test")
+    resolver = zones.resolver(RIGHT | {"backup.test": {"MX": records}})
+    assert [f"{level} {text}" for level, text in findings(home, "dns", resolver=resolver)][3].startswith(told)
+    set_control(home, "routes", "backup.test [192.0.2.1]")
+    assert "goes the way that control/routes says" in findings(home, "dns", resolver=resolver)[3][1]
 
 
 @pytest.mark.parametrize(
