@@ -37,7 +37,7 @@ class ScriptedMilter:
                 end, _ = self._server.accept()
             except OSError:
                 return
-            with end, contextlib.suppress(BrokenPipeError):  # who is told too much hangs up
+            with end, contextlib.suppress(ConnectionError):  # who is told too much hangs up
                 self._session(end)
 
     def _session(self, end: socket.socket) -> None:
