@@ -363,12 +363,17 @@ class DotLock:
     process is gone from this host is broken at once; one that was not touched for `stale_s` seconds was left by a
     process that died elsewhere. Temp when it is not had within `wait_s`. A holder who may need longer than `stale_s`
     calls `touch`; one who did not, and lost the lock, leaves that of the next holder alone.
+
+    kept: the file stays beside it, to be linked again, until `close`: for who takes it often. To make one costs more
+    than all the rest (ext4 gives no inode away that was freed in the last minutes, and looks at all of these).
     """
 
-    __slots__ = ("_fd", "path", "stale_s", "wait_s")
+    __slots__ = ("_fd", "_own", "kept", "path", "stale_s", "wait_s")
 
-    def __init__(self, path: str, stale_s: float = 120, wait_s: float = 60) -> None:
+    def __init__(self, path: str, stale_s: float = 120, wait_s: float = 60, kept: bool = False) -> None:
         self._fd = -1  # the file that is ours, open so that no other can have its inode
+        self._own = ""  # its other name
+        self.kept = kept
         self.path = path
         self.stale_s = stale_s
         self.wait_s = wait_s
@@ -383,12 +388,12 @@ class DotLock:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        ours = os.fstat(self._fd)
-        os.close(self._fd)
         try:
-            is_ours = os.path.samestat(ours, os.stat(self.path))
+            is_ours = os.path.samestat(os.fstat(self._fd), os.stat(self.path))
         except FileNotFoundError:
             is_ours = False
+        if not self.kept:
+            self.close()
         if not is_ours:
             log.event("lock", file=self.path, verdict="lost", stale_s=self.stale_s)
             return
@@ -401,20 +406,43 @@ class DotLock:
         """Say that the holder is alive."""
         utime(self.path, clock.now())
 
+    def close(self) -> None:
+        """Give up the file, not the lock."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        if self._own:
+            withdraw(self._own)
+            self._own = ""
+
     def _taken(self) -> bool:
-        own = f"{self.path}.{clock.host()}.{clock.pid()}.{clock.token(4)}"
-        fd = create(own, 0o600)
+        taken = False
         try:
-            _say_whose(fd)
-            link(own, self.path)
-            self._fd, fd = fd, -1
-            return True
+            self._make_ready()
+            link(self._own, self.path)
+            taken = True
         except FileExistsError:
             return False
         finally:
-            if fd >= 0:
-                os.close(fd)
-            withdraw(own)
+            if not taken and not self.kept:
+                self.close()
+        if not self.kept:
+            withdraw(self._own)
+            self._own = ""
+        return True
+
+    def _make_ready(self) -> None:
+        """Our file is there, and young."""
+        if self._own:
+            try:
+                utime(self._own, clock.now())
+                return
+            except FileNotFoundError:  # whoever cleaned up took it for one of a dead process
+                self.close()
+        own = f"{self.path}.{clock.host()}.{clock.pid()}.{clock.token(4)}"
+        self._fd = create(own, 0o600)
+        self._own = own
+        _say_whose(self._fd)
 
     def _break_stale(self) -> None:
         """Break a lock nobody holds: by rename, so that of two breakers only one removes it, and checked again

@@ -58,7 +58,9 @@ def _identity(path: str) -> tuple[int, int]:
 class Folder:
     """See the package's docstring for the whole interface. users: how many opened it."""
 
-    __slots__ = ("_keywords", "_views", "directory", "flags", "identity", "index", "mutex", "users", "writable")
+    __slots__ = (
+        "_keywords", "_list_lock", "_views", "directory", "flags", "identity", "index", "mutex", "users", "writable",
+    )  # fmt: skip
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
@@ -66,6 +68,7 @@ class Folder:
         self.mutex = RLock()
         self.users = 0
         self.writable = os.access(directory, os.W_OK | os.X_OK)
+        self._list_lock = uidlist.locked(directory, kept=True)
         self.index = Index(directory, self._recover)
         self._keywords = Keywords(directory)
         self._keywords.refresh()
@@ -230,7 +233,7 @@ class Folder:
 
     def list_lock(self) -> files.DotLock | _Unlocked:
         """Dovecot's lock of the list of UIDs; none where we cannot write."""
-        return uidlist.locked(self.directory) if self.writable else _Unlocked()
+        return self._list_lock if self.writable else _Unlocked()
 
     # sessions
 
@@ -263,6 +266,7 @@ class Folder:
                 if _opened.get(self.directory) is self:
                     del _opened[self.directory]
                 self.index.close()
+                self._list_lock.close()
 
     # flags
 
@@ -296,7 +300,7 @@ class Folder:
     def store(self, uids: Iterable[int], add: int = 0, remove: int = 0, unchanged_since: int | None = None) -> Stored:
         """Change flags: bits of `remove` off, then bits of `add` on. OSError: the file system refuses.
 
-        At most some hundred messages at a time when others share the event loop: a rename each.
+        At most some thousand messages at a time where others wait for the folder: a rename each.
         """
         return change.store(self, uids, add, remove, unchanged_since)
 

@@ -186,6 +186,8 @@ def learn(folder: Folder) -> tuple[uidlist.Listing, list[int]]:
     status = _list_status(directory)
     if status is None:
         return _without_list(folder), []
+    if state.uidvalidity and state.knows_list(status):
+        return _known_list(folder), []
     if state.uidvalidity and status.st_ino == state.list_inode and status.st_size >= state.list_octets:
         tail = uidlist.read_tail(directory, state.list_octets, state.uidnext - 1)
         if tail is not None:
@@ -197,6 +199,14 @@ def learn(folder: Folder) -> tuple[uidlist.Listing, list[int]]:
     if read is None:
         return _without_list(folder), []
     return _whole_list(folder, read[0])
+
+
+def _known_list(folder: Folder) -> uidlist.Listing:
+    """The listing of which nothing is new."""
+    state, listing = folder.state, uidlist.Listing()
+    listing.version, listing.uidvalidity, listing.guid = 3, state.uidvalidity, state.guid
+    listing.lines, listing.uidnext = state.list_lines, state.uidnext
+    return listing
 
 
 def _whole_list(folder: Folder, listing: uidlist.Listing) -> tuple[uidlist.Listing, list[int]]:

@@ -3,7 +3,8 @@
 All are one thing: files that are already durable somewhere (in tmp/, or in another folder) get UIDs in dovecot-uidlist,
 fsynced, then appear in cur/ under a new name by rename or link, then stand in the index; at last the directory is
 fsynced and the client told. A crash in between leaves a UID without a file, which no client knows, or a file with the
-UID it would have had. On an error nothing that was linked stays.
+UID it would have had. On an error nothing that was linked stays, not even when it is the last fsync that fails; only
+what was moved cannot be taken back then.
 """
 
 from __future__ import annotations
@@ -59,8 +60,13 @@ def take_in(folder: Folder, messages: Sequence[tuple[Delivery, int, float | None
         for delivery, _, _ in messages:
             delivery.abort()
         raise
-    files.sync_dir(f"{folder.directory}/cur")
-    return [arrival.newcomer.uid for arrival in arrivals]
+    uids = [arrival.newcomer.uid for arrival in arrivals]
+    try:
+        files.sync_dir(f"{folder.directory}/cur")
+    except OSError:
+        folder.expunge(uids)
+        raise
+    return uids
 
 
 def adopt(folder: Folder, arrivals: Sequence[_Arrival]) -> None:
@@ -123,8 +129,12 @@ async def copy(
 ) -> tuple[list[int], list[int]]:
     """See `folder.Folder.copy`."""
     there, new = await _aside(offload, duplicate, source, uids, target, keep)
-    if there:
-        await files.settle([f"{target.directory}/cur"])
+    try:
+        if there:
+            await files.settle([f"{target.directory}/cur"])
+    except OSError:
+        await _aside(offload, target.expunge, new)
+        raise
     return there, new
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from mailkit.control import Home
+from mailkit.imap.commands import fetch
 from mailkit.imap.messages import sections
 from tests.imap import mailboxes
 from tests.imap.pair import Client, WaitingConn
@@ -39,6 +41,38 @@ def test_streamed_and_other_items_together(home: Home, monkeypatch: pytest.Monke
     assert "BODY[3.TEXT] {" in found
     assert "inner text" in found
     assert "BODY[9] NIL)" in found
+
+
+def test_a_slice_opens_no_file_that_it_has_no_room_for(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(home)
+    at_once = client.do("UID FETCH 1:* (BODY.PEEK[])")
+    client.do("FETCH 1:* (RFC822.SIZE)")
+    monkeypatch.setattr(fetch, "SLICE_OCTETS", 1)
+    opened: list[str] = []
+    really = os.open
+
+    def noted(path: str | bytes, *args: int, **keywords: int) -> int:
+        opened.append(os.path.basename(os.fsdecode(path)))
+        return really(path, *args, **keywords)
+
+    monkeypatch.setattr(os, "open", noted)
+    assert client.do("UID FETCH 1:* (BODY.PEEK[])")[:-1] == at_once[:-1]
+    messages = os.listdir(f"{mailboxes.inbox(home)}/cur")
+    assert sorted(name for name in opened if name in messages) == sorted(messages)
+
+
+def test_an_upload_goes_to_another_thread_once(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    aside: list[str] = []
+
+    async def offload(conn: WaitingConn, function: Callable[..., Any], *args: Any) -> Any:
+        aside.append(function.__name__)
+        return function(*args)
+
+    client = Client(home)
+    client.do("APPEND Sent {14+}\r\nSubject: one\r\n")
+    monkeypatch.setattr(WaitingConn, "offload", offload)
+    assert "[APPENDUID" in client.do("APPEND Sent {14+}\r\nSubject: two\r\n")[-1]
+    assert aside == ["take_in"]
 
 
 def test_what_the_index_lacks_is_made_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

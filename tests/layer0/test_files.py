@@ -73,6 +73,29 @@ def test_dot_lock_is_held_by_one(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_a_kept_lock_has_one_file_until_it_is_closed(tmp_path: Path) -> None:
+    path = tmp_path / "x.lock"
+    lock, other = files.DotLock(str(path), kept=True), files.DotLock(str(path), wait_s=0, kept=True)
+    inodes = set()
+    for _ in range(2):
+        with lock:
+            inodes.add(path.stat().st_ino)
+            assert path.stat().st_mtime > 1
+            with pytest.raises(Temp), other:
+                pass
+        other.close()
+        assert not path.exists()
+        (own,) = tmp_path.iterdir()
+        os.utime(own, (1, 1))  # others would take it for stale, were it not as new when it is linked again
+    assert len(inodes) == 1
+    own.unlink()  # by a cleaner
+    with lock, pytest.raises(Temp), other:
+        pass
+    lock.close()
+    other.close()
+    assert os.listdir(tmp_path) == []
+
+
 def gone() -> int:
     """The number of a process that has ended."""
     pid = os.fork()

@@ -130,15 +130,15 @@ async def joined(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
     from mailkit.imap.messages import catenate
 
     batch.glue = batch.glue or catenate.Glue(state)
-    delivery = await begun(state, batch)
+    delivery = begun(batch)
     await catenate.parts(incoming, batch.glue, Lines(delivery))
     await room.need(state, batch.octets + delivery.size)
     return delivery
 
 
-async def begun(state: Session, batch: Batch) -> Delivery:
-    """A new file in tmp/."""
-    delivery = await state.conn.offload(Delivery, batch.folder.directory)
+def begun(batch: Batch) -> Delivery:
+    """A new file in tmp/. OSError."""
+    delivery = Delivery(batch.folder.directory)
     batch.made.append(delivery)
     return delivery
 
@@ -148,7 +148,7 @@ async def literal(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
     upload = incoming.literal()
     refuse_size(upload.size_octets, append_limit(state))
     await room.need(state, batch.octets + upload.size_octets)
-    delivery = await begun(state, batch)
+    delivery = begun(batch)
     if upload.binary:
         # Line ends of binary parts are none: first the parts have to be known.
         await incoming.receive(delivery.write)
@@ -169,7 +169,7 @@ async def from_binary(state: Session, batch: Batch, raw: Delivery) -> Delivery:
         octets = await state.conn.offload(binary.storable, octets)
     except ValueError as error:
         raise No(str(error), "UNKNOWN-CTE")
-    delivery = await begun(state, batch)
+    delivery = begun(batch)
     lines = Lines(delivery)
     await state.conn.offload(lines.write, octets)
     lines.end()

@@ -7,7 +7,7 @@ first, so that the flags in the same response are right.
 
 from __future__ import annotations
 
-from itertools import chain
+from itertools import accumulate, chain
 
 from mailkit import clock
 from mailkit.imap import intake, limits, modseq, news, selection, uidonly
@@ -291,6 +291,9 @@ def file_lines(
     view = state.view
     assert view is not None
     table, numbers, rows = selection.rows(view, first, last)
+    most = slice_of(table, rows)
+    if most < len(rows):
+        last, numbers, rows = numbers[most] - 1, numbers[:most], rows[:most]
     missing = len(rows) <= last - first
     lines: list[bytes] = []
     octets = 0
@@ -307,6 +310,12 @@ def file_lines(
     return lines, last + 1, None, missing
 
 
+def slice_of(table: Table, rows: Sequence[int]) -> int:
+    """How many of `rows` make SLICE_OCTETS, by what is known of their sizes: more files need not be opened."""
+    sizes = accumulate(selection.column(table.detail.sizes, rows))
+    return next((count for count, octets in enumerate(sizes, 1) if octets >= SLICE_OCTETS), len(rows))
+
+
 def file_line(
     state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int], message: Message
 ) -> list[bytes]:
@@ -316,12 +325,10 @@ def file_line(
     except OSError as error:
         sections.unreadable(uid, error)
         return []
-    start = uidonly.opening(state, number, uid)
-    before = head(state, plan, uid, marked)
-    if before:
-        return [start, before[1:], *parts, b")\r\n"]
-    parts[0] = parts[0][1:]
-    return [start, *parts, b")\r\n"]
+    begun = head(state, plan, uid, marked) + parts[0]
+    parts[0] = uidonly.opening(state, number, uid) + begun[1:]
+    parts.append(b")\r\n")
+    return parts
 
 
 def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.reader import Reader
 
 ACTIONS = {"FLAGS": 0, "+FLAGS": 1, "-FLAGS": -1}
-BLOCK = 1000
+BLOCK = 10_000
 ACTION_CHARS = b"+-.FLAGSflagsSILENTsilent"
 
 

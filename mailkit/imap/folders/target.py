@@ -21,7 +21,12 @@ async def opened(state: Session, name: str) -> Folder:
     """The folder of that name, into which the user may put messages. No [TRYCREATE]: there is none."""
     from mailkit.maildir import folder as folders  # no part of the way to the greeting
 
-    mailbox = await tree.mailbox(state, name, "i", "TRYCREATE")
+    known = state.target_mailbox
+    if known is not None and known.name == name and known.who.owner:
+        known.need("i", "TRYCREATE")  # a look at two files: not worth the way to another thread
+        mailbox = known
+    else:
+        mailbox = await tree.mailbox(state, name, "i", "TRYCREATE")
     state.target_mailbox, path = mailbox, mailbox.directory
     if state.target is not None and state.target.directory == path and await current(state, state.target):
         return state.target

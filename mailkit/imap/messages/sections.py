@@ -151,6 +151,8 @@ def streamed(item: Item) -> bool:
 def all_rendered(message: Message, items: list[Item]) -> list[bytes]:
     """` label value` of every item, in parts. No [LIMIT] when they name the same octets over and over: answers wait in
     memory."""
+    if len(items) == 1:
+        return [*rendered(message, items[0])]
     room = REPEATED_MOST * message.size_octets + CHUNK_OCTETS
     found: list[bytes] = []
     for item in items:
