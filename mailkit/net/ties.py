@@ -77,10 +77,13 @@ class Ties:
 def sentinel(fact: Fact) -> int:
     """A descriptor to wait on: readable when the fact is none any more. A process of its own looks, and ends with ours;
     OSError when there can be none."""
+    ties = Ties()
+    torn: list[bool] = []
+    ties.tie(fact, lambda: torn.append(True))  # here, where the file has just been read
     told, telling = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
     try:
         if not os.fork():
-            _watch(fact, telling)
+            _watch(ties, torn, telling)
     except OSError:
         os.close(told)
         raise
@@ -97,8 +100,8 @@ def tell(telling: int) -> None:
         pass  # it has just ended
 
 
-def _watch(fact: Fact, telling: int) -> NoReturn:
-    """Be the sentinel. Whatever goes wrong in it ends it, and the session goes on without."""
+def _watch(ties: Ties, torn: list[bool], telling: int) -> NoReturn:
+    """Be the sentinel, until something is torn. Whatever goes wrong in it ends it, and the session goes on without."""
     try:
         import _signal  # type: ignore[import-not-found]
 
@@ -106,9 +109,6 @@ def _watch(fact: Fact, telling: int) -> NoReturn:
         errand.keep_only(telling)
         poll = select.poll()
         poll.register(telling, 0)  # only its error: nobody reads any more
-        torn: list[bool] = []
-        ties = Ties()
-        ties.tie(fact, lambda: torn.append(True))
         wait_s = LOOK_S
         while not torn and not poll.poll(1000 * wait_s):
             wait_s = LOOK_S if ties.look() else _ALONE_S
