@@ -59,7 +59,7 @@ def _opened(home: Home, logs: list[str]) -> Source:
         return source.opened(logs or [own])
     if os.path.isdir("/run/systemd/system") and shutil.which("journalctl"):
         return source.journal()
-    raise Perm(f"there is no log: neither {own} nor a journal; name one with --log", code="5.3.5")
+    raise Perm(f"there is no log: {own} is missing or empty, there is no journal; name one with --log", code="5.3.5")
 
 
 def _record(home: Home, found: Life) -> dict[str, object]:

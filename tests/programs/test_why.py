@@ -250,3 +250,11 @@ def test_no_line_breaks_the_reader(octets: bytes) -> None:
 def test_each_event_as_a_sentence(text: str, told: str) -> None:
     found = lines_of.parse(text.encode())
     assert found is not None and words.sentence(found) == told
+
+
+def test_an_empty_log_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """As mailkit-setup makes it, for a shell to write to: where a journal has the lines, they are looked for there."""
+    monkeypatch.setattr(why.shutil, "which", lambda name: None)
+    (tmp_path / "log").touch()
+    assert why.main(["--home", str(tmp_path), "bob@example.test"]) == 100
+    assert f"{tmp_path}/log is missing or empty" in capsys.readouterr().err
