@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from mailkit.deliver.remote.routes import Route
+    from mailkit.queue.spare import Keeper
 
     R = TypeVar("R")
 
@@ -44,7 +45,7 @@ AT_ONCE = 50  # local deliveries of one entry side by side: descriptors are not 
 class Attempt:
     """The work on one claimed entry. After `run` it is finished, `deferred`, or waits for the destination `parked`.
 
-    keep: the file of a finished entry may be used again. skipped: addresses that were tried before the entry was
+    keeper: has the file of a finished entry used again. skipped: addresses that were tried before the entry was
     parked and must wait; `run` adds to them. wished: a person wants it tried now, also where a destination is left
     alone.
     """
@@ -54,7 +55,7 @@ class Attempt:
         "_destinations",
         "_due",
         "_home",
-        "_keep",
+        "_keeper",
         "_results",
         "_schedule",
         "_tried",
@@ -72,10 +73,10 @@ class Attempt:
         claim: Claim,
         destinations: Destinations,
         skipped: frozenset[str] = frozenset(),
-        keep: bool = False,
+        keeper: Keeper | None = None,
         wished: bool = False,
     ) -> None:
-        self._keep = keep
+        self._keeper = keeper
         self._wished = wished
         self._home = home
         self._destinations = destinations
@@ -154,6 +155,8 @@ class Attempt:
                 self._leave_alone(recipients, self._destinations[key])
             elif self._destinations.take(key):
                 jobs.append(self._remote(key, domain, way, recipients))
+            elif self._destinations.soon(key):
+                jobs.append(self._remote_soon(key, domain, way, recipients))
             else:
                 self.parked = key
         return jobs
@@ -166,6 +169,15 @@ class Attempt:
             started = clock.monotonic()
             result = await local.handle(self._home, verdict, envelope.sender, self.message, recipient, envelope.params)
         self._record(recipient, result, started, "local")
+
+    async def _remote_soon(self, key: str, domain: str, way: Route, recipients: list[Recipient]) -> None:
+        """The same when there is a place, which will be in a moment."""
+        if await self._destinations.turn(key):
+            await self._remote(key, domain, way, recipients)
+        elif self._destinations[key].dead():
+            self._leave_alone(recipients, self._destinations[key])
+        else:
+            self.parked = key
 
     async def _remote(self, key: str, domain: str, way: Route, recipients: list[Recipient]) -> None:
         """The recipients of one destination, over one connection; the place there is taken already."""
@@ -188,8 +200,9 @@ class Attempt:
                 q=self.claim.name.id,
             )
         finally:
-            self._destinations.give(key)
+            self._destinations.give(key, clock.monotonic() - started)
         learn(self._destinations[key], results)
+        self._destinations.pass_on(key)
         for recipient, result in zip(recipients, results, strict=True):
             self._record(recipient, result, started, "remote")
 
@@ -240,7 +253,8 @@ class Attempt:
         if self._results:
             await self._tell(arrived, now)
         if not claim.envelope.pending:
-            await self._persist(lambda: claim.finish(self._keep))
+            keeper = self._keeper
+            await self._persist(lambda: claim.finish(keeper.place(claim.name.id) if keeper is not None else ""))
         elif self.parked:
             claim.release()
         else:

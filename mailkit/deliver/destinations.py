@@ -11,12 +11,18 @@ again.
 Entries that find no place are parked: their ids wait at the destination and come back, those of a raised priority
 first and those of a lowered one last (RFC 6710 5), else oldest first, when there is room, or all at once when it is
 found dead, to be deferred. So a slow destination costs the others nothing but its places.
+
+To park an entry costs as much as to read it once more. So where a place will be free within SOON_S, by what the last
+deliveries took, the entry waits for it in line, with its file open. It does so too where there is a place but every
+connection is at work, for as long as that is quicker than to open another one. Who stands in a line that does not
+move for STALLED_S is parked after all.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+from collections import deque
 
 from mailkit import clock
 
@@ -25,6 +31,11 @@ PAUSE_S = 60.0
 PAUSE_MOST_S = 3600.0
 _LOOKS = 20  # destinations where nothing changed that are looked at when something ended
 HERE_MOST = 200  # each has a file open or two, and 1024 descriptors are what many systems give
+SOON_S = 0.1
+STALLED_S = 0.2
+KEPT_S = 5.0  # for so long a connection is kept (remote.kept)
+_OPENING = 1.5  # deliveries in whose time a connection is opened: three round trips to two and the server's work
+_LATELY = 8  # deliveries whose time counts
 
 
 class Destination:
@@ -38,8 +49,13 @@ class Destination:
         "coming",
         "dead_until",
         "failures",
+        "idle",
         "limit",
+        "line",
+        "moved",
+        "stalls",
         "text",
+        "took_s",
         "used",
         "window",
     )
@@ -53,6 +69,11 @@ class Destination:
         self.dead_until = 0.0  # monotonic seconds
         self.text = ""  # what the last failure was
         self.used = clock.monotonic()
+        self.took_s = 0.0  # what a delivery takes at present; 0 is not known
+        self.idle = 0  # connections that were kept after the last deliveries
+        self.line: deque[asyncio.Future[bool]] = deque()  # who waits for a place with its file open
+        self.stalls: asyncio.TimerHandle | None = None  # looks whether the line has moved
+        self.moved = False
         self._ahead: dict[str, None] = {}  # ids of entries, in order of arrival: of a raised priority,
         self._plain: dict[str, None] = {}  # of none,
         self._behind: dict[str, None] = {}  # of a lowered one
@@ -70,7 +91,7 @@ class Destination:
         """Those who wait and may come now, `most` at the most; they wait no longer."""
         if not self.busy:
             self.coming = 0  # whoever was called and never came is not waited for
-        ids = self._next(min(most, self.places() - self.coming))
+        ids = self._next(min(most, self.places() + self.room() - self.coming))
         self.coming += len(ids)
         return ids
 
@@ -96,6 +117,38 @@ class Destination:
             return 0
         return max(0, (1 if self.failures else int(self.window)) - self.busy)
 
+    def room(self) -> int:
+        """How many more may wait in line."""
+        if not self.took_s or self.dead():
+            return 0
+        return max(0, int(SOON_S / self.took_s * self.busy) - len(self.line))
+
+    def opens(self, waiting: int) -> bool:
+        """Is it time for another connection, when `waiting` wait?"""
+        return not self.took_s or waiting * self.took_s > SOON_S * self.busy or waiting > _OPENING * self.busy
+
+    def kept(self) -> int:
+        """How many connections probably wait for a delivery."""
+        return self.idle if self.idle and clock.monotonic() < self.used + KEPT_S else 0
+
+    def begin(self) -> None:
+        """A delivery begins."""
+        self.idle = max(0, self.kept() - 1)
+        self.busy += 1
+        self.used = clock.monotonic()
+
+    def end(self, took_s: float) -> None:
+        """A delivery has ended, well or not."""
+        self.busy -= 1
+        self.idle = self.kept() + 1
+        self.used = clock.monotonic()
+        self.took_s = self.took_s + (took_s - self.took_s) / _LATELY if self.took_s else took_s
+
+    def dismiss(self) -> None:
+        """Who stands in line need not wait any longer."""
+        while self.line:
+            _tell(self.line.popleft(), False)
+
     def worked(self) -> None:
         """It answered."""
         self.failures = 0
@@ -110,6 +163,7 @@ class Destination:
     def failed(self, text: str) -> None:
         """It did not answer, or threw us out. `text` says how. Call after its place was given back."""
         self.text = text
+        self.idle = 0
         alone = self.window < 2 or not self.busy
         self.window = max(1.0, self.window / 2)
         if not alone:
@@ -143,18 +197,56 @@ class Destinations:
         """A place at this destination; False when there is none."""
         destination = self[name]
         destination.coming = max(0, destination.coming - 1)
-        if self.busy >= self.total or not destination.places():
+        if not self._free(destination, len(destination.line) + 1):
             return False
-        destination.busy += 1
-        destination.used = clock.monotonic()
+        destination.begin()
         self.busy += 1
         return True
 
-    def give(self, name: str) -> None:
-        """The place is free again."""
-        self[name].busy -= 1
+    def soon(self, name: str) -> bool:
+        """Is it worth while to wait for a place in line?"""
+        return self.busy < self.total and self[name].room() > 0
+
+    def turn(self, name: str) -> asyncio.Future[bool]:
+        """Stand in line: True when a place is taken for us, False when there will be none soon."""
+        destination, loop = self[name], asyncio.get_running_loop()
+        place: asyncio.Future[bool] = loop.create_future()
+        destination.line.append(place)
+        if destination.stalls is None:
+            destination.stalls = loop.call_later(STALLED_S, self._look, destination)
+        return place
+
+    def give(self, name: str, took_s: float) -> None:
+        """The place is free again after so many seconds. `pass_on` comes next, when what happened has been learned."""
+        self[name].end(took_s)
         self.busy -= 1
         self._changed.add(name)
+
+    def pass_on(self, name: str) -> None:
+        """Free places go to those in line."""
+        destination = self[name]
+        if destination.dead():
+            destination.dismiss()
+        while destination.line and self._free(destination, len(destination.line)):
+            if _tell(destination.line.popleft(), True):
+                destination.begin()
+                destination.moved = True
+                self.busy += 1
+
+    def _free(self, destination: Destination, waiting: int) -> bool:
+        """May one of `waiting` who want a place there have it?"""
+        if self.busy >= self.total or not destination.places():
+            return False
+        return destination.kept() > 0 or destination.opens(waiting)
+
+    def _look(self, destination: Destination) -> None:
+        destination.stalls = None
+        if not destination.moved:
+            destination.took_s = 0.0
+            destination.dismiss()
+        destination.moved = False
+        if destination.line:
+            destination.stalls = asyncio.get_running_loop().call_later(STALLED_S, self._look, destination)
 
     def park(self, name: str, id: str, priority: int = 0) -> None:
         """The entry `id` waits for a place. priority: its MT-PRIORITY."""
@@ -188,3 +280,11 @@ class Destinations:
         for name, one in list(self._all.items()):
             if not one.busy and not one.parked and one.dead_until + idle_s < clock.monotonic() and one.used < before:
                 del self._all[name]
+
+
+def _tell(place: asyncio.Future[bool], taken: bool) -> bool:
+    """False when nobody waits for it any more."""
+    if place.done():
+        return False
+    place.set_result(taken)
+    return True

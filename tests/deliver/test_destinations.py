@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from mailkit.deliver import destinations
@@ -55,7 +57,7 @@ def test_places_are_counted_for_one_and_for_all() -> None:
     every = Destinations(limit=5, total=3)
     assert every.take("a") and every.take("a") and not every.take("a")
     assert every.take("b") and not every.take("c")
-    every.give("a")
+    every.give("a", 1)
     assert every.take("c")
 
 
@@ -66,10 +68,10 @@ def test_parked_entries_come_back_when_there_is_room_in_turn() -> None:
         every.park("a", f"a{i}")
         every.park("b", f"b{i}")
     assert every.ready() == []
-    every.give("a")
+    every.give("a", 1)
     assert every.ready() == ["a0"]
     assert every.take("a")
-    every.give("b")
+    every.give("b", 1)
     assert every.ready() == ["b0"]
 
 
@@ -78,11 +80,11 @@ def test_a_place_is_offered_to_one_entry_at_a_time() -> None:
     assert every.take("a")
     for id in ("1", "2", "3"):
         every.park("a", id)
-    every.give("a")
+    every.give("a", 1)
     assert every.ready() == ["1"]
     assert every.take("a")
     assert every.ready() == []
-    every.give("a")
+    every.give("a", 1)
     assert every.ready() == ["2"]
     # It was cancelled meanwhile and never asks for its place.
     assert every.ready() == ["3"]
@@ -96,7 +98,7 @@ def test_a_full_house_lets_each_destination_in_by_turns() -> None:
             every.park(name, f"{name}{i}")
     seen = []
     for _ in range(6):
-        every.give("x")
+        every.give("x", 1)
         seen += every.ready()
         assert every.take("x")
     assert seen == ["a0", "b0", "c0", "a1", "b1", "c1"]
@@ -108,7 +110,7 @@ def test_one_of_thousands_is_called_when_its_place_is_free() -> None:
         assert every.take(f"d{i}")
         every.park(f"d{i}", str(i))
     every.ready()
-    every.give("d777")
+    every.give("d777", 1)
     assert every.ready() == ["777"]
 
 
@@ -118,7 +120,7 @@ def test_nobody_is_forgotten_where_nothing_happens() -> None:
         assert every.take(f"d{i}")
         every.park(f"d{i}", f"{i}a")
         every.park(f"d{i}", f"{i}b")
-        every.give(f"d{i}")
+        every.give(f"d{i}", 1)
     called = every.ready()
     assert len(called) == 100
     for _ in range(5):  # they are cancelled, and never ask for their place
@@ -131,7 +133,7 @@ def test_those_who_wait_for_a_dead_destination_all_come_back_to_be_deferred(time
     assert every.take("a")
     for i in range(3):
         every.park("a", str(i))
-    every.give("a")
+    every.give("a", 1)
     every["a"].failed("no route to host")
     assert every.ready() == ["0", "1", "2"]
     assert not every.take("a")
@@ -161,3 +163,112 @@ def test_who_waits_goes_by_priority_then_in_turn() -> None:
     every["a"].coming = 0
     assert every.ready() == ["late"]
     assert every["a"].parked == 0
+
+
+def fast(limit: int = 1, total: int = 99) -> Destinations:
+    """All destinations, of which "a" has answered quickly once and is busy now."""
+    every = Destinations(limit, total)
+    assert every.take("a")
+    every.give("a", 0.001)
+    assert every.take("a")
+    return every
+
+
+def test_a_place_that_will_be_free_soon_is_waited_for_in_line() -> None:
+    async def wait() -> None:
+        every = fast()
+        assert not every.take("a")
+        assert every.soon("a")
+        first, second = every.turn("a"), every.turn("a")
+        every.give("a", 0.001)
+        every.pass_on("a")
+        assert first.result() and not second.done()
+        assert (every["a"].busy, every.busy) == (1, 1)
+        assert not every.take("a")
+        second.cancel()
+        every.give("a", 0.001)
+        every.pass_on("a")
+        assert (every["a"].busy, every.busy) == (0, 0)
+
+    asyncio.run(wait())
+
+
+def test_no_line_where_deliveries_take_long_or_are_not_known_or_no_connection_is_left() -> None:
+    every = Destinations(limit=1, total=2)
+    assert every.take("a")
+    assert not every.soon("a")
+    every.give("a", 60)
+    assert every.take("a")
+    assert not every.soon("a")
+    every = fast(total=1)
+    assert not every.soon("a")
+
+
+def test_a_line_that_does_not_move_is_dismissed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "STALLED_S", 0.01)
+
+    async def wait() -> None:
+        every = fast()
+        place = every.turn("a")
+        assert not await place
+        assert not every.soon("a")  # it is not known any more how long it takes
+        every.give("a", 0.001)
+        assert every.take("a")
+        assert every.soon("a")
+
+    asyncio.run(wait())
+
+
+def test_a_line_that_moves_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(destinations, "STALLED_S", 0.02)
+
+    async def wait() -> None:
+        every = fast()
+        places = [every.turn("a") for _ in range(40)]
+        for place in places:
+            await asyncio.sleep(0.002)
+            every.give("a", 0.001)
+            every.pass_on("a")
+            assert await place
+
+    asyncio.run(wait())
+
+
+def test_nobody_stands_in_line_for_the_dead(time: FakeClock) -> None:
+    async def wait() -> None:
+        every = fast()
+        place = every.turn("a")
+        every.give("a", 0.001)
+        every["a"].failed("connection refused")
+        every.pass_on("a")
+        assert not place.result()
+        assert every["a"].dead() and not every.soon("a")
+
+    asyncio.run(wait())
+
+
+def test_another_connection_is_opened_only_when_that_is_quicker(time: FakeClock) -> None:
+    async def wait() -> None:
+        every = fast(limit=20)
+        assert every["a"].places() > 0
+        assert not every.take("a") and every.soon("a")
+        place = every.turn("a")
+        assert every.take("a")  # two would wait for one
+        every.give("a", 0.001)
+        every.pass_on("a")
+        assert place.result()
+        every.give("a", 0.001)
+        every.give("a", 0.001)
+        assert every.take("a") and every.take("a")  # over those that are kept
+        time.advance(destinations.KEPT_S + 1)
+        every.give("a", 0.001)
+        time.advance(destinations.KEPT_S + 1)
+        assert not every.take("a")
+
+    asyncio.run(wait())
+
+
+def test_connections_are_kept_as_long_as_destinations_believe() -> None:
+    from mailkit.deliver.remote import kept
+
+    assert kept.IDLE_S == destinations.KEPT_S

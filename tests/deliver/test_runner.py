@@ -303,6 +303,27 @@ def test_a_slow_destination_holds_up_nobody(tmp_path: Path, world: World) -> Non
     asyncio.run(scenario())
 
 
+def test_a_destination_that_was_quick_and_stalls_holds_up_nobody(tmp_path: Path, world: World) -> None:
+    home = make(tmp_path, concurrencylocal="5", concurrencyremote="5", concurrencydestination="3")
+
+    async def scenario() -> None:
+        async with running(home):
+            queue(home, "a@slow.example")
+            await until(lambda: len(world.sent) == 1)
+            world.gate = asyncio.Event()
+            for i in range(40):
+                queue(home, f"a{i}@slow.example")
+            await until(lambda: world.most_at_once["slow.example"] > 1)
+            for i in range(20):
+                queue(home, f"b{i}@quick.example")
+            await until(lambda: len(world.sent) == 21)
+            world.gate.set()
+            await until(lambda: waiting(home) == [])
+        assert len(world.sent) == 61
+
+    asyncio.run(scenario())
+
+
 def test_new_mail_is_delivered_at_once_without_looking(tmp_path: Path, world: World) -> None:
     home = make(tmp_path, pollseconds="1h")
 
