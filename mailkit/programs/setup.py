@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 
 import click
@@ -263,9 +264,9 @@ class Setup:
         click.echo()
 
     def _tell_next(self, wishes: Wishes) -> None:
-        where = f"--home {self.home.path}"
+        where = f"--home {shlex.quote(self.home.path)}"
         steps = [f"mailkit-adduser {where} NAME@{wishes.domain}"] if not wishes.first_user else []
-        steps += [f"mailkit-up {where} 2>>{self.home.join('log')} &"] if not wishes.systemd else []
+        steps += [f"mailkit-up {where} 2>>{shlex.quote(self.home.join('log'))} &"] if not wishes.systemd else []
         canary = f" --canary {wishes.first_user}" if wishes.first_user else ""
         steps.append(f"mailkit-check {where}{canary}")
         click.echo("next: " + "\nthen: ".join(steps))

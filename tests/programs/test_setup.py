@@ -71,14 +71,14 @@ def test_setup_without_a_terminal_says_how_to_go_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO())
-    words = ["--home", str(tmp_path / "home"), "--domain", "example.test", "--ports", "10000"]
+    words = ["--home", str(tmp_path / "my home"), "--domain", "example.test", "--ports", "10000"]
     assert setup.main(words) == 100
     assert capsys.readouterr().err.endswith(": stopped: --yes asks nothing\n")
     assert setup.main([*words, "--yes", "--first-user", "a@example.test"]) == 0
-    home = tmp_path / "home"
+    home = tmp_path / "my home"
     assert capsys.readouterr().out.splitlines()[-2:] == [
-        f"next: mailkit-up --home {home} 2>>{home}/log &",
-        f"then: mailkit-check --home {home} --canary a@example.test",
+        f"next: mailkit-up --home '{home}' 2>>'{home}/log' &",
+        f"then: mailkit-check --home '{home}' --canary a@example.test",
     ]
 
 
