@@ -1,8 +1,8 @@
 """The drop directory: how people without rights on the queue put messages into it (mailkit-sendmail(1)).
 
-    queue/drop          drwx-wx-wt, of the mail system's user: anybody may add a file, nobody may list or remove
-    others' queue/drop/ID       an entry as in queue/new, readable for the mail system's user, its size in no name
-    queue/drop/.ID      being written
+    queue/drop        drwx-wx-wt, of the mail system's user: anybody may add a file, nobody list or remove others'
+    queue/drop/ID     an entry as in queue/new, readable for the mail system's user, its size in no name
+    queue/drop/.ID    being written
 
 The runner takes a file only if it is a regular file with one name. Who owns it sent it: that uid goes into the
 Received line, whatever the file says. Only sender, recipients and the DSN wishes of its envelope are taken over.
