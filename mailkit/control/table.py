@@ -60,7 +60,7 @@ ROWS = (
     Value("dotfiles", "flag", "yes", "obey .qmail and .forward files of users and domains", "smtpd runq local"),
     Value("dotprograms", "flag", "yes", "let dot files start programs", "runq local"),
     Value("programtime", "seconds", "5m", "how long a program of a dot file may take", "runq local"),
-    Value("spares", "number", "200", "files of finished queue entries that are kept to be used again; 0: none", "runq"),
+    Value("spares", "number", "1000", "files of finished queue entries kept to be used again; 0: none", "runq"),
     Value("retryfirst", "seconds", "5m", "wait after the first failed attempt; each one doubles it", "runq"),
     Value("retrymost", "seconds", "4h", "longest wait between attempts", "runq"),
     Value("delaynotice", "seconds", "4h", "when a sender hears that mail is delayed; 0: never", "runq"),

@@ -31,6 +31,7 @@ NEVER = float("inf")
 _TROUBLE_WAIT_S = 60  # an entry that made us stumble, or that somebody else works on, is left alone that long
 _CLEAN_EVERY_S = 3600
 _CLOCK_S = 60  # a clock that is put right by less is not worth a word
+_GATHER_S = 0.005  # after new names were read, the next wait so long: they come in groups that share turns and syncs
 _FREE_AFTER_S = 0.1  # finished files gather so long: one sync of the directories for all of them
 
 
@@ -92,7 +93,12 @@ class Runner:
     def _wait(self, directory: str, found: Name, when: float) -> None:
         self._waiting[found.id] = (directory, found, when)
         if when < NEVER:
-            heapq.heappush(self._heap, (when, found.id))
+            self._schedule(when, found.id)
+
+    def _schedule(self, when: float, id: str) -> None:
+        heapq.heappush(self._heap, (when, id))
+        if self._heap[0][1] == id:
+            self._wake.set()  # sooner than what `_pause` waits for
 
     # Finding entries.
 
@@ -102,7 +108,11 @@ class Runner:
         except OSError as error:
             log.event("watch", directory=self.home.queue, error=error.strerror, instead="polling")
             return
-        asyncio.get_running_loop().add_reader(self._arrivals.fileno(), self._arrived)
+        self._listen()
+
+    def _listen(self) -> None:
+        if self._arrivals is not None:
+            asyncio.get_running_loop().add_reader(self._arrivals.fileno(), self._arrived)
 
     def _unwatch(self) -> None:
         if self._arrivals is not None:
@@ -112,6 +122,9 @@ class Runner:
 
     def _arrived(self) -> None:
         assert self._arrivals is not None
+        running = asyncio.get_running_loop()
+        running.remove_reader(self._arrivals.fileno())
+        running.call_later(_GATHER_S, self._listen)
         for directory, entry in self._arrivals.read():
             self.learn(directory, entry)
         if self._arrivals.missed:
@@ -221,10 +234,10 @@ class Runner:
             return
         if claimed is None:
             return
-        keep = not self.once and self._keeper.most > 0
+        keeper = None if self.once else self._keeper
         wished = claimed.name.wished and found.id not in self._skipped  # it had its wish before it was parked
         skipped = self._skipped.pop(found.id, frozenset())
-        attempt = Attempt(self.home, claimed, self.destinations, skipped, keep, wished)
+        attempt = Attempt(self.home, claimed, self.destinations, skipped, keeper, wished)
         try:
             await attempt.run()
         except Exception as error:
@@ -240,7 +253,7 @@ class Runner:
         finally:
             claimed.release()
             if claimed.resting:
-                self._keeper.rest(claimed.resting)
+                self._keeper.rest()
                 if self._freeing is None or self._freeing.done():
                     self._freeing = asyncio.get_running_loop().create_task(self._free())
 
@@ -257,11 +270,12 @@ class Runner:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.trace("runq", error, q=id)
         if id in self._waiting and self._waiting[id][2] < NEVER:
-            heapq.heappush(self._heap, (self._waiting[id][2], id))  # it got another name while we worked on it
+            self._schedule(self._waiting[id][2], id)  # it got another name while we worked on it
         for ready in self.destinations.ready():
             if ready in self._waiting:
                 self._wait(*self._waiting[ready][:2], 0)
-        self._wake.set()
+        if self._has_due() or len(self.active) == self._most - 1 or (self.once and not self.active):
+            self._wake.set()  # there is a place for what waits, or nothing is left to wait for
 
     # Waiting and ending.
 

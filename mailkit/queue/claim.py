@@ -41,7 +41,7 @@ class Claim:
         self.path = path
         self.name = name
         self.fd = fd
-        self.resting = ""
+        self.resting = False
         self.envelope, self.offset, self.head = _read(fd, octets, name.size)
 
     def mark(self, recipients: list[Recipient], status: str, late: bool = False) -> None:
@@ -87,15 +87,15 @@ class Claim:
         self.release()
         return moved
 
-    def finish(self, keep: bool = False) -> bool:
+    def finish(self, keep: str = "") -> bool:
         """Everybody is marked: remove it and let go. False and OSError as for `defer`.
 
         The removal is not synced: after a power failure the last few deliveries may repeat; none is lost.
-        keep: the file may be used again (queue.spare); `resting` is then its name in free/.
+        keep: where the file may go to be used again (Keeper.place); it went there if `resting` says so.
         """
         removed = True
         try:
-            if not (keep and self._kept()):
+            if not (keep and self._kept(keep)):
                 files.unlink(self.path)
         except FileNotFoundError:
             removed = False  # in hold/ perhaps: the marks keep everything from being repeated
@@ -104,16 +104,15 @@ class Claim:
         self.release()
         return removed
 
-    def _kept(self) -> bool:
-        """Move the file to free/ if it may be used again and there is such a directory."""
-        if not spare.keepable(self.fd):
-            return False
-        try:
-            files.rename(self.path, f"{self._queue}/free/.{self.name.id}")
-        except FileNotFoundError:
-            return False
-        self.resting = f".{self.name.id}"
-        return True
+    def _kept(self, place: str) -> bool:
+        """Move the file to `place` if it may be used again and there is such a directory."""
+        if spare.keepable(self.fd):
+            try:
+                files.rename(self.path, place)
+                self.resting = True
+            except FileNotFoundError:
+                pass
+        return self.resting
 
     def release(self) -> None:
         """Let go, leaving the entry where it is."""

@@ -1,17 +1,17 @@
 """Files of finished entries, written again for new ones.
 
-    queue/free/.ID      an entry that is finished; that its old name is gone may not be on disk yet
-    queue/free/17       a file to be used again; what it holds is of no meaning
+    queue/free/6f1d2c7a.7.ID    what was an entry until it was finished in round 7 of the runner 6f1d2c7a
+    queue/free/6f1d2c7a.7       an empty file: of the rounds up to this one the old names are gone from the disk
 
 Making and removing a file is what costs a small message most: on ext4 five times as much time, and twice the CPU, as
 writing one that is there (its inode, its blocks and its place in the directory are found already). So the runner
 keeps some files of finished entries, and inject takes them: rename into tmp/, overwrite, cut to length.
 
 Invariant: a file comes to be used again only when its old name is gone from the disk. Otherwise a power failure could
-bring the old name back, with the octets of two messages behind it. So it rests as .ID until the directories it
-was in were synced.
+bring the old name back, with the octets of two messages behind it. So it rests until the directories it was in were
+synced and the empty file says so: one rename for all of a round. What a file holds that is free has no meaning.
 
-There are no more than control/spares of them, none larger than LARGEST. Files with a second name are not kept:
+There are no more than about control/spares of them, none larger than LARGEST. Files with a second name are not kept:
 somebody made that name to have the message. All may be deleted at any time.
 """
 
@@ -24,6 +24,8 @@ from mailkit.control import Home
 
 LARGEST = 64 << 10  # octets of envelope and message
 _LOOK_EVERY_S = 0.1
+_COUNT_EVERY_S = 1.0
+_STALE_S = 3600.0  # nothing rests for an hour
 _PASSED = ("cur", "new", "free", "tmp")  # where names of a finished entry may be; one that moves on is on disk first
 
 _known: dict[str, list[str]] = {}  # path of free/ -> names that were there when it was listed
@@ -41,18 +43,28 @@ def take(queue: str, tmp: str) -> int:
             files.rename(f"{free}/{names.pop()}", tmp)
             return os.open(tmp, os.O_WRONLY | os.O_CLOEXEC)
         except OSError:
-            continue  # another process was faster
+            names[:] = _listed(free)  # another process was faster, also with the next ones
     return -1
 
 
 def _listed(free: str) -> list[str]:
+    """What is free, beginning anywhere: processes that list it at one time do not try for the same names."""
     try:
-        found = [name for name in os.listdir(free) if not name.startswith(".")]
+        found = _usable(os.listdir(free))
     except OSError:
         found = []  # not there; or GlusterFS, which may say EACCES while the other host renames: a new file will do
     if not found:
         _again[free] = clock.monotonic() + _LOOK_EVERY_S
-    return found
+    first = int(clock.random() * len(found))
+    return found[first:] + found[:first]
+
+
+def _usable(names: list[str]) -> list[str]:
+    """Those of the names in free/ that are free."""
+    parts = [name.split(".") for name in names]
+    synced = {words[0]: int(words[1]) for words in parts if len(words) == 2 and words[1].isdecimal()}
+    kept = [words for words in parts if len(words) == 3 and words[1].isdecimal()]
+    return [".".join(words) for words in kept if int(words[1]) <= synced.get(words[0], -1)]
 
 
 def keepable(fd: int) -> bool:
@@ -64,31 +76,60 @@ def keepable(fd: int) -> bool:
 class Keeper:
     """The runner's side: what rests, and what is free."""
 
-    __slots__ = ("_free", "_queue", "_resting", "_slot", "most")
+    __slots__ = ("_count", "_count_at", "_free", "_queue", "_resting", "_round", "_runner", "most")
 
     def __init__(self, home: Home) -> None:
         self._queue = home.queue
         self._free = os.path.join(home.queue, "free")
-        self._resting: list[str] = []
-        self._slot = 0
+        self._runner = clock.token(4)
+        self._round = 0
+        self._resting = 0  # files of this round
+        self._count = 0  # files in free/ when they were counted, and those that came since
+        self._count_at = 0.0  # monotonic
         self.most = home.control.number("spares")
 
-    def rest(self, name: str) -> None:
-        """The file `name` in free/ was an entry until now."""
-        self._resting.append(name)
+    def place(self, id: str) -> str:
+        """The path in free/ for the file of an entry that is finished now, "" when there are enough of them."""
+        if self._count >= self.most and clock.monotonic() >= self._count_at:
+            self._counted()
+        return f"{self._free}/{self._runner}.{self._round}.{id}" if self._count < self.most else ""
+
+    def rest(self) -> None:
+        """A file was renamed to its `place`."""
+        self._resting += 1
+        self._count += 1
 
     async def release(self) -> None:
         """Sync what has happened so far, and free what rested. OSError: then it rests until `clear` removes it."""
         while self._resting:
-            resting, self._resting = self._resting, []
-            await files.settle([os.path.join(self._queue, part) for part in _PASSED])
-            for name in resting:
-                self._slot = (self._slot + 1) % self.most
-                files.rename(f"{self._free}/{name}", f"{self._free}/{self._slot}")
+            done, self._round, self._resting = self._round, self._round + 1, 0
+            try:
+                await files.settle([os.path.join(self._queue, part) for part in _PASSED])
+            except OSError:
+                self._runner = clock.token(4)  # no later round says anything of this one
+                raise
+            self._mark(done)
+            self._counted()
+
+    def _mark(self, done: int) -> None:
+        """Say that this round is on disk, and so those before it are."""
+        try:
+            files.rename(f"{self._free}/{self._runner}.{done - 1}", f"{self._free}/{self._runner}.{done}")
+        except FileNotFoundError:
+            os.close(files.create(f"{self._free}/{self._runner}.{done}"))
+
+    def _counted(self) -> None:
+        self._count_at = clock.monotonic() + _COUNT_EVERY_S
+        try:
+            self._count = len(os.listdir(self._free))
+        except OSError:
+            self._count = self.most  # where nothing can be kept there are enough
 
     def clear(self) -> None:
-        """Remove what runners that died left resting: nothing rests for an hour."""
-        old = clock.now() - 3600
-        for changed, path in files.ages(self._free):
-            if os.path.basename(path).startswith(".") and changed < old:
+        """Remove what runners that died left resting, and their empty files."""
+        aged = files.ages(self._free)
+        usable = {*_usable([os.path.basename(path) for _, path in aged])}
+        for changed, path in aged:
+            name = os.path.basename(path)
+            if name not in usable and not name.startswith(self._runner) and changed < clock.now() - _STALE_S:
                 files.unlink(path, missing_ok=True)

@@ -56,6 +56,11 @@ def names(home: Home, part: str) -> list[str]:
     return sorted(os.listdir(os.path.join(home.queue, part)))
 
 
+def spares(home: Home) -> list[str]:
+    """The files of entries in free/."""
+    return [name for name in names(home, "free") if name.count(".") == 2]
+
+
 async def queue(home: Home, message: bytes) -> str:
     spool = Spool(home)
     spool.begin(Envelope("alice@example.test", [Recipient("bob@example.test")]))
@@ -69,9 +74,9 @@ def finish(home: Home, keeper: Keeper) -> None:
         got = claim.claim(home, "new", str(found))
         assert got is not None
         got.mark(got.envelope.recipients, DONE)
-        got.finish(keep=True)
+        got.finish(keeper.place(got.name.id))
         if got.resting:
-            keeper.rest(got.resting)
+            keeper.rest()
 
 
 def messages(home: Home) -> list[bytes]:
@@ -258,7 +263,7 @@ def test_what_was_accepted_survives_death_at_any_step(
         assert len(found) == len(set(found)) and set(found) <= set(MESSAGES), died
         assert {MESSAGES[i] for i in accepted if i not in delivered} <= set(found), died
         assert names(home, "failed") == [], died
-        assert not died.done or (sorted(accepted), names(home, "free"), names(home, "tmp")) == ([0, 1, 2], [], [])
+        assert not died.done or (sorted(accepted), spares(home), names(home, "tmp")) == ([0, 1, 2], [], [])
     assert recovered
 
 
@@ -307,7 +312,7 @@ def test_a_file_used_again_is_not_taken_for_the_new_message(home: Home) -> None:
     run(queue(home, MESSAGES[1]))
     finish(home, keeper)
     run(keeper.release())
-    (file,) = Path(home.queue, "free").iterdir()
+    (file,) = (Path(home.queue, "free", name) for name in spares(home))
     file.rename(Path(home.queue, "tmp", NAME.sealed(DATA)))
     recovery.clear(home)
     assert names(home, "new") == [] and len(names(home, "tmp")) == 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import pytest
 
-from mailkit import clock
+from mailkit import clock, files
 from mailkit.control import Home
 from mailkit.net.blocking import run
 from mailkit.queue import claim, inject, listing, spare
@@ -45,15 +46,15 @@ def queue(home: Home, message: bytes, recipient: str = "bob@example.test") -> st
     return run(spool.commit())
 
 
-def finish(home: Home, keeper: Keeper, keep: bool = True) -> None:
-    """What the runner does with the one entry in new/."""
-    (found,) = listing.entries(home, "new")
+def finish(home: Home, keeper: Keeper) -> None:
+    """What the runner does with an entry in new/."""
+    found = next(iter(listing.entries(home, "new")))
     got = claim.claim(home, "new", str(found))
     assert got is not None
     got.mark(got.envelope.recipients, DONE)
-    got.finish(keep)
+    got.finish(keeper.place(got.name.id))
     if got.resting:
-        keeper.rest(got.resting)
+        keeper.rest()
 
 
 def contents(home: Home) -> list[tuple[str, bytes]]:
@@ -71,6 +72,11 @@ def files_of(home: Home, part: str) -> list[str]:
     return sorted(os.listdir(os.path.join(home.queue, part)))
 
 
+def spares(home: Home) -> list[str]:
+    """The files of entries in free/."""
+    return [name for name in files_of(home, "free") if name.count(".") == 2]
+
+
 def test_a_file_is_used_again_and_holds_only_the_new_message(home: Home) -> None:
     keeper = Keeper(home)
     queue(home, FIRST)
@@ -78,22 +84,58 @@ def test_a_file_is_used_again_and_holds_only_the_new_message(home: Home) -> None
     inode = path.stat().st_ino
     finish(home, keeper)
     run(keeper.release())
-    assert len(files_of(home, "free")) == 1
+    assert len(spares(home)) == 1
     queue(home, SECOND, "carol@example.test")
     (path,) = Path(home.queue, "new").iterdir()
     assert path.stat().st_ino == inode
     assert contents(home) == [("carol@example.test", SECOND)]
-    assert files_of(home, "free") == files_of(home, "tmp") == []
+    assert spares(home) == files_of(home, "tmp") == []
 
 
 def test_a_file_that_rests_is_not_used(home: Home) -> None:
     keeper = Keeper(home)
-    id = queue(home, FIRST)
+    queue(home, FIRST)
     finish(home, keeper)
-    assert files_of(home, "free") == [f".{id}"]
+    run(keeper.release())
+    queue(home, FIRST)  # takes it
+    finish(home, keeper)
+    resting = spares(home)
     queue(home, SECOND)
-    assert files_of(home, "free") == [f".{id}"]
-    assert len(contents(home)) == 1
+    assert spares(home) == resting and len(resting) == 1
+    assert [message for _, message in contents(home)] == [SECOND]
+
+
+def test_a_round_that_was_not_synced_is_never_free(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(home)
+
+    async def refuse(directories: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    queue(home, FIRST)
+    finish(home, keeper)
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input"):
+        patch.setattr(files, "settle", refuse)
+        run(keeper.release())
+    (lost,) = spares(home)
+    queue(home, FIRST)
+    finish(home, keeper)
+    run(keeper.release())
+    queue(home, SECOND)
+    queue(home, SECOND)
+    assert spares(home) == [lost]
+
+
+def test_of_two_runners_each_speaks_for_its_own_files(home: Home) -> None:
+    one, other = Keeper(home), Keeper(home)
+    queue(home, FIRST)
+    finish(home, one)
+    (resting,) = spares(home)
+    for _ in range(2):
+        queue(home, FIRST)
+        finish(home, other)
+        run(other.release())
+    queue(home, SECOND)
+    assert spares(home) == [resting]
 
 
 def test_a_larger_message_than_the_one_before(home: Home) -> None:
@@ -115,7 +157,7 @@ def test_what_is_large_or_has_a_second_name_is_not_kept(home: Home) -> None:
     os.link(path, backup)
     finish(home, keeper)
     run(keeper.release())
-    assert files_of(home, "free") == []
+    assert spares(home) == []
     assert backup.read_bytes().endswith(FIRST)
 
 
@@ -123,15 +165,24 @@ def test_no_more_than_the_limit_are_kept(home: Home) -> None:
     Path(home.path, "control").mkdir()
     Path(home.path, "control", "spares").write_text("2\n")
     keeper = Keeper(home)
-    for _ in range(5):
-        for one in Path(home.queue, "free").iterdir():
-            one.rename(Path(home.path, one.name))
-        queue(home, FIRST)
-        for one in Path(home.path).glob("[0-9]"):
-            one.rename(Path(home.queue, "free", one.name))
+    ids = [queue(home, FIRST) for _ in range(5)]
+    for _ in ids:
         finish(home, keeper)
-        run(keeper.release())
-    assert files_of(home, "free") == ["0", "1"]
+    run(keeper.release())
+    assert len(spares(home)) == 2
+
+
+def test_when_some_of_many_were_used_others_are_kept(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path(home.path, "control").mkdir()
+    Path(home.path, "control", "spares").write_text("2\n")
+    keeper = Keeper(home)
+    queue(home, FIRST)
+    finish(home, keeper)
+    run(keeper.release())  # a file and the one that names its round
+    queue(home, FIRST)
+    monkeypatch.setattr(clock, "monotonic", lambda: time.monotonic() + 10)
+    finish(home, keeper)
+    assert len(spares(home)) == 1
 
 
 def test_a_spare_file_that_somebody_removed_is_not_missed(home: Home) -> None:
@@ -139,18 +190,19 @@ def test_a_spare_file_that_somebody_removed_is_not_missed(home: Home) -> None:
     queue(home, FIRST)
     finish(home, keeper)
     run(keeper.release())
-    spare._known[os.path.join(home.queue, "free")] = ["7", "8"]
+    spare._known[os.path.join(home.queue, "free")] = ["a.0.7", "a.0.8"]
     queue(home, SECOND)
     assert len(contents(home)) == 1
 
 
 def test_what_rested_when_its_runner_died_is_removed_in_time(home: Home) -> None:
-    for name, age in ((".old", 7200), (".young", 60), ("1", 7200)):
+    old = {"dead.3.old": 7200, "dead.2.free": 7200, "gone.1": 7200, "17": 7200}
+    for name, age in {"dead.2": 60, "dead.3.young": 60, **old}.items():
         path = Path(home.queue, "free", name)
         path.touch()
         os.utime(path, (clock.now() - age,) * 2)
     Keeper(home).clear()
-    assert files_of(home, "free") == [".young", "1"]
+    assert files_of(home, "free") == ["dead.2", "dead.2.free", "dead.3.young"]
 
 
 def test_a_crash_never_mixes_two_messages(tmp_path: Path) -> None:
@@ -176,7 +228,7 @@ def test_a_crash_never_mixes_two_messages(tmp_path: Path) -> None:
         found = contents(home)
         assert set(found) <= whole and len(found) == len(set(found)), crash
         assert files_of(home, "failed") == [], crash
-        assert files_of(home, "free") == [] or not crash.done, "the file was not used again"
+        assert spares(home) == [] or not crash.done, "the file was not used again"
         if accepted:
             assert ("carol@example.test", SECOND) in found, crash
 
