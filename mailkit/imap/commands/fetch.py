@@ -42,7 +42,7 @@ FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 class Plan:
     """What a FETCH wants, sorted by where it comes from."""
 
-    __slots__ = ("choices", "files", "flags", "kinds", "modseq", "saved", "seen", "uid")
+    __slots__ = ("choice", "choices", "files", "flags", "kinds", "modseq", "saved", "seen", "uid")
 
     def __init__(self, wanted: list[Item], with_uid: bool) -> None:
         names = {item.name for item in wanted}
@@ -53,7 +53,13 @@ class Plan:
         self.kinds = tuple(sorted(pieces.KIND_OF[name] for name in names if name in pieces.KIND_OF))
         self.files = distinct([item for item in wanted if item.name in FROM_FILES])
         self.choices = [(item, pieces.Choice(item.fields)) for item in self.files]
+        self.choice = self.choices[0][1] if len(self.files) == 1 and not self.files[0].partial else None
         self.seen = any(not item.peek for item in self.files)
+
+    @property
+    def bare(self) -> bool:
+        """There is nothing but what `kinds` and `files` say."""
+        return not (self.uid or self.flags or self.modseq or self.saved)
 
     @property
     def slow(self) -> bool:
@@ -199,11 +205,9 @@ def quick_lines(state: Session, view: View, plan: Plan, first: int, last: int) -
     if not plan.kinds and not plan.files:
         # One long form is filled in faster than many short ones.
         return (start + b")\r\n") * len(uids) % tuple(chain.from_iterable(zip(*columns, strict=True))), len(uids)
-    parts = wire_parts(view, plan, table, rows, uids)
-    if not form:
-        parts = [part and part[1:] for part in parts]
-    columns.append(parts)
-    form = start + b"%b)\r\n"
+    end, parts = wire_parts(view, plan, table, rows, uids)
+    columns += parts
+    form = start + end + b")\r\n"
     lines = [form % line for line in zip(*columns, strict=True) if line[-1] is not None]
     return b"".join(lines), len(lines)
 
@@ -218,17 +222,32 @@ def block_flags(state: Session, view: View, uids: Sequence[int], marks: Sequence
     return flags
 
 
-def wire_parts(view: View, plan: Plan, table: Table, rows: Sequence[int], uids: Sequence[int]) -> list[bytes | None]:
-    """What follows UID and FLAGS, with a blank in front; None for a message that cannot be read."""
+def wire_parts(
+    view: View, plan: Plan, table: Table, rows: Sequence[int], uids: Sequence[int]
+) -> tuple[bytes, list[Sequence[bytes | int | None]]]:
+    """What follows UID and FLAGS, as a form and its columns; the last has None for a message that cannot be read."""
     folder = view.folder
     if not plan.files:
-        return folder.parts(table, rows, plan.kinds, pieces.build)
+        return one_column(plan, folder.parts(table, rows, plan.kinds, pieces.build))
     start = folder.parts(table, rows, plan.kinds, pieces.build, (pieces.FIELDS,)) if plan.kinds else None
     kept = folder.parts(table, rows, (pieces.FIELDS,), pieces.build)
+    if start is None and plan.choice is not None and None not in kept and pieces.NOT_KEPT not in kept:
+        return field_columns(plan, plan.choice.of_all(filter(None, kept)))
     end = [None if at is None else field_parts(view, plan, uid, at) for uid, at in zip(uids, kept, strict=True)]
-    if start is None:
-        return end
-    return [None if one is None or two is None else one + two for one, two in zip(start, end, strict=True)]
+    if start is not None:
+        end = [None if one is None or two is None else one + two for one, two in zip(start, end, strict=True)]
+    return one_column(plan, end)
+
+
+def one_column(plan: Plan, parts: list[bytes | None]) -> tuple[bytes, list[Sequence[bytes | int | None]]]:
+    """`wire_parts` of what is ready, with a blank in front."""
+    return b"%b", [[part and part[1:] for part in parts] if plan.bare else parts]
+
+
+def field_columns(plan: Plan, fields: list[bytes]) -> tuple[bytes, list[Sequence[bytes | int | None]]]:
+    """`wire_parts` of the one HEADER.FIELDS item of messages that all have it: what most clients ask for."""
+    form = b" %b {%%d}\r\n%%b\r\n" % plan.files[0].label
+    return form[1:] if plan.bare else form, [[len(one) + 2 for one in fields], fields]
 
 
 def field_parts(view: View, plan: Plan, uid: int, piece: bytes) -> bytes | None:

@@ -182,6 +182,10 @@ class Choice(dict[bytes, "Callable[[list[bytes]], Iterable[bytes]]"]):
         self[names] = found
         return found
 
+    def of_all(self, found: Iterable[bytes]) -> list[bytes]:
+        """The fields as they are written, of pieces that keep them."""
+        return [b"".join(self[(parts := piece.split(b"\0"))[0]](parts)) for piece in found]
+
     def of(self, piece: bytes) -> bytes | None:
         """The fields as they are written; None when they are not kept."""
         parts = piece.split(b"\0")
