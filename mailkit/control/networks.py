@@ -38,8 +38,9 @@ class Networks:
 
 
 def is_loopback(address: str) -> bool:
-    """On this machine: loopback addresses and pipes."""
-    return not address or address.startswith("127.") or address in ("::1", "::ffff:127.0.0.1")
+    """On this machine: loopback addresses, also as IPv6 writes them, and pipes ("")."""
+    plain = address.removeprefix("::ffff:")
+    return not address or plain == "::1" or (plain.startswith("127.") and plain.count(".") == 3)
 
 
 def customer(address: str) -> str:

@@ -12,7 +12,8 @@ the same time.
 
 from __future__ import annotations
 
-from mailkit.users import sasl, throttle
+from mailkit.control.networks import is_loopback
+from mailkit.users import sasl
 from mailkit.users.refusal import Refused
 
 TYPE_CHECKING = False
@@ -31,7 +32,7 @@ def plain_allowed(conn: Conn, home: Home) -> bool:
     """May one log in on this connection? With TLS, or from this machine (or a pipe) if control/clearauth says so."""
     if conn.tls is not None:
         return True
-    return throttle.is_here(conn.peer) and home.control.flag("clearauth")
+    return is_loopback(conn.peer) and home.control.flag("clearauth")
 
 
 def mechanisms(conn: Conn, home: Home) -> list[str]:

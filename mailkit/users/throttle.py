@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 
 from mailkit import clock, files, log
-from mailkit.control.networks import customer
+from mailkit.control.networks import customer, is_loopback
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -129,15 +129,9 @@ def _known(home: Home, peer: str, account: str) -> str:
     return os.path.join(home.run, "known", _digest(f"{customer(peer)} {account}"))
 
 
-def is_here(peer: str) -> bool:
-    """Is the peer on this machine: loopback, or a pipe ("")?"""
-    peer = peer.removeprefix("::ffff:")
-    return peer in ("", "::1") or (peer.startswith("127.") and peer.count(".") == 3)
-
-
 def _address(peer: str) -> str:
     """The file name of an address, "" for one that is not counted."""
-    return "" if is_here(peer) else customer(peer)
+    return "" if is_loopback(peer) else customer(peer)
 
 
 def _account(account: str) -> str:

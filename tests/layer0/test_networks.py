@@ -39,8 +39,8 @@ def test_what_is_no_network_is_refused(entry: str) -> None:
 
 
 def test_loopback() -> None:
-    assert all(is_loopback(address) for address in ("", "127.0.0.1", "127.1.2.3", "::1"))
-    assert not any(is_loopback(address) for address in ("192.0.2.1", "::2", "12.7.0.1"))
+    assert all(is_loopback(address) for address in ("", "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1", "::ffff:127.9.9.9"))
+    assert not any(is_loopback(address) for address in ("192.0.2.1", "::2", "12.7.0.1", "::ffff:192.0.2.1", "127.example"))
 
 
 @pytest.mark.parametrize(
