@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import gc
 import signal
 
 import click
@@ -22,6 +23,7 @@ Example:
 
     mailkit-runq --home ./demo --once
 """
+_GARBAGE = 10_000  # new objects between two looks for cycles; deliveries leave few
 
 
 @click.command(epilog=_EXAMPLE)
@@ -36,6 +38,8 @@ def command(home: Home, once: bool) -> None:
     (end,) = syncer.start()
     confine.program("runq", home)
     counters.start(home.run, "runq")
+    gc.freeze()
+    gc.set_threshold(_GARBAGE)
     loop.run(lambda: _run(Runner(home, once)), syncer=end)
 
 
