@@ -66,9 +66,9 @@ async def mail(facts: Facts) -> Verdict | None:
         return None
     counts = read(_path(facts, who))
     if limits.hour and counts.hour >= limits.hour:
-        return defer("4.7.1", "too many messages this hour", code=450, detail=f"{who}: {counts.hour}")
+        return await _refused(facts, who, 450, "too many messages this hour", counts.hour)
     if limits.day and counts.day >= limits.day:
-        return defer("4.7.1", "too many messages today", code=450, detail=f"{who}: {counts.day}")
+        return await _refused(facts, who, 450, "too many messages today", counts.day)
     if limits.recipients:
         facts.state["rate.recipients"] = counts.recipients
     return None
@@ -81,8 +81,17 @@ async def rcpt(facts: Facts) -> Verdict | None:
         return None
     who, limits = _subject(facts)
     if limits.recipients and before + len(facts.recipients) >= limits.recipients:
-        return defer("4.7.1", "too many recipients today", code=452, detail=f"{who}: {before}")
+        return await _refused(facts, who, 452, "too many recipients today", before)
     return None
+
+
+async def _refused(facts: Facts, who: str, code: int, text: str, count: int) -> Verdict:
+    """The refusal; that an account has come so far is told to people."""
+    if facts.account and facts.notes is None:  # not for --explain
+        from mailkit.policy import alarm
+
+        await alarm.tell(facts, _path(facts, who), text, str(count))
+    return defer("4.7.1", text, code=code, detail=f"{who}: {count}")
 
 
 async def accepted(facts: Facts) -> None:

@@ -112,6 +112,8 @@ def _later(line: Line) -> str:
 
 
 def _report(line: Line) -> str:
+    if line.get("kind") == "limit":
+        return f"{line.get('about')} reached a limit; {line.get('to') or 'nobody'} was told"
     if line.get("report"):
         return f"{line.get('to')} was told ({line.get('kind')}) by the message {line.get('report')}"
     return f"nobody to tell that {line.get('about')} is {line.get('kind')}: {line.get('said')}"

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from mailkit import clock
+from mailkit import clock, files, log
 from mailkit.exits import Perm, Temp
 from mailkit.policy import command, fcrdns, helo, rate, relay
 from mailkit.policy.facts import Facts
 from mailkit.policy.message import Held
+from mailkit.queue import entry
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
 from tests.harness.transcript import FakeConn, run
@@ -170,6 +171,58 @@ def test_rate_of_an_account(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> No
     assert send(facts) == ""
     facts.account = "bob@example.test"
     assert send(facts) == ""
+
+
+def told(facts: Facts) -> list[tuple[list[str], bytes]]:
+    """Recipients and text of what waits in the queue."""
+    found = []
+    for name in sorted(Path(facts.home.queue, "new").iterdir()):
+        envelope, offset = entry.decode(data := name.read_bytes())
+        found.append(([one.address for one in envelope.recipients], data[offset:]))
+    return found
+
+
+def test_an_account_at_its_limit_is_told_to_people_once_a_day(facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = fakeclock.install(monkeypatch, 1_800_000_000 // 86400 * 86400)
+    set_control(facts.home, "rate", "account hour 1", "account day 3", "address hour 1")
+    set_control(facts.home, "postmaster", "root@example.test")
+    facts.account = "alice@example.test"
+    facts.notes = []
+    assert [send(facts), send(facts)] == ["", "mail too many messages this hour"]
+    assert told(facts) == []  # nobody is told what --explain finds out
+    facts.notes = None
+    for _ in range(3):
+        assert send(facts) == "mail too many messages this hour"
+    ((readers, text),) = told(facts)
+    assert readers == ["root@example.test", "alice@example.test"]
+    assert b"Subject: alice@example.test sends more than it may\n" in text and b"too many messages this hour (1)" in text
+    assert b"comes from 192.0.2.1." in text
+    fake.advance(86400)
+    facts.account = ""
+    assert [send(facts), send(facts)] == ["", "mail too many messages this hour"]
+    assert len(told(facts)) == 1  # of strangers nobody wants to hear
+    facts.account = "alice@example.test"
+    assert [send(facts), send(facts)] == ["", "mail too many messages this hour"]
+    assert len(told(facts)) == 2
+
+
+@pytest.mark.parametrize("broken", ["rate", "queue"])
+def test_a_limit_that_cannot_be_told_holds_all_the_same(broken: str, facts: Facts, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(log, "sink", lines.append)
+    set_control(facts.home, "rate", "account hour 1")
+    facts.account = "alice@example.test"
+    assert send(facts) == ""
+    if broken == "queue":
+        os.rename(facts.home.queue, facts.home.queue + ".gone")
+    else:
+        monkeypatch.setattr(files, "create", refusing)
+    assert send(facts) == "mail too many messages this hour"
+    assert [line for line in lines if line.startswith("report ") and "kind=limit" in line and "error=" in line]
+
+
+def refusing(path: str, mode: int = 0o600) -> int:
+    raise OSError(28, "No space left on device", path)
 
 
 def test_rate_of_an_address(facts: Facts) -> None:

@@ -243,6 +243,7 @@ def test_no_line_breaks_the_reader(octets: bytes) -> None:
         ("session q=a host=mx ip=192.0.2.1 code=554 said=no", "mx [192.0.2.1] wanted none: 554 no"),
         ("drop q=a uid=33", "taken from the drop directory, where uid 33 had left it, as a"),
         ("report q=a kind=failed about=x@y said=null-sender", "nobody to tell that x@y is failed: null-sender"),
+        ("report c=a kind=limit to=p@x about=bob@x report=e9", "bob@x reached a limit; p@x was told"),
         ("later q=a remote=mx to=x@y code=4.2.0 said=busy", "mx said of x@y: 4.2.0 busy; another host was asked"),
         ("defer q=a attempts=2 due=1795309500 left=3", f"waits for 3 of its recipients after attempt 2; next at {words.clock_time(1795309500)}"),
     ],
