@@ -124,18 +124,22 @@ def share(
     own: Callable[[Block], None],
     took: Callable[[Block, bytes], None],
 ) -> None:
-    """Have all blocks done: by `own`, or by a mate, whose answer `took` is given."""
+    """Have all blocks done: by `own`, or by a mate, whose answer `took` is given. What `own` raises ends it."""
     left = deque(blocks)
     given: dict[Mate, deque[Block]] = {mate: deque() for mate in mates}
-    while left or any(given.values()):
-        for mate in list(given):
-            try:
-                _deal(mate, given[mate], left, order, took)
-            except (OSError, ValueError) as error:
-                left.extend(given.pop(mate))
-                crew.died(mate, error)
-        if left:
-            own(left.popleft())
+    try:
+        while left or any(given.values()):
+            for mate in list(given):
+                try:
+                    _deal(mate, given[mate], left, order, took)
+                except (OSError, ValueError) as error:
+                    left.extend(given.pop(mate))
+                    crew.died(mate, error)
+            if left:
+                own(left.popleft())
+    finally:
+        for mate in [mate for mate, blocks in given.items() if blocks]:
+            crew.died(mate, RuntimeError("nobody waits for its answers"))  # whoever comes next must not take them
 
 
 def _deal(

@@ -123,6 +123,19 @@ def test_whatever_they_do_the_pieces_are_the_same(turns: list[list[str]], folder
     crew._taken.release()
 
 
+def test_answers_that_nobody_waited_for_are_no_one_elses(folder: Folder, crew: mates.Crew) -> None:
+    broken, idle = Mate(), Mate(["works", "slow"] * 9)
+    crew._mates[:] = [broken, idle]
+
+    def own(block: int) -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        mates.share(crew._mates, range(9), lambda block: b"\0" * 8, own, lambda block, answer: None)
+    assert crew._mates == [mate for mate in (broken, idle) if not mate.answers]
+    assert broken.closed
+
+
 def test_files_that_went_or_moved_are_looked_for(folder: Folder, crew: mates.Crew) -> None:
     helper = Mate()
     crew.offer(lambda: None if helper in crew._mates else helper, boxes.build)
