@@ -12,10 +12,6 @@ from mailkit.control import Home
 from mailkit.exits import PERM, TEMP
 from mailkit.programs import options, person
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
 _EXAMPLE = """
 Example:
 
@@ -44,7 +40,6 @@ def command(
     for name in checks:
         if name not in check.CHECKS:
             raise click.UsageError(f"there is no check {name!r}; there are {', '.join(check.CHECKS)}")
-    log.sink = _told
     site = Site(home, person.address(canary) if canary else "")
     levels = set()
     for name in checks or [name for name in check.CHECKS if not (no_network and name in check.NETWORK)]:
@@ -56,12 +51,6 @@ def command(
         raise click.exceptions.Exit(PERM)
     if UNSURE in levels:
         raise click.exceptions.Exit(TEMP)
-
-
-def _told(line: str, sink: Callable[[str], None] = log.sink) -> None:
-    """A line of the log, unless it is about what a finding says better."""
-    if not line.startswith(_FOUND):
-        sink(line)
 
 
 def _repaired(found: Finding, dry_run: bool) -> bool:
@@ -93,5 +82,10 @@ def _row(name: str, found: Finding, mended: bool) -> str:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """The program."""
-    return options.run(command, argv)
+    """The program. Lines of the log are told, unless they are about what a finding says better."""
+    sink = log.sink
+    log.sink = lambda line: None if line.startswith(_FOUND) else sink(line)
+    try:
+        return options.run(command, argv)
+    finally:
+        log.sink = sink

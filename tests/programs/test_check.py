@@ -35,9 +35,9 @@ from mailkit.queue.name import Name
 from tests.harness import fakeclock, zones
 from tests.harness.homes import make_home, set_control
 from tests.policy.milters import ScriptedMilter
-from tests.programs.test_up import Running, run, up
+from tests.programs.test_up import Running, base, run, up
 
-__all__ = ["up"]  # a fixture
+__all__ = ["base", "up"]  # fixtures
 
 ORDER = ["home", "control", "policy", "users", "certificates", "ports", "queue", "disk", "clock"]
 
@@ -192,16 +192,17 @@ def silent(server: socket.socket) -> Iterator[None]:
 
 
 def test_damaged_lines_are_told_once_and_not_as_lines_of_the_log(
-    home: Home, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    home: Home, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log, "sink", log.sink)
+    logged: list[str] = []
+    monkeypatch.setattr(log, "sink", logged.append)
     with open(home.passwd, "a") as passwd:
         passwd.write("no colon here\n")
     Path(home.aliases).write_text("broken\n")
     set_control(home, "maxconn", "many")
     assert check.main(["--home", home.path, "control", "users"]) == 100
-    said = capfd.readouterr()
-    assert said.err == ""
+    said = capsys.readouterr()
+    assert (logged, said.err) == ([], "")
     assert "passwd line 3 does not count: has no colon" in said.out and "aliases line 1" in said.out
     assert "control/maxconn: 'many'" in said.out
 

@@ -6,6 +6,7 @@ import contextlib
 import imaplib
 import os
 import poplib
+import select
 import signal
 import smtplib
 import socket
@@ -29,16 +30,20 @@ from tests.harness.servers import environment, program
 WAIT_S = 30
 
 
-def base_port() -> int:
-    """A base for which all eight ports are free."""
-    for base in range(20000, 60000, 1009):
+@pytest.fixture
+def base() -> Iterator[int]:
+    """A base for which all eight ports are free, and which no other test that asks for one gets meanwhile."""
+    for base in range(20000, 57000, 1009):
         with contextlib.ExitStack() as stack:
             try:
+                mark = socket.socket(socket.AF_UNIX)
+                stack.enter_context(mark).bind(f"\0mailkit tests: ports from {base}")
                 for port in (24, 25, 110, 143, 465, 587, 993, 995):
-                    stack.enter_context(socket.create_server(("127.0.0.1", base + port)))
+                    socket.create_server(("127.0.0.1", base + port)).close()
             except OSError:
                 continue
-            return base
+            yield base
+            return
     raise AssertionError("no free ports")
 
 
@@ -60,7 +65,9 @@ class Running:
                 program("up", "--home", str(home)), stdout=subprocess.PIPE, stderr=log, env={**environment(), **path}
             )
         assert self.process.stdout is not None
-        assert self.process.stdout.readline() == b"ready\n", self.log.read_text()
+        if self.process.stdout.readline() != b"ready\n":
+            self.stop()
+            raise AssertionError(self.log.read_text())
 
     def children(self) -> dict[str, int]:
         """The pids of the programs by name."""
@@ -86,8 +93,7 @@ class Running:
 
 
 @pytest.fixture
-def up(tmp_path: Path) -> Iterator[Running]:
-    base = base_port()
+def up(tmp_path: Path, base: int) -> Iterator[Running]:
     run(tmp_path, "setup", "--domain", "example.test", "--ports", str(base), "--yes")
     for name in ("alice", "bob"):
         run(tmp_path, "adduser", "--password-stdin", f"{name}@example.test", text="secret\n")
@@ -159,9 +165,9 @@ def ids_after_opening(home: Home) -> list[int]:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root opens ports for somebody else")
-def test_root_is_for_the_ports(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_root_is_for_the_ports(tmp_path: Path, base: int, capfd: pytest.CaptureFixture[str]) -> None:
     home = make_home(tmp_path)
-    set_control(home, "listen", f"mx 127.0.0.1 {base_port() + 25}")
+    set_control(home, "listen", f"mx 127.0.0.1 {base + 25}")
     assert ids_after_opening(home)[:6] == [0] * 6
     assert f'root home={home.path} by="the home belongs to root"' in capfd.readouterr().err
     os.chown(home.path, 4711, 4712)
@@ -192,15 +198,18 @@ def test_what_dies_is_started_again_and_no_mail_is_lost(up: Running, victim: str
 
 
 def test_nothing_outlives_mailkit_up(up: Running) -> None:
+    ends = [os.pidfd_open(pid) for pid in up.children().values()]
     with imaplib.IMAP4("localhost", up.base + 143, timeout=WAIT_S):
         os.kill(up.process.pid, signal.SIGKILL)
         up.process.wait()
+    for end in ends:
+        assert select.select([end], [], [], WAIT_S)[0]
+        os.close(end)
     again = Running(up.home, up.base)
     assert again.stop() == 0
 
 
-def test_a_taken_port_is_told(tmp_path: Path) -> None:
-    base = base_port()
+def test_a_taken_port_is_told(tmp_path: Path, base: int) -> None:
     run(tmp_path, "setup", "--domain", "example.test", "--ports", str(base), "--yes")
     with socket.create_server(("127.0.0.1", base + 25)):
         command = program("up", "--home", str(tmp_path))
