@@ -14,10 +14,9 @@ row in the table allows it (RFC 9051 section 7.5.1), just before its tagged answ
 
 from __future__ import annotations
 
-import errno
 import os
 
-from mailkit import log
+from mailkit import files, log
 from mailkit.exits import Trouble
 from mailkit.imap import capability, commands, identity, intake, limits, news, replies, selection, uidonly
 from mailkit.imap.commands import LOGOUT, NOT_AUTHENTICATED
@@ -235,8 +234,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
         target.release(state)
         # The disk is full, or somebody took the directories away: not the end of the session.
         log.event("trouble", c=state.conn.id, command=name, code="4.3.0", detail=place(state, error))
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        text = "The disk of the mail store is full" if full else "The mail store refuses this now"
+        text = "The disk of the mail store is full" if files.full(error) else "The mail store refuses this now"
         answer = ("NO", text, "UNAVAILABLE")
     replies.say(state, event.tag, *answer)
     if state.upload is not None:
