@@ -279,6 +279,7 @@ class LoopConn(asyncio.Protocol):
 
     def _send(self) -> None:
         if self._transport is None or self._transport.is_closing():
+            self._out = []  # it reaches nobody; what the peer said before it went can still be had
             raise Gone
         if self._out:
             out, self._out = self._out, []

@@ -178,6 +178,23 @@ def test_a_server_that_refuses_in_the_middle_of_a_message_and_hangs_up(
     assert (found.status, found.code) == ("perm", "5.3.4")
 
 
+def test_a_server_that_refuses_in_the_middle_of_a_message_and_is_gone(
+    tmp_path: Path, driver: Callable[..., Any]
+) -> None:
+    def talk(end: socket.socket) -> None:
+        answering(*HELLO)(end)
+        end.recv(1000)
+        end.sendall(b"552 5.3.4 too big\r\n")
+        for _ in range(20):
+            end.recv(100_000)
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        end.close()
+
+    with serving(talk) as port:
+        (found,) = _send(driver, _home(tmp_path, port), LARGE)
+    assert (found.status, found.code) == ("perm", "5.3.4")
+
+
 def test_a_server_that_is_gone_when_the_message_comes(tmp_path: Path, driver: Callable[..., Any]) -> None:
     def talk(end: socket.socket) -> None:
         answering(*HELLO)(end)

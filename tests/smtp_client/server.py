@@ -113,6 +113,9 @@ class Server:
         self._wait()
         raise Timeout
 
+    async def pause(self, seconds: float) -> None:
+        assert not seconds
+
     async def starttls_client(self, server_hostname: str, context: Any) -> None:
         await self.flush()
         self.server_names.append(server_hostname)

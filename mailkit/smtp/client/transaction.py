@@ -280,6 +280,7 @@ async def _data(talk: Dialogue, body: Body, go_on: Reply | None) -> Reply | None
         talk.write(block)
         if len(block) >= _LARGE:
             await talk.flush(talk.limits.block)
+            await talk.conn.pause(0)  # others have their turn, and a refusal that has come is read before the end has
     talk.write(b".\r\n")
     talk.stage = END
     return None
