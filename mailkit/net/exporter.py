@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 
 _LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266 4.1
 _OCTETS = 32
-_FEED = 65536  # octets that the library is given at once, and gives
+_FEED = 65536  # octets that the library is given at once
+_SAID = RECORD + 256  # octets that are taken from it at once: a record, with what TLS adds
 
 
 class ExporterContext(Context):
@@ -96,6 +97,7 @@ class Connection:
             self._hello += self._incoming.read()
             self._begin(self._hello)
         self._step(self._link.do_handshake)
+        self._say()
 
     def _begin(self, octets: bytes) -> None:
         name = hello.server_name(octets)
@@ -123,6 +125,7 @@ class Connection:
         view = memoryview(data)
         while view:
             view = view[self._step(self._link.send, view[:RECORD]) :]
+            self._say()
         return len(data)
 
     def pending(self) -> int:
@@ -132,26 +135,27 @@ class Connection:
     def unwrap(self) -> None:
         """Say that we end the connection, and wait for the peer to say it."""
         self._step(self._shut)
+        self._say()
 
     def _shut(self) -> None:
         if not self._link.shutdown():  # says it, the first time; then looks for the peer's word
             self._link.shutdown()
 
     def _step(self, step: Callable[..., R], *args: Any) -> R:
-        """A step of the library, for which it gets what it wants of what came in; what it has to say goes out."""
+        """A step of the library, for which it gets what it wants of what came in."""
         try:
             while True:
                 try:
                     return step(*args)
                 except SSL.WantReadError:
                     if not self._feed():
+                        self._say()
                         raise ssl.SSLWantReadError
         except SSL.ZeroReturnError:
             raise ssl.SSLZeroReturnError
         except SSL.Error as error:
-            raise ssl.SSLError(ssl.SSL_ERROR_SSL, _words(error))
-        finally:
             self._say()
+            raise ssl.SSLError(ssl.SSL_ERROR_SSL, _words(error))
 
     def _feed(self) -> bool:
         data = self._incoming.read(_FEED)
@@ -161,10 +165,11 @@ class Connection:
         return self._is_fed
 
     def _say(self) -> None:
-        size = _FEED
+        """Let out what the library has to say."""
+        size = _SAID
         try:
-            while size == _FEED:
-                size = self._outgoing.write(self._link.bio_read(_FEED))
+            while size == _SAID:
+                size = self._outgoing.write(self._link.bio_read(_SAID))
         except SSL.WantReadError:
             pass  # nothing, or nothing more
 

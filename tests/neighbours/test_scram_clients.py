@@ -12,7 +12,7 @@ import pytest
 from mailkit.control import Home
 from mailkit.users import edit, verify
 from tests.harness import programs
-from tests.harness.homes import make_home
+from tests.harness.homes import make_home, set_control
 from tests.harness.servers import serve
 
 pytestmark = pytest.mark.neighbour
@@ -76,7 +76,10 @@ set certificate_file="{home}/tls/mail.example.test/cert.pem"
 """
 
 
-def test_mutt_takes_the_best_mechanism(home: Home, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("flag", "mechanism"), [("no", "SCRAM-SHA-256"), ("yes", "password")])
+def test_mutt_takes_the_best_mechanism(home: Home, tmp_path: Path, flag: str, mechanism: str) -> None:
+    """It wants -PLUS where it is offered, finds that it cannot bind, and gets in all the same."""
+    set_control(home, "channelbinding", flag)
     mutt, script = programs.need("mutt"), programs.need("script")
     with serve(home, "imapd", "imaps") as server:
         (tmp_path / "muttrc").write_text(MUTTRC.format(port=server.ports["imaps"], home=home.path))
@@ -84,4 +87,4 @@ def test_mutt_takes_the_best_mechanism(home: Home, tmp_path: Path) -> None:
         env = {**os.environ, "TERM": "xterm", "HOME": str(tmp_path)}
         words = [script, "-qec", command, "/dev/null"]
         subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, env=env, timeout=60, check=True)
-        assert logins(server.log) == ["SCRAM-SHA-256 alice@example.test ok"]
+        assert logins(server.log) == [f"{mechanism} alice@example.test ok"]
