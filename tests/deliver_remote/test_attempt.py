@@ -422,6 +422,10 @@ def test_limits_of_what_is_kept() -> None:
     assert keep.take(("a",)) is talk
     talk.sent = kept.SENT_MOST
     assert not keep.keep(("a",), talk)
+    talk.sent = 1
+    keep = kept.Kept()
+    assert [keep.keep(("a",), talk) for _ in range(kept.ALIKE_MOST + 1)] == [True] * kept.ALIKE_MOST + [False]
+    assert keep.keep(("b",), talk)
 
 
 # Many recipients

@@ -1,8 +1,9 @@
 """Connections that are kept for the next message to the same server.
 
 Invariant: a kept connection is in no transaction and belongs to nobody; `take` gives it away. It is kept
-for IDLE_S at most, because servers count idle clients too, and ends after SENT_MOST messages, so that
-load spreads when servers come and go.
+for IDLE_S at most and not beside more than ALIKE_MOST others to the same server, because servers count
+idle clients too: many domains may have the same one. It ends after SENT_MOST messages, so that load
+spreads when servers come and go.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from mailkit.smtp.client.dialogue import Dialogue
 IDLE_S = 5.0
 SENT_MOST = 100
 KEPT_MOST = 300
+ALIKE_MOST = 20  # servers that count allow 10 to 50 connections from one address
 
 
 class Kept:
@@ -43,7 +45,10 @@ class Kept:
         most = min(SENT_MOST, talk.features.limit("MAILMAX") or SENT_MOST)  # RFC 9422 4.1
         if talk.sent >= most or self._count >= self._limit:
             return False
-        self._by_key.setdefault(key, []).append((clock.monotonic() + IDLE_S, talk))
+        alike = self._by_key.setdefault(key, [])
+        if len(alike) >= ALIKE_MOST:
+            return False
+        alike.append((clock.monotonic() + IDLE_S, talk))
         self._count += 1
         return True
 
