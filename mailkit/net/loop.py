@@ -120,6 +120,7 @@ class Pool:
         self.watcher.close()
 
     def _sweep(self) -> None:
+        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
         now = clock.monotonic()
         for conn in list(self.conns):
             if conn.due and now >= conn.due:
@@ -129,7 +130,6 @@ class Pool:
             self.watcher.poll()
         if self.ties:
             self.ties.look()
-        self._sweeper = self.loop.call_later(_SWEEP_S, self._sweep)
 
 
 class LoopConn(asyncio.Protocol):
