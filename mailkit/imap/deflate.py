@@ -90,10 +90,13 @@ class Deflated:
 
     async def flush(self) -> None:
         """Send everything that was written, whole to its last octet."""
+        self._end_block()
+        await self._conn.flush()
+
+    def _end_block(self) -> None:
         if self._pending:
             self._pending = False
             self._conn.write(self._deflater.flush(zlib.Z_SYNC_FLUSH))
-        await self._conn.flush()
 
     async def starttls(self) -> None:
         """Never: TLS comes first (RFC 4978 section 3)."""
@@ -102,6 +105,11 @@ class Deflated:
     async def offload(self, function: Callable[..., R], *args: Any) -> R:
         """See Conn."""
         return await self._conn.offload(function, *args)
+
+    async def alongside(self, function: Callable[..., R], *args: Any) -> R:
+        """See Conn."""
+        self._end_block()
+        return await self._conn.alongside(function, *args)
 
     async def pause(self, seconds: float) -> None:
         """See Conn."""

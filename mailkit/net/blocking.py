@@ -129,6 +129,10 @@ class BlockingConn:
     async def offload(self, function: Callable[..., R], *args: Any) -> R:
         return function(*args)
 
+    async def alongside(self, function: Callable[..., R], *args: Any) -> R:
+        await self.flush()
+        return function(*args)
+
     async def pause(self, seconds: float) -> None:
         clock.sleep(seconds)
 

@@ -72,6 +72,9 @@ if TYPE_CHECKING:
         async def offload(self, function: Callable[..., R], *args: Any) -> R:
             """The result of blocking work, done where it holds up nobody else."""
 
+        async def alongside(self, function: Callable[..., R], *args: Any) -> R:
+            """`flush` and `offload` at once: what is queued is on its way while the work is done. Errors of both."""
+
         async def pause(self, seconds: float) -> None:
             """Let time pass; with 0 only let others have their turn. Stopping ends it early."""
 

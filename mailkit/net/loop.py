@@ -322,6 +322,15 @@ class LoopConn(asyncio.Protocol):
     async def offload(self, function: Callable[..., R], *args: Any) -> R:
         return await self._pool.loop.run_in_executor(None, functools.partial(function, *args))
 
+    async def alongside(self, function: Callable[..., R], *args: Any) -> R:
+        work = self._pool.loop.run_in_executor(None, functools.partial(function, *args))
+        try:
+            await self.flush()
+        except BaseException:
+            await asyncio.gather(work, return_exceptions=True)  # it uses what the session gives up at its end
+            raise
+        return await work
+
     async def pause(self, seconds: float) -> None:
         if seconds <= 0:
             await asyncio.sleep(0)  # others have their turn

@@ -124,6 +124,10 @@ class FakeConn:
     async def offload(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
+    async def alongside(self, function: Callable[..., Any], *args: Any) -> Any:
+        self._push()
+        return await self.offload(function, *args)
+
     async def pause(self, seconds: float) -> None:
         self.paused_s += seconds
 

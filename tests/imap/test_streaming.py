@@ -72,7 +72,7 @@ def test_an_upload_goes_to_another_thread_once(home: Home, monkeypatch: pytest.M
     client.do("APPEND Sent {14+}\r\nSubject: one\r\n")
     monkeypatch.setattr(WaitingConn, "offload", offload)
     assert "[APPENDUID" in client.do("APPEND Sent {14+}\r\nSubject: two\r\n")[-1]
-    assert aside == ["take_in"]
+    assert [name for name in aside if name != "sync"] == ["take_in"], "a look at the folder may be due as well"
 
 
 def test_what_the_index_lacks_is_made_aside(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -313,6 +313,23 @@ def test_offload_and_pause(start: Start) -> None:
     assert receive(start(session).client, 4) == b"DONE"
 
 
+def test_what_is_queued_is_on_its_way_while_work_is_done(start: Start) -> None:
+    heard = threading.Event()
+
+    def work() -> bytes:
+        assert heard.wait(10)
+        return b"DONE"
+
+    async def session(conn: Any) -> None:
+        conn.write(b"first")
+        conn.write(await conn.alongside(work))
+
+    client = start(session).client
+    assert receive(client, 5) == b"first"
+    heard.set()
+    assert receive(client, 4) == b"DONE"
+
+
 def test_a_watch_wakes_the_wait(start: Start, tmp_path: Path) -> None:
     (tmp_path / "new").mkdir()
     ready = threading.Event()

@@ -281,13 +281,12 @@ async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
         marked = await mark_seen(state, view, first, last) if seeing else frozenset()
         number = first
         while number <= last:
-            lines, number, large, gone = await state.conn.offload(file_lines, state, plan, number, last, marked)
+            lines, number, large, gone = await state.conn.alongside(file_lines, state, plan, number, last, marked)
             missing |= gone
             for line in lines:
                 state.conn.write(line)
             if large is not None:
                 missing |= not await stream(state, plan, number - 1, large, marked)
-            await intake.breathe(state)
     return missing
 
 
