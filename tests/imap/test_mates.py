@@ -93,28 +93,28 @@ def test_killed_at_work(home: Home, folder: Folder, monkeypatch: pytest.MonkeyPa
     alone = [folder.parts(folder.table, [row], ALL, pieces.build)[0] for row in range(MANY)]
     cold = without_index(folder)
     monkeypatch.setattr(mates, "crew", mates.Crew())
-    helper = Mortal(home, asked_most)
-    until(helper.ready)
+    fellow = Mortal(home, asked_most)
+    until(fellow.ready)
     mates.crew.offer(lambda: None, pieces.build)
-    mates.crew._mates.append(helper)
+    mates.crew._mates.append(fellow)
     assert cold.parts(cold.table, range(MANY), ALL, pieces.build) == alone
     if asked_most < 10:
         assert mates.crew._mates == []
     else:
-        assert helper.asked > 5, "it had its share"
-        helper.close()
-    os.waitpid(helper.pid, 0)
+        assert fellow.asked > 5, "it had its share"
+        fellow.close()
+    os.waitpid(fellow.pid, 0)
     again = boxes.alone(folder.directory)
     assert again.parts(again.table, range(MANY), ALL, pieces.build) == alone
 
 
 def test_an_order_for_a_directory_that_went_is_answered(home: Home) -> None:
-    helper = Mortal(home, 1000)
-    until(helper.ready)
-    helper.ask(mates.packed(f"{home.domains}/gone", [0], [1], [0], [b"a"]))
-    assert helper.answer(wait=True) == b""
-    helper.close()
-    os.waitpid(helper.pid, 0)
+    fellow = Mortal(home, 1000)
+    until(fellow.ready)
+    fellow.ask(mates.packed(f"{home.domains}/gone", [0], [1], [0], [b"a"]))
+    assert fellow.answer(wait=True) == b""
+    fellow.close()
+    os.waitpid(fellow.pid, 0)
 
 
 def fetched(port: int) -> list[str]:
@@ -135,10 +135,10 @@ def test_workers_have_one_from_the_steward(home: Home, folder: Folder) -> None:
         lines = fetched(server.ports["imap"])
         assert lines[:-1] == wanted
         _, steward, _ = sorted(children(server.process.pid))  # what syncs, the steward, a worker
-        helpers = children(steward)
-        assert len(helpers) == min(len(os.sched_getaffinity(0)) - 1, 3)
-        for helper in helpers:
-            os.kill(helper, signal.SIGKILL)
+        fellows = children(steward)
+        assert len(fellows) == min(len(os.sched_getaffinity(0)) - 1, 3)
+        for fellow in fellows:
+            os.kill(fellow, signal.SIGKILL)
         until(lambda: not children(steward))
         without_index(folder)
         assert fetched(server.ports["imap"]) == lines

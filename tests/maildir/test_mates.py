@@ -89,11 +89,11 @@ def expected(folder: Folder) -> list[bytes | None]:
 
 
 def test_they_share_the_work_and_the_index_has_it(folder: Folder, crew: mates.Crew) -> None:
-    helpers = [Mate(), Mate()]
-    free = iter(helpers)
+    fellows = [Mate(), Mate()]
+    free = iter(fellows)
     crew.offer(lambda: next(free), boxes.build)
     assert all_of(folder) == expected(folder)
-    assert all(helper.made for helper in helpers)
+    assert all(fellow.made for fellow in fellows)
     again = boxes.alone(folder.directory)
     assert set(again.table.detail.made) == {255}
     assert again.parts(again.table, range(MANY), (2, 7), boxes.build) == expected(folder)
@@ -113,12 +113,12 @@ def test_whatever_they_do_the_pieces_are_the_same(turns: list[list[str]], folder
         Path(folder.directory, name).unlink(missing_ok=True)
     again = boxes.alone(folder.directory)
     again.sync()
-    helpers = [Mate(ways) for ways in turns]
-    crew._mates[:] = helpers
+    fellows = [Mate(ways) for ways in turns]
+    crew._mates[:] = fellows
     crew.offer(lambda: None, boxes.build)
     assert all_of(again) == expected(again)
     again.close()
-    assert crew._mates == [helper for helper in helpers if not helper.closed]
+    assert crew._mates == [fellow for fellow in fellows if not fellow.closed]
     assert crew._taken.acquire(blocking=False), "it is given back"
     crew._taken.release()
 
@@ -137,8 +137,8 @@ def test_answers_that_nobody_waited_for_are_no_one_elses(folder: Folder, crew: m
 
 
 def test_files_that_went_or_moved_are_looked_for(folder: Folder, crew: mates.Crew) -> None:
-    helper = Mate()
-    crew.offer(lambda: None if helper in crew._mates else helper, boxes.build)
+    fellow = Mate()
+    crew.offer(lambda: None if fellow in crew._mates else fellow, boxes.build)
     wanted = expected(folder)
     for row in range(1, MANY, 7):
         path = Path(folder.row_path(row))
@@ -151,8 +151,8 @@ def test_files_that_went_or_moved_are_looked_for(folder: Folder, crew: mates.Cre
 
 
 def test_what_is_too_large_is_not_kept(folder: Folder, crew: mates.Crew, monkeypatch: pytest.MonkeyPatch) -> None:
-    helper = Mate()
-    crew.offer(lambda: None if helper in crew._mates else helper, boxes.build)
+    fellow = Mate()
+    crew.offer(lambda: None if fellow in crew._mates else fellow, boxes.build)
     monkeypatch.setattr(mates, "PIECES_MOST_OCTETS", 60)
     assert all_of(folder) == expected(folder)
 
