@@ -18,6 +18,7 @@ from __future__ import annotations
 from mailkit.control import Home
 from mailkit.deliver import errands, quota
 from mailkit.deliver.dotfile import Dotfile
+from mailkit.exits import Temp
 from mailkit.users import names
 from mailkit.users.aliases import Aliases
 from mailkit.users.passwd import Passwd, User
@@ -59,12 +60,54 @@ class Verdict:
         return self.kind in ("local", "remote")
 
 
+class _Known:
+    """An address that is just a user's. by: what else would have to change for it to mean something else."""
+
+    __slots__ = ("address", "by", "domain", "user")
+
+    def __init__(self, verdict: Verdict, user: User, by: tuple[object, ...]) -> None:
+        self.address = verdict.address
+        self.domain = verdict.domain
+        self.user = user
+        self.by = by
+
+
+_KNOWN_MOST = 500  # addresses of a version of users/passwd
+
+
 def judge(home: Home, address: str, expanded: bool = False, octets: int = 1) -> Verdict:
     """Which way `address` goes. Temp when the user data cannot be read, or aliases go round in circles.
 
     expanded: it is what an alias stands for; an alias of exactly this address then means the mailbox. octets: of the
     message, as far as that is known, for which there must be room.
+
+    What was found for a user's own address is kept as long as no file that was looked at has changed.
     """
+    if expanded or address.rpartition("@")[2] not in hosted(home):
+        return _judged(home, address, expanded, octets)
+    try:
+        passwd, aliases = Passwd(home).version, Aliases(home).version
+    except Temp:
+        passwd = aliases = None
+    if passwd is None:
+        return _judged(home, address, expanded, octets)
+    by = (home.control.lines("domains"), home.control.text("separators"), aliases)
+    known = passwd.judged.get(address)
+    if isinstance(known, _Known) and known.by == by:
+        verdict = Verdict("local", known.address, known.domain, [])
+        verdict.octets = max(octets, 1)
+        return _to_user(verdict, known.user)
+    verdict = _judged(home, address, expanded, octets)
+    user = verdict.user
+    if user is not None and user.address == verdict.address == address and not user.uid_text and not user.gid_text:
+        if len(passwd.judged) >= _KNOWN_MOST:
+            passwd.judged.clear()
+        passwd.judged[address] = _Known(verdict, user, by)
+    return verdict
+
+
+def _judged(home: Home, address: str, expanded: bool, octets: int) -> Verdict:
+    """`judge`, by the files."""
     steps: list[str] = []
     local, at, name = address.rpartition("@")
     if not at:  # RFC 5321 4.1.1.3: <postmaster> is the only one that needs no domain
@@ -106,7 +149,6 @@ def _here(home: Home, verdict: Verdict, expanded: bool) -> Verdict:
             return _aliased(home, verdict, base, aliases)
         user = passwd.lookup(base)
         if user is not None:
-            verdict.steps.append(f"{base} is a user (users/passwd)")
             verdict.extension = address[len(base) - len(verdict.domain) : -len(verdict.domain) - 1]
             return _to_user(verdict, user)
     if _by_dotfile(home, verdict):
@@ -168,6 +210,7 @@ def _caretaker(home: Home, verdict: Verdict) -> Verdict:
 
 def _to_user(verdict: Verdict, user: User) -> Verdict:
     verdict.user = user
+    verdict.steps.append(f"{user.address} is a user (users/passwd)")
     if not user.may_receive:
         verdict.steps.append(f"{user.address} is disabled")
         verdict.kind = "disabled"

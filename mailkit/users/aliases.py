@@ -91,6 +91,11 @@ class Aliases:
         self._home = home
         self._keyed = keyed.opened(home.aliases, home.run)
 
+    @property
+    def version(self) -> keyed.Version | None:
+        """The file as it is now, as Keyed.current."""
+        return self._keyed.current()
+
     def exact(self, address: str) -> list[str] | None:
         """What the line of exactly this address says; None when there is none."""
         key = names.key(address)

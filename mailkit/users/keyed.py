@@ -77,7 +77,7 @@ class Keyed:
 class Version:
     """The contents that one state of the file had."""
 
-    __slots__ = ("_cache", "_damaged", "_fd", "_index", "_named", "_path", "asked", "checked", "made", "mark")
+    __slots__ = ("_cache", "_damaged", "_fd", "_index", "_named", "_path", "asked", "checked", "judged", "made", "mark")
 
     def __init__(self, path: str, cache: str) -> None:
         self._path = path
@@ -90,6 +90,7 @@ class Version:
         self._index: array[int] | None = None
         self.checked = False  # its owner looked for damaged lines
         self.made: dict[bytes, object] = {}  # what its owner made of the lines of some keys
+        self.judged: dict[str, object] = {}  # what deliver.route found by it
         self._damaged: dict[int, int] = {}  # offset: number of the damaged lines that were asked for
         self._named: set[int] = set()  # numbers of those that were named in the log
 

@@ -179,6 +179,11 @@ class Passwd:
         self._keyed = keyed.opened(home.passwd, home.run)
         self._domains = home.domains
 
+    @property
+    def version(self) -> keyed.Version | None:
+        """The file as it is now, as Keyed.current."""
+        return self._keyed.current()
+
     def lookup(self, address: str) -> User | None:
         """The user with this address, in either case and either form of the domain.
 

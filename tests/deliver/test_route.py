@@ -144,3 +144,45 @@ def test_the_steps_say_which_file_decided(tmp_path: Path) -> None:
         "tag@example.test stands for alice+tagged@example.test (users/aliases)",
         "alice@example.test is a user (users/passwd)",
     ]
+
+
+def test_what_was_found_for_a_user_holds_no_longer_than_the_files_it_was_found_in(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    passwd, aliases, domains = Path(home.passwd), Path(home.aliases), Path(home.control.directory, "domains")
+    lines, hosted = passwd.read_text(), domains.read_text()
+
+    def found() -> tuple[str, str, list[str]]:
+        verdict = route.judge(home, "bob@example.test")
+        return verdict.kind, verdict.user.address if verdict.user is not None else "", verdict.targets
+
+    plain = ("local", "bob@example.test", [])
+    assert [found(), found()] == [plain, plain]
+    aliases.write_text("bob@example.test: alice@example.test, x@example.net\n")
+    assert found()[2] == ["alice@example.test", "x@example.net"]
+    aliases.unlink()
+    assert [found(), found()] == [plain, plain]
+    passwd.write_text(lines.replace("bob@example.test:", "bobby@example.test:"))
+    assert found() == ("unknown", "", [])
+    passwd.write_text(lines)
+    assert [found(), found()] == [plain, plain]
+    domains.write_text("second.test\n")
+    assert found() == ("remote", "", [])
+    domains.write_text(hosted)
+    assert found() == plain
+
+
+def test_who_was_found_may_be_full_or_locked_out_the_next_time(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    passwd = Path(home.passwd)
+    lines = passwd.read_text()
+    assert [route.judge(home, "bob@example.test").kind for _ in range(2)] == ["local"] * 2
+    bob = next(line for line in lines.splitlines() if line.startswith("bob@"))
+    passwd.write_text(lines.replace(bob, bob + "userdb_quota_rule=*:storage=10B"))
+    kinds = [route.judge(home, "bob@example.test", octets=octets).kind for octets in (5, 50, 5)]
+    assert kinds == ["local", "overquota", "local"]
+
+
+def test_mail_that_goes_out_needs_no_user_data(tmp_path: Path) -> None:
+    home = make(tmp_path)
+    Path(home.passwd).unlink()
+    assert route.judge(home, "carol@example.net").kind == "remote"
