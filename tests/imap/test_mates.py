@@ -98,10 +98,10 @@ def test_killed_at_work(home: Home, folder: Folder, monkeypatch: pytest.MonkeyPa
     mates.crew.offer(lambda: None, pieces.build)
     mates.crew._mates.append(fellow)
     assert cold.parts(cold.table, range(MANY), ALL, pieces.build) == alone
-    if asked_most < 10:
-        assert mates.crew._mates == []
-    else:
-        assert fellow.asked > 5, "it had its share"
+    killed = fellow.asked > asked_most  # where the machine is busy with others it gets less to do than that
+    assert killed or asked_most
+    assert mates.crew._mates == ([] if killed else [fellow])
+    if not killed:
         fellow.close()
     os.waitpid(fellow.pid, 0)
     again = boxes.alone(folder.directory)
