@@ -111,7 +111,8 @@ def child(root: int, program: str) -> int:
     raise RuntimeError(f"no {program} below {root}")
 
 
-def _source(client: str, server: servers.Server, shape: tuple[int, bool], messages: int, octets: int = 4096) -> None:
+def source(client: str, server: servers.Server, shape: tuple[int, bool], messages: int, octets: int = 4096) -> None:
+    """Have Postfix's smtp-source send messages to u0001. shape: sessions, and whether they are kept."""
     sessions, kept = shape
     subprocess.run(
         [client, *(["-d"] if kept else []), "-s", str(sessions), "-m", str(messages), "-l", str(octets),
@@ -125,7 +126,7 @@ def _accepted(
 ) -> tuple[float, float]:
     """Messages a second, and milliseconds of CPU for each."""
     before, started = measure.cpu_s(root), time.perf_counter()
-    _source(client, server, shape, messages, octets)
+    source(client, server, shape, messages, octets)
     wall_s = time.perf_counter() - started
     time.sleep(0.2)
     return messages / wall_s, 1000 * (measure.cpu_s(root) - before) / messages
@@ -152,7 +153,7 @@ def _syncs(client: str, server: servers.Server, shape: tuple[int, bool], root: i
         stderr=subprocess.DEVNULL,
     )
     time.sleep(1)
-    _source(client, server, shape, messages)
+    source(client, server, shape, messages)
     time.sleep(1)
     strace.send_signal(2)
     strace.wait()
