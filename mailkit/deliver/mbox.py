@@ -17,7 +17,7 @@ import os
 import stat
 import time
 
-from mailkit import clock, files
+from mailkit import clock, dotlock, files
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -30,7 +30,7 @@ _WAIT_S = 30
 def append(path: str, sender: str, chunks: Iterable[bytes]) -> None:
     """Add one message, on disk when this returns. Temp when it cannot be locked or written: then nothing was added."""
     try:
-        with files.DotLock(path + ".lock", stale_s=300, wait_s=_WAIT_S):
+        with dotlock.DotLock(path + ".lock", stale_s=300, wait_s=_WAIT_S):
             fd = _opened(path)
             try:
                 _append(fd, path, sender, chunks)

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import files, log
+from mailkit import dotlock, files, log
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -160,7 +160,7 @@ def change(directory: str, edit: Callable[[list[Entry] | None], list[Entry]]) ->
     What `edit` raises passes through, and nothing is changed. Temp: locked, or the file is damaged. OSError.
     """
     path = f"{directory}/{NAME}"
-    with files.DotLock(f"{path}.lock", stale_s=120, wait_s=30):
+    with dotlock.DotLock(f"{path}.lock", stale_s=120, wait_s=30):
         try:
             before = read(directory)
         except ValueError as error:

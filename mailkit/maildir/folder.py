@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-from mailkit import clock, files
+from mailkit import clock, dotlock, files
 from mailkit.exits import Temp
 from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, reading, save, scan, sync, uidlist
 from mailkit.maildir.index import LOG, WAIT_S, Index
@@ -231,7 +231,7 @@ class Folder:
             self.index.wait_s = WAIT_S
             self.mutex.release()
 
-    def list_lock(self) -> files.DotLock | _Unlocked:
+    def list_lock(self) -> dotlock.DotLock | _Unlocked:
         """Dovecot's lock of the list of UIDs; none where we cannot write."""
         return self._list_lock if self.writable else _Unlocked()
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import os
 
-from mailkit import files
+from mailkit import dotlock, files
 from mailkit.exits import Temp
 
 TYPE_CHECKING = False
@@ -47,7 +47,7 @@ def read(path: str) -> dict[str, bytes]:
 
 def change(path: str, updates: Mapping[str, bytes | None]) -> None:
     """Set entries, or remove those whose value is None: all or none of them; durable. Full; Temp: locked; OSError."""
-    with files.DotLock(f"{path}.lock", stale_s=30, wait_s=30):
+    with dotlock.DotLock(f"{path}.lock", stale_s=30, wait_s=30):
         entries: dict[str, bytes | None] = {**read(path), **updates}
         kept = {name: value for name, value in sorted(entries.items()) if value is not None}
         data = b"".join(b"%b\t%b\n" % (name.encode("ascii"), _escaped(value)) for name, value in kept.items())

@@ -250,7 +250,7 @@ def _entries(path: str) -> list[os.DirEntry[bytes]]:
 
 
 def _is_leftover(entry: os.DirEntry[bytes]) -> bool:
-    """NAME.PID.CHANCE.tmp of `files.replace`, NAME.lock.HOST.PID.CHANCE and .stale of `files.DotLock`."""
+    """NAME.PID.CHANCE.tmp of `files.replace`, NAME.lock.HOST.PID.CHANCE and .stale of `dotlock.DotLock`."""
     name = entry.name
     ours = name.startswith((b"mailkit-", b"dovecot-uidlist.", b"dovecot-keywords.", b"subscriptions."))
     return ours and (name.endswith((b".tmp", b".stale")) or b".lock." in name)

@@ -14,7 +14,7 @@ file of ours. Writers hold Dovecot's lock subscriptions.lock. Names that do not 
 
 from __future__ import annotations
 
-from mailkit import files
+from mailkit import dotlock, files
 from mailkit.exits import Perm
 from mailkit.mail import mutf7
 
@@ -34,7 +34,7 @@ def read(maildir: str) -> set[str]:
 
 def change(maildir: str, name: str, subscribed: bool) -> None:
     """Add or remove a name; durable. Temp: locked. Perm: there are too many. OSError."""
-    with files.DotLock(f"{maildir}/{NAME}.lock", stale_s=30, wait_s=30):
+    with dotlock.DotLock(f"{maildir}/{NAME}.lock", stale_s=30, wait_s=30):
         data = _content(f"{maildir}/{NAME}")
         if data is None:
             data = _HEADER + b"".join(sorted(_line(known, True) for known in _courier(maildir)))

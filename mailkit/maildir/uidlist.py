@@ -18,7 +18,7 @@ from __future__ import annotations
 import os
 from _operator import lt
 
-from mailkit import clock, files, log
+from mailkit import clock, dotlock, files, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ _MOST_OCTETS = 1 << 30
 _LINES_AT_ONCE = 1000
 
 
-def locked(directory: str, wait_s: float = 30, kept: bool = False) -> files.DotLock:
+def locked(directory: str, wait_s: float = 30, kept: bool = False) -> dotlock.DotLock:
     """Dovecot's lock of a folder: for the list of UIDs and the keywords. Temp when another keeps it."""
-    return files.DotLock(f"{directory}/{NAME}.lock", stale_s=LOCK_STALE_S, wait_s=wait_s, kept=kept)
+    return dotlock.DotLock(f"{directory}/{NAME}.lock", stale_s=LOCK_STALE_S, wait_s=wait_s, kept=kept)
 
 
 class Listing:
