@@ -33,7 +33,7 @@ _REQUEST = struct.Struct(">IQ")
 _DEVICE = struct.Struct(">Q")
 _ANSWER = struct.Struct(">Qd")
 _DEVICES_MOST = 16
-_GATHER_S = 0.001  # where several wait, syncs begin no sooner one after the other: more share each
+_GATHER_S = 0.001  # the longest wait for as many as shared the sync before: they come again at about the same time
 _LOOK_S = 0.05  # how long what is known of the machine's unwritten octets holds
 _DIRTY_MOST_KIB = 64 * 1024
 
@@ -151,7 +151,7 @@ class _Server:
         self._known: dict[int, int] = {}  # st_dev -> a descriptor there, as long as this process lives
         self._devices: set[int] = set()  # st_dev of those that are asked for
         self._waiting = 0
-        self._began = 0.0
+        self._shared = 0  # how many waited for the sync before
         self._failed = False
         self._looked = 0.0
         self._busy = False
@@ -162,14 +162,15 @@ class _Server:
             self._take(None)
             if not self._asked:
                 continue
-            left_s = self._began + _GATHER_S - clock.monotonic()
-            while left_s > 0 and self._waiting > 1 and self._take(left_s):
-                left_s = self._began + _GATHER_S - clock.monotonic()
+            until = clock.monotonic() + _GATHER_S
+            while self._waiting < self._shared and self._take(until - clock.monotonic()):
+                pass
+            self._shared = self._waiting
             self._answer(self._synced())
 
     def _take(self, within_s: float | None) -> bool:
         """Take the requests that are there, or the first to come within so long; False when none came."""
-        found = self._poll.poll(None if within_s is None else 1000 * within_s)
+        found = self._poll.poll(None if within_s is None else max(0.0, 1000 * within_s))
         for fd, _ in found:
             end = self._ends[fd]
             data, fds, _, _ = socket.recv_fds(end, _REQUEST.size + _DEVICES_MOST * _DEVICE.size, _DEVICES_MOST)
@@ -191,7 +192,6 @@ class _Server:
         began = clock.monotonic()
         if self._is_busy(began):
             return 0.0
-        self._began = began
         failed = any(list(map(self._sync, self._devices)))  # all of them, whatever comes
         relied = not (failed or self._failed)
         self._failed = failed

@@ -9,6 +9,7 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -284,6 +285,39 @@ class Served:
         number, began = syncer._ANSWER.unpack(self.end.recv(100))
         assert number == 7
         return float(began)
+
+
+def test_those_who_shared_a_sync_share_the_next(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first to come waits for the others; not for long, should they have gone."""
+    monkeypatch.setattr(syncer, "dirty_kib", lambda: 0)
+    synced: list[int] = []
+    ours, theirs = zip(*(socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET) for _ in range(2)), strict=True)
+    ends = [syncer.End(end) for end in ours]
+    fd = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    devices = {os.fstat(fd).st_dev: fd}
+    server = syncer._Server(lambda fd: synced.append(fd) or 0, [*theirs])  # type: ignore[arg-type, func-returns-value]
+    for end in ends:
+        assert end.ask(1, devices)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    for end in ends:
+        assert end.answer()
+    monkeypatch.setattr(syncer, "_GATHER_S", 20.0)
+    for end in ends:
+        assert end.ask(1, devices)
+    for end in ends:
+        assert end.answer()
+    assert len(synced) == 2
+    monkeypatch.setattr(syncer, "_GATHER_S", 0.001)
+    assert ends[0].ask(1, devices) and ends[0].answer()
+    for end in ends:
+        end.close()
+    thread.join(20)
+    for one in (fd, *server._known.values()):
+        os.close(one)
+    for other in theirs:
+        other.close()
+    assert len(synced) == 3 and not thread.is_alive()
 
 
 def test_the_round_after_an_error_is_not_relied_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
