@@ -8,7 +8,9 @@ fsyncs share rounds (net.commit).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import os
 import resource
 import socket
 import ssl
@@ -220,11 +222,21 @@ class LoopConn(asyncio.Protocol):
         return self.tls is None  # keep our direction open for the answers to what came before
 
     def connection_lost(self, error: Exception | None) -> None:
+        if error is not None and self.tls is None and self._transport is not None:
+            self._hear_last_words(self._transport.get_extra_info("socket").fileno())
         self._lost = True
         self._transport = None
         self._pool.conns.discard(self)
         self.untie()
         self._resume()
+
+    def _hear_last_words(self, fd: int) -> None:
+        """Take what the peer said before it hung up hard: the kernel still has it, and the event loop, whose write
+        failed, does not look. Under TLS nobody can read it any more."""
+        with contextlib.suppress(OSError):
+            while self._unread_octets < _UNREAD_MOST and (data := os.read(fd, _UNREAD_MOST)):
+                self._unread.append(data)
+                self._unread_octets += len(data)
 
     def pause_writing(self) -> None:
         self._full = True

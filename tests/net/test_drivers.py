@@ -26,6 +26,7 @@ from mailkit.net.loop import LoopConn, Pool
 from mailkit.net.serve import Service, attend
 from mailkit.programs import setup
 from tests.harness import programs
+from tests.harness.servers import tcp_pair
 
 
 def certify(home: Home, name: str = "mail.example.test") -> bytes:
@@ -221,6 +222,33 @@ def test_a_peer_that_vanishes_is_gone(start: Start) -> None:
     there.client.sendall(b"go")
     there.client.close()
     assert done.wait(10)
+
+
+def test_the_last_words_of_a_peer_that_hangs_up_hard_are_heard(start: Start) -> None:
+    heard: list[bytes] = []
+    busy, hung_up, done = threading.Event(), threading.Event(), threading.Event()
+
+    async def session(conn: Any) -> None:
+        await conn.more()
+        busy.set()
+        assert hung_up.wait(10)  # nobody reads meanwhile
+        try:
+            while True:
+                conn.write(b"x" * 1000)
+                await conn.flush()
+        except Gone:
+            heard.append(await conn.more())
+            done.set()
+
+    there = start(session, ends=tcp_pair())
+    there.client.sendall(b"go")
+    assert busy.wait(10)
+    there.client.sendall(b"no more, please")
+    there.client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    there.client.close()
+    hung_up.set()
+    assert done.wait(10)
+    assert heard == [b"no more, please"]
 
 
 def test_stopping_ends_the_wait_but_not_the_goodbye(start: Start) -> None:
