@@ -17,12 +17,14 @@ import pytest
 from mailkit import clock, files, log
 from mailkit.control import Home
 from mailkit.deliver import attempt, notice, remote
+from mailkit.deliver import runner as runner_module
 from mailkit.deliver.outcome import Outcome
 from mailkit.deliver.runner import Runner
 from mailkit.net import blocking
 from mailkit.queue import claim, inject, inspection, listing
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.name import Name
+from mailkit.queue.watch import Arrivals
 from tests.deliver.homes import MESSAGE, mailbox, make, queue, waiting
 from tests.harness.crash import crashes, refusals
 
@@ -334,6 +336,35 @@ def test_new_mail_is_delivered_at_once_without_looking(tmp_path: Path, world: Wo
                 queue(home, "bob@example.test")
                 await until(lambda count=i: len(mailbox(home, "bob")) == count)  # type: ignore[misc]
         assert waiting(home) == []
+
+    asyncio.run(scenario())
+
+
+def test_what_comes_in_quick_succession_is_read_together(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first is delivered at once, those behind it a moment later, all by one look."""
+    home = make(tmp_path, pollseconds="1h")
+    monkeypatch.setattr(runner_module, "_GATHER_S", 2.0)
+    reads: list[int] = []
+    read = Arrivals.read
+
+    def counted(arrivals: Arrivals) -> list[tuple[str, Name]]:
+        found = read(arrivals)
+        reads.append(len(found))
+        return found
+
+    monkeypatch.setattr(Arrivals, "read", counted)
+
+    async def scenario() -> None:
+        async with running(home):
+            await asyncio.to_thread(queue, home, "bob@example.test")
+            await until(lambda: mailbox(home, "bob"))
+            began = len(reads)
+            for _ in range(3):
+                await asyncio.to_thread(queue, home, "alice@example.test")
+            await until(lambda: len(mailbox(home, "alice")) == 3)
+            assert reads[began:] == [3]
 
     asyncio.run(scenario())
 
