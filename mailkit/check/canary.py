@@ -110,7 +110,9 @@ def _arrived(watcher: Watcher, inbox: str, known: set[str], name: bytes) -> str:
             if _is_canary(path, name):
                 return path
         if watcher.fd >= 0:
-            if select.select([watcher.fd], [], [], _LOOK_S)[0]:
+            ready = select.poll()  # select(2) knows only the first 1024 descriptors
+            ready.register(watcher.fd, select.POLLIN)
+            if ready.poll(1000 * _LOOK_S):
                 watcher.read()
         else:
             clock.sleep(_LOOK_S)
