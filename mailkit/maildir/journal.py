@@ -140,19 +140,53 @@ def sized(rows: Sequence[tuple[int, int]]) -> bytes:
     return entry(SIZE, 0, len(rows), array("I", uids).tobytes() + array("Q", sizes).tobytes())
 
 
-def pieces(rows: Sequence[tuple[int, Sequence[bytes]]]) -> bytes:
-    """rows: (uid, its KINDS pieces, b"" for one that was not made)."""
-    uids, crcs, made, ends, bulk = array("I"), array("I"), bytearray(), array("I"), []
-    for uid, found in rows:
+class Gathered:
+    """Pieces for one PART."""
+
+    __slots__ = ("_bulk", "_crcs", "_ends", "_made", "_uids")
+
+    def __init__(self) -> None:
+        self._uids, self._crcs, self._made = array("I"), array("I"), bytearray()
+        self._ends = array("I")  # of each message's kinds, one behind the other
+        self._bulk: list[bytes] = []
+
+    def __len__(self) -> int:
+        return len(self._uids)
+
+    def add(self, uid: int, found: Sequence[bytes]) -> None:
+        """found: KINDS pieces, b"" for one that was not made."""
         whole = b"".join(found)
-        uids.append(uid)
-        crcs.append(crc32(whole))
-        made.append(_made(found))
-        ends.extend(accumulate(map(len, found)))
-        bulk.append(whole)
-    columns = [ends[kind::KINDS].tobytes() for kind in range(KINDS)]
-    table = b"".join((uids.tobytes(), crcs.tobytes(), made, *columns))
-    return entry(PART, 0, len(rows), table, b"".join(bulk))
+        self._uids.append(uid)
+        self._crcs.append(crc32(whole))
+        self._made.append(_made(found))
+        self._ends.extend(accumulate(map(len, found)))
+        self._bulk.append(whole)
+
+    def take(self, one: Entry, data: bytes) -> None:
+        """All of a PART; its bulk is in `data`."""
+        uids, crcs, made, places, ends = placed(one)
+        start = len(self._ends)
+        self._uids += uids
+        self._crcs += crcs
+        self._made += made
+        self._ends.frombytes(bytes(self._ends.itemsize * KINDS * len(uids)))
+        for kind, column in enumerate(ends):
+            self._ends[start + kind :: KINDS] = column
+        self._bulk.append(data[one.bulk_at : places[-1] + ends[-1][-1]])
+
+    def entry(self) -> bytes:
+        """The PART."""
+        columns = [self._ends[kind::KINDS].tobytes() for kind in range(KINDS)]
+        table = b"".join((self._uids.tobytes(), self._crcs.tobytes(), self._made, *columns))
+        return entry(PART, 0, len(self), table, b"".join(self._bulk))
+
+
+def pieces(rows: Iterable[tuple[int, Sequence[bytes]]]) -> bytes:
+    """rows: (uid, its KINDS pieces, b"" for one that was not made)."""
+    gathered = Gathered()
+    for uid, found in rows:
+        gathered.add(uid, found)
+    return gathered.entry()
 
 
 def _made(found: Sequence[bytes]) -> int:

@@ -200,9 +200,9 @@ class _Maker:
     def __init__(self, folder: Folder, table: Table, build: Build, wanted: Sequence[int], also: Sequence[int]) -> None:
         self._folder, self._table, self._build = folder, table, build
         self._wanted, self._kinds = wanted, (*wanted, *also)
-        self._made: list[tuple[int, list[bytes]]] = []
+        self._made = journal.Gathered()
         self._sizes: list[tuple[int, int]] = []
-        self._entries: list[bytes] = []  # made elsewhere
+        self._entries: list[bytes] = []  # of mates, besides pieces
         self._octets = 0
         self.found: dict[int, bytes] = {}
 
@@ -243,31 +243,33 @@ class _Maker:
         """A mate has made these rows. ValueError."""
         row_of = {self._table.uids[row]: row for row in rows}
         for one, raw in journal.read(answer):
-            if one.kind == journal.PART:
-                uids, _, _, places, ends = journal.placed(one)
-                if not row_of.keys() >= set(uids):
-                    raise ValueError("an answer of messages that nobody asked for")
-                slices = _slices(answer, places, _spans(ends, self._wanted))
-                self.found.update(zip(map(row_of.__getitem__, uids), slices, strict=True))
-            self._entries.append(raw)
+            if one.kind != journal.PART:
+                self._entries.append(raw)
+                continue
+            uids, _, _, places, ends = journal.placed(one)
+            if not uids or not row_of.keys() >= set(uids):
+                raise ValueError("an answer of messages that nobody asked for")
+            slices = _slices(answer, places, _spans(ends, self._wanted))
+            self.found.update(zip(map(row_of.__getitem__, uids), slices, strict=True))
+            self._made.take(one, answer)
 
     def _keep(self, uid: int, pieces: list[bytes]) -> None:
         octets = sum(map(len, pieces))
         if octets <= PIECES_MOST_OCTETS:
-            self._made.append((uid, pieces))
+            self._made.add(uid, pieces)
             self._octets += octets
             if len(self._made) >= _BATCH_ROWS or self._octets >= _BATCH_OCTETS:
                 self.keep()
 
     def keep(self) -> None:
         """Write what was made since the last time, unless that would make a session wait: then it is made again."""
-        entries = [journal.pieces(self._made)] if self._made else []
+        entries = [self._made.entry()] if self._made else []
         if self._sizes:
             entries.append(journal.sized(self._sizes))
         entries += self._entries
         if not entries:
             return
-        self._made, self._sizes, self._entries, self._octets = [], [], [], 0
+        self._made, self._sizes, self._entries, self._octets = journal.Gathered(), [], [], 0
         try:
             self._folder.commit_if_idle(entries)
         except OSError as error:
