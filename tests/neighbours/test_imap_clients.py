@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import imaplib
 import os
-import select
 import socket
 import ssl
 import subprocess
@@ -18,6 +17,7 @@ import pytest
 from mailkit.control import Home
 from tests.harness import programs, servers
 from tests.harness.homes import make_home, set_control
+from tests.harness.waits import readable
 from tests.imap import mailboxes
 
 pytestmark = pytest.mark.neighbour
@@ -292,7 +292,7 @@ def test_push_within_a_moment(server: servers.Server, home: Home) -> None:
         arrival = Path(mailboxes.inbox(home), "tmp", "1700000000.M1P1.far")
         arrival.write_bytes(b"Subject: push\n\n")
         threading.Thread(target=lambda: arrival.rename(arrival.parents[1] / "new" / arrival.name)).start()
-        assert select.select([client], [], [], 10)[0]
+        assert readable(client.fileno(), 10)
         assert stream.readline() == b"* 4 EXISTS\r\n"
 
 

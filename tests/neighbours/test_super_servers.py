@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import select
 import socket
 import subprocess
 import time
@@ -17,6 +16,7 @@ import pytest
 from mailkit.control import Home
 from tests.harness import programs, servers
 from tests.harness.homes import make_home, set_control
+from tests.harness.waits import readable
 
 pytestmark = pytest.mark.neighbour
 
@@ -84,7 +84,7 @@ def await_end(pid: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         ended = os.pidfd_open(pid)
         try:
-            assert select.select([ended], [], [], 30)[0], f"{pid} does not end"
+            assert readable(ended, 30), f"{pid} does not end"
         finally:
             os.close(ended)
 

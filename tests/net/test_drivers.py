@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import importlib.util
 import os
-import select
 import socket
 import ssl
 import threading
@@ -27,6 +26,7 @@ from mailkit.net.serve import Service, attend
 from mailkit.programs import setup
 from tests.harness import programs
 from tests.harness.servers import tcp_pair
+from tests.harness.waits import readable
 
 
 def certify(home: Home, name: str = "mail.example.test") -> bytes:
@@ -456,7 +456,7 @@ def test_pipes_have_no_peer() -> None:
         conn = BlockingConn(reader, writer, service="test")
         assert conn.peer == "" and not conn.can_starttls
         os.write(writer, b"x")
-        assert select.select([reader], [], [], 1)[0]
+        assert readable(reader, 1)
         assert blocking.run(conn.more()) == b"x"
     finally:
         os.close(reader)

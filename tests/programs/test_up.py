@@ -6,7 +6,6 @@ import contextlib
 import imaplib
 import os
 import poplib
-import select
 import signal
 import smtplib
 import socket
@@ -26,6 +25,7 @@ from mailkit.users import edit
 from mailkit.users.passwd import User
 from tests.harness.homes import make_home, set_control
 from tests.harness.servers import environment, program
+from tests.harness.waits import readable
 
 WAIT_S = 30
 
@@ -203,7 +203,7 @@ def test_nothing_outlives_mailkit_up(up: Running) -> None:
         os.kill(up.process.pid, signal.SIGKILL)
         up.process.wait()
     for end in ends:
-        assert select.select([end], [], [], WAIT_S)[0]
+        assert readable(end, WAIT_S)
         os.close(end)
     again = Running(up.home, up.base)
     assert again.stop() == 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import select
 from collections import namedtuple
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from inotify_simple import flags
 from mailkit.control import Home
 from mailkit.queue import inject
 from mailkit.queue.watch import Arrivals
+from tests.harness.waits import readable
 
 NAME = "1763768464.0.6f1d2c7a90be3345,S=4123"
 
@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Home:
 
 
 def told(arrivals: Arrivals) -> list[tuple[str, str]]:
-    assert select.select([arrivals.fileno()], [], [], 10)[0]
+    assert readable(arrivals.fileno(), 10)
     return [(directory, str(found)) for directory, found in arrivals.read()]
 
 
