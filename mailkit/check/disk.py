@@ -17,6 +17,7 @@ _FULL_OCTETS = 100 << 20
 _FULL = 0.02  # parts of the whole that are free: below this bad, below that a warning
 _SCARCE = 0.08
 _MOUNTS = "/proc/self/mountinfo"
+_SYSTEM = "/sys"
 _STRICT_NFS = ({"noac"}, {"actimeo=0", "lookupcache=none"}, {"acregmax=0", "acdirmax=0", "lookupcache=none"})
 
 
@@ -29,9 +30,10 @@ def check(site: Site) -> Iterator[Finding]:
             seen.add(device)
             yield from judged(path, os.statvfs(path))
             yield from shared(path, *mount_of(path))
+            yield from unjournaled(path)
     good = 0
     for path in _homes(site.home, seen):
-        found = [*judged(path, os.statvfs(path)), *shared(path, *mount_of(path))]
+        found = [*judged(path, os.statvfs(path)), *shared(path, *mount_of(path)), *unjournaled(path)]
         good += all(one.level == GOOD for one in found)
         yield from (one for one in found if one.level != GOOD)
     if good:
@@ -76,6 +78,20 @@ def shared(path: str, kind: str, options: set[str]) -> Iterator[Finding]:
         text = f"{path} is on GlusterFS, which must not remember what other machines change"
         mend = "if others write there: mount it with attribute-timeout=0,entry-timeout=0 (mailkit-scaling(7))"
         yield Finding(NOTE, text, mend)
+
+
+def unjournaled(path: str) -> Iterator[Finding]:
+    """A rename is one thing after a power failure only where there is a journal (mailkit-queue(5), Crashes)."""
+    device = os.stat(path).st_dev
+    block = os.path.realpath(f"{_SYSTEM}/dev/block/{os.major(device)}:{os.minor(device)}")
+    try:
+        with open(f"{_SYSTEM}/fs/ext4/{os.path.basename(block)}/journal_task", "rb") as file:
+            has_journal = file.read().strip() != b"<none>"
+    except OSError:
+        return  # not one of ext4, or not told
+    if not has_journal:
+        text = f"{path} is on a file system without a journal: a power failure may put mail into lost+found"
+        yield Finding(WARN, text, f"unmounted: tune2fs -O has_journal /dev/{os.path.basename(block)}")
 
 
 def mount_of(path: str) -> tuple[str, set[str]]:

@@ -497,6 +497,22 @@ def test_file_systems_that_others_may_write(kind: str, options: str, levels: lis
     assert [one.level for one in disk.shared("/x", kind, set(options.split(",")))] == levels
 
 
+@pytest.mark.parametrize(("said", "levels"), [("<none>\n", ["warn"]), ("231\n", []), (None, [])])
+def test_a_file_system_without_a_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None, levels: list[str]
+) -> None:
+    device = os.stat(tmp_path).st_dev
+    for part in ("devices/sdz9", "dev/block", "fs/ext4/sdz9"):
+        (tmp_path / part).mkdir(parents=True)
+    (tmp_path / "dev/block" / f"{os.major(device)}:{os.minor(device)}").symlink_to("../../devices/sdz9")
+    if said is not None:
+        (tmp_path / "fs/ext4/sdz9/journal_task").write_text(said)
+    monkeypatch.setattr(disk, "_SYSTEM", str(tmp_path))
+    found = list(disk.unjournaled(str(tmp_path)))
+    assert [one.level for one in found] == levels
+    assert all("tune2fs" in one.mend and "/dev/sdz9" in one.mend for one in found)
+
+
 def test_the_mount_of_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     kind, options = disk.mount_of("/proc")
     assert kind == "proc" and "rw" in options
@@ -514,6 +530,7 @@ def test_file_systems_of_homes_are_looked_at(home: Home, monkeypatch: pytest.Mon
     with open(home.passwd, "a") as passwd:
         passwd.write(f"carol@example.test:x::::{away}::\ndave@example.test:x::::{away}::\neve@example.test:x::::/nowhere::\n")
     free = {away: 50}
+    monkeypatch.setattr(disk, "_SYSTEM", "/nowhere")  # whether this machine keeps a journal is not meant
     monkeypatch.setattr(
         os,
         "statvfs",
