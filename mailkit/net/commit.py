@@ -15,7 +15,7 @@ import os
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
-from mailkit import clock, files, log
+from mailkit import clock, files, filesystem, log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 _WAIT_BEFORE = 1  # SYNC_FILE_RANGE_WAIT_BEFORE of linux/fs.h
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.sync_file_range.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-# statfs(2): local file systems whose syncfs(2) is known to wait for everything. Others, above all FUSE, do not say.
-_TRUSTED = frozenset((0xEF53, 0x58465342, 0x9123683E))  # ext2/3/4, XFS, btrfs
+# Local file systems whose syncfs(2) is known to wait for everything. Others, above all FUSE, do not say.
+_TRUSTED = frozenset((filesystem.EXT, filesystem.XFS, filesystem.BTRFS))
 
 
 class _Waiting:
@@ -231,8 +231,7 @@ def _opened(path: str) -> int:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return -1
-    facts = ctypes.create_string_buffer(256)  # struct statfs; f_type is the first word
-    if _libc.fstatfs(fd, facts) == 0 and ctypes.c_long.from_buffer(facts).value in _TRUSTED:
+    if filesystem.kind(fd) in _TRUSTED:
         return fd
     os.close(fd)
     return -1

@@ -11,6 +11,9 @@ Invariant: a file comes to be used again only when its old name is gone from the
 bring the old name back, with the octets of two messages behind it. So it rests until the directories it was in were
 synced and the empty file says so: one rename for all of a round. What a file holds that is free has no meaning.
 
+Only where no other machine writes (mailkit.filesystem): a client of a cluster file system that has read the file as one
+entry may, for a second, read that again under the name of the next.
+
 There are no more than about control/spares of them, none larger than LARGEST. Files with a second name are not kept:
 somebody made that name to have the message. All may be deleted at any time.
 """
@@ -86,7 +89,7 @@ class Keeper:
         self._resting = 0  # files of this round
         self._count = 0  # files in free/ when they were counted, and those that came since
         self._count_at = 0.0  # monotonic
-        self.most = home.control.number("spares")
+        self.most = home.control.number("spares") if _is_own(home.queue) else 0
 
     def place(self, id: str) -> str:
         """The path in free/ for the file of an entry that is finished now, "" when there are enough of them."""
@@ -126,10 +129,16 @@ class Keeper:
             self._count = self.most  # where nothing can be kept there are enough
 
     def clear(self) -> None:
-        """Remove what runners that died left resting, and their empty files."""
+        """Remove what runners that died left resting, and their empty files; all, where nothing is to be used again."""
         aged = files.ages(self._free)
-        usable = {*_usable([os.path.basename(path) for _, path in aged])}
+        usable = {*_usable([os.path.basename(path) for _, path in aged])} if self.most else set()
         for changed, path in aged:
             name = os.path.basename(path)
             if name not in usable and not name.startswith(self._runner) and changed < clock.now() - _STALE_S:
                 files.unlink(path, missing_ok=True)
+
+
+def _is_own(queue: str) -> bool:
+    from mailkit import filesystem  # ctypes: the runner has it, who only writes entries does not
+
+    return filesystem.is_own(queue)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from mailkit import clock, files
+from mailkit import clock, files, filesystem
 from mailkit.control import Home
 from mailkit.net.blocking import run
 from mailkit.queue import claim, inject, listing, spare
@@ -241,3 +241,20 @@ def test_without_the_directory_nothing_is_kept(home: Home) -> None:
     run(keeper.release())
     assert contents(home) == []
     assert not os.path.exists(os.path.join(home.queue, "free"))
+
+
+def test_nothing_is_used_again_where_other_machines_write(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    keeper = Keeper(home)
+    queue(home, FIRST)
+    finish(home, keeper)
+    run(keeper.release())
+    assert len(spares(home)) == 1
+    monkeypatch.setattr(filesystem, "kind", lambda fd: 0x65735546)  # FUSE
+    keeper = Keeper(home)
+    queue(home, SECOND)
+    finish(home, keeper)
+    run(keeper.release())
+    assert files_of(home, "new") == files_of(home, "cur") == []
+    monkeypatch.setattr(clock, "now", lambda: time.time() + 7200)
+    keeper.clear()
+    assert files_of(home, "free") == []

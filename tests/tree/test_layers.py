@@ -15,6 +15,7 @@ LAYERS = {
     "mailkit.control": 0,
     "mailkit.clock": 0,
     "mailkit.files": 0,
+    "mailkit.filesystem": 0,
     "mailkit.dotlock": 0,
     "mailkit.counters": 0,
     "mailkit.languages": 1,
