@@ -189,7 +189,8 @@ def test_one_of_two_hosts_dies_in_the_middle_and_nothing_is_lost(hosts: tuple[Ho
         for thread in threads:
             thread.join(60)
     client = Imap(alpha)
-    client.select()
+    client.sock.settimeout(60)  # beta may have died with the folder's lock, and imapd waits half a minute for that
+    until(lambda: client.select()[0] == "OK", directory, LOCK_STALE_S + 60)
     until(lambda: truth.accepted <= set(client.subjects().values()), directory, LOCK_STALE_S + 60)
     truth.see(alpha, client.subjects())
     client.logout()
