@@ -131,10 +131,11 @@ class Keeper:
     def clear(self) -> None:
         """Remove what runners that died left resting, and their empty files; all, where nothing is to be used again."""
         aged = files.ages(self._free)
-        usable = {*_usable([os.path.basename(path) for _, path in aged])} if self.most else set()
+        usable = {*_usable([os.path.basename(path) for _, path in aged])}
         for changed, path in aged:
             name = os.path.basename(path)
-            if name not in usable and not name.startswith(self._runner) and changed < clock.now() - _STALE_S:
+            is_old = name not in usable and not name.startswith(self._runner) and changed < clock.now() - _STALE_S
+            if is_old or not self.most:
                 files.unlink(path, missing_ok=True)
 
 

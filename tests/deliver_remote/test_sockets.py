@@ -162,13 +162,18 @@ def test_a_server_that_says_no_more(tmp_path: Path, driver: Callable[..., Any], 
     assert found.status == "temp" and "took too long" in found.text
 
 
+def refuse_in_the_middle(end: socket.socket) -> None:
+    """The message has begun."""
+    answering(*HELLO)(end)
+    end.recv(1000)
+    end.sendall(b"552 5.3.4 too big\r\n")
+
+
 def test_a_server_that_refuses_in_the_middle_of_a_message_and_hangs_up(
     tmp_path: Path, driver: Callable[..., Any]
 ) -> None:
     def talk(end: socket.socket) -> None:
-        answering(*HELLO)(end)
-        end.recv(1000)
-        end.sendall(b"552 5.3.4 too big\r\n")
+        refuse_in_the_middle(end)
         end.shutdown(socket.SHUT_WR)
         while end.recv(1 << 20):
             pass
@@ -182,9 +187,7 @@ def test_a_server_that_refuses_in_the_middle_of_a_message_and_is_gone(
     tmp_path: Path, driver: Callable[..., Any]
 ) -> None:
     def talk(end: socket.socket) -> None:
-        answering(*HELLO)(end)
-        end.recv(1000)
-        end.sendall(b"552 5.3.4 too big\r\n")
+        refuse_in_the_middle(end)
         for _ in range(20):
             end.recv(100_000)
         end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")

@@ -32,13 +32,6 @@ def queued(home: Home, *addresses: str) -> Name:
     return found
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(str(tmp_path))
-    inject.prepare(home)
-    return home
-
-
 def claimed(home: Home, found: Name, directory: str = "new") -> Claim:
     got = claim.claim(home, directory, str(found))
     assert got is not None

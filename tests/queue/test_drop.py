@@ -12,22 +12,12 @@ from mailkit import clock, files
 from mailkit.control import Home
 from mailkit.exits import Temp
 from mailkit.net.blocking import run
-from mailkit.queue import claim, drop, inject, listing
+from mailkit.queue import claim, drop, listing
 from mailkit.queue.entry import Envelope, Recipient, encode
 from tests.harness.crash import crashes, refusals
+from tests.queue.homes import prepared
 
 MESSAGE = b"Subject: hello\n\nbody\n"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return prepared(tmp_path)
-
-
-def prepared(directory: Path) -> Home:
-    home = Home(str(directory))
-    inject.prepare(home)
-    return home
 
 
 def envelope() -> Envelope:

@@ -25,13 +25,6 @@ def envelope() -> Envelope:
     return Envelope("alice@example.test", [Recipient("bob@example.test")])
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(str(tmp_path))
-    inject.prepare(home)
-    return home
-
-
 def left(home: Home) -> list[str]:
     return [name for part in inject.DIRECTORIES for name in os.listdir(os.path.join(home.queue, part))]
 

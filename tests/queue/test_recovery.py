@@ -15,34 +15,17 @@ from mailkit import files
 from mailkit.control import Home
 from mailkit.exits import Temp
 from mailkit.net.blocking import run
-from mailkit.queue import claim, entry, inject, listing, name, recovery, spare
+from mailkit.queue import claim, entry, listing, name, recovery
 from mailkit.queue.entry import DONE, Envelope, Recipient
 from mailkit.queue.inject import Spool
 from mailkit.queue.name import Name
 from mailkit.queue.spare import Keeper
 from tests.harness import crash, fakeclock, syncers
+from tests.queue.homes import prepared
 
 MESSAGES = [b"Subject: %d\n\n" % i + b"%d" % i * (90 * i + 1) + b"\n" for i in range(3)]
 NAME = Name(1763768464, 0, "6f1d2c7a90be3345", len(MESSAGES[0]))
 DATA = entry.encode(Envelope("alice@example.test", [Recipient("bob@example.test"), Recipient("x@y")])) + MESSAGES[0]
-
-
-@pytest.fixture(autouse=True)
-def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spare, "_LOOK_EVERY_S", -1.0)
-    spare._known.clear()
-    spare._again.clear()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return prepared(tmp_path)
-
-
-def prepared(directory: Path) -> Home:
-    home = Home(str(directory))
-    inject.prepare(home)
-    return home
 
 
 def leave(home: Home, data: bytes = DATA, name: str = "") -> Path:

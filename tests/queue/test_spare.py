@@ -11,32 +11,15 @@ import pytest
 from mailkit import clock, files, filesystem
 from mailkit.control import Home
 from mailkit.net.blocking import run
-from mailkit.queue import claim, inject, listing, spare
+from mailkit.queue import claim, listing, spare
 from mailkit.queue.entry import DONE, Envelope, Recipient
 from mailkit.queue.inject import Spool
 from mailkit.queue.spare import Keeper
 from tests.harness.crash import crashes
+from tests.queue.homes import prepared
 
 FIRST = b"Subject: first\n\n" + b"1" * 300 + b"\n"
 SECOND = b"Subject: second\n\n2\n"
-
-
-@pytest.fixture(autouse=True)
-def always_look(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spare, "_LOOK_EVERY_S", -1.0)
-    spare._known.clear()
-    spare._again.clear()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    return prepared(tmp_path)
-
-
-def prepared(directory: Path) -> Home:
-    home = Home(str(directory))
-    inject.prepare(home)
-    return home
 
 
 def queue(home: Home, message: bytes, recipient: str = "bob@example.test") -> str:
@@ -255,6 +238,5 @@ def test_nothing_is_used_again_where_other_machines_write(home: Home, monkeypatc
     finish(home, keeper)
     run(keeper.release())
     assert files_of(home, "new") == files_of(home, "cur") == []
-    monkeypatch.setattr(clock, "now", lambda: time.time() + 7200)
     keeper.clear()
     assert files_of(home, "free") == []

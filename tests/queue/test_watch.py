@@ -17,13 +17,6 @@ from tests.harness.waits import readable
 NAME = "1763768464.0.6f1d2c7a90be3345,S=4123"
 
 
-@pytest.fixture
-def home(tmp_path: Path) -> Home:
-    home = Home(str(tmp_path))
-    inject.prepare(home)
-    return home
-
-
 def told(arrivals: Arrivals) -> list[tuple[str, str]]:
     assert readable(arrivals.fileno(), 10)
     return [(directory, str(found)) for directory, found in arrivals.read()]
