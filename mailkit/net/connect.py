@@ -64,7 +64,7 @@ def _blocking(host: str, port: int, timeout_s: float, source: str) -> ClientConn
 async def _in_loop(host: str, port: int, timeout_s: float, source: str, pool: Pool) -> ClientConn:
     import asyncio
 
-    from mailkit.net.loop import LoopConn
+    from mailkit.net.loopconn import LoopConn
 
     def made() -> LoopConn:
         return LoopConn(pool, "client", None)

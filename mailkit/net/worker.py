@@ -19,7 +19,8 @@ from mailkit.exits import OK, Perm
 from mailkit.net import loop, proxy
 from mailkit.net.blocking import host_and_port
 from mailkit.net.certificates import Certificates
-from mailkit.net.loop import LoopConn, Pool
+from mailkit.net.loop import Pool
+from mailkit.net.loopconn import LoopConn
 from mailkit.net.notify import alive
 from mailkit.net.serve import Service, attend
 from mailkit.net.syncer import End

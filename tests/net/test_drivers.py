@@ -21,7 +21,8 @@ from mailkit.net import blocking, loop
 from mailkit.net.blocking import BlockingConn
 from mailkit.net.certificates import Certificates
 from mailkit.net.conn import Gone, Stopping, Timeout
-from mailkit.net.loop import LoopConn, Pool
+from mailkit.net.loop import Pool
+from mailkit.net.loopconn import LoopConn
 from mailkit.net.serve import Service, attend
 from mailkit.programs import setup
 from tests.harness import programs
