@@ -62,9 +62,27 @@ def enable(state: Session) -> None:
             tell_highest(state, state.view)
 
 
-def tell_highest(state: Session, view: View) -> None:
-    """The HIGHESTMODSEQ response code (RFC 7162 section 3.1.2.1)."""
-    replies.tell(state, "Highest modification", f"HIGHESTMODSEQ {view.folder.highestmodseq}")
+def tell_highest(state: Session, view: View, number: int = 0) -> None:
+    """The HIGHESTMODSEQ response code (RFC 7162 section 3.1.2.1); number: another than the folder's."""
+    replies.tell(state, "Highest modification", f"HIGHESTMODSEQ {number or view.folder.highestmodseq}")
+
+
+def tell_held_back(state: Session, view: View) -> None:
+    """While removals are not told, the number to begin with next time is from before them: a client whose connection
+    breaks now would miss them, having seen higher ones (RFC 7162 section 3.2, and the example in section 6)."""
+    behind = view.behind()
+    if behind or state.behind:
+        tell_highest(state, view, behind)
+    state.behind = behind > 0
+
+
+def after_removal(state: Session, removed: bool, text: str) -> str | None:
+    """The OK of a command that removed messages, with where the folder is now (RFC 7162 sections 3.2.7 and 3.2.9, of
+    MOVE RFC 6851 section 4.4, of REPLACE RFC 8508 section 4.5); None when there is nothing to say."""
+    if not removed or not known(state):
+        return None
+    assert state.view is not None
+    return f"[HIGHESTMODSEQ {state.view.folder.highestmodseq}] {text}"
 
 
 def read_select(state: Session, reader: Reader) -> tuple[bool, Resync | None]:

@@ -54,6 +54,8 @@ async def tell(state: Session, expunges: bool = True, own: bool = False) -> None
         await following.fetch(state, range(before - len(changes.sequence) + 1, changes.exists + 1))
     if CHANGED in wanted:
         await tell_flags(state, changes.changed)
+    if modseq.known(state):
+        modseq.tell_held_back(state, view)
     for context in list(state.contexts.values()):
         await context.tell_changed(state, view)
 

@@ -35,6 +35,7 @@ def release(state: Session) -> None:
     state.view = None
     state.mailbox = None
     state.saved = []
+    state.behind = False
     state.contexts = {}
     if state.state == SELECTED:
         state.state = AUTHENTICATED

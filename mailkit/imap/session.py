@@ -61,9 +61,9 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling", "following",
-        "home", "language", "limited", "mailbox", "progress", "saved", "state", "tag", "target",
-        "target_mailbox", "tree", "turn", "upload", "user", "view", "why",
+        "after", "behind", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling",
+        "following", "home", "language", "limited", "mailbox", "numbered", "progress", "saved", "state", "tag",
+        "target", "target_mailbox", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -90,6 +90,8 @@ class Session:
         self.after: Callable[[Session], Awaitable[None]] | None = None  # to do once the answer is queued
         self.bound = False  # this process can serve nobody else any more
         self.compressed = False
+        self.behind = False  # the client was told of a lower HIGHESTMODSEQ than the folder's: see `modseq`
+        self.numbered = False  # the command names messages by number where numbers may change: see `search`
         self.errors = 0
         self.turn = 0
         self.why = ""  # how it ended, for the log
@@ -203,6 +205,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
     state.tag = event.tag
     state.progress.begin()
     state.limited = ""
+    state.numbered = False
     state.upload = event if isinstance(event, Upload) else None
     name = event.name
     try:
@@ -214,7 +217,8 @@ async def perform(state: Session, event: Command | Upload) -> None:
         uidonly.refuse_command(state, name)
         text = await row.function()(state, reader)
         if state.view is not None and row.tells:
-            await news.tell(state, expunges=row.tells >= commands.ALL, own=row.tells == commands.OWN)
+            expunges = row.tells >= commands.ALL and not state.numbered
+            await news.tell(state, expunges=expunges, own=row.tells == commands.OWN)
         if state.following is not None:
             await state.following.after(state, name)
         text = text or f"{name} completed"

@@ -116,7 +116,7 @@ class Folder:
     def vanished(self, since_modseq: int, uids: Sequence[int]) -> list[int]:
         """Which of `uids` are expunged: after `since_modseq`, or all that are not here when that is not known any more.
 
-        RFC 7162 3.2.10.2 allows to tell more than happened since.
+        RFC 7162 3.2.6 allows to tell more than happened since.
         """
         gone = self.index.contents.history.since(since_modseq)
         if gone is not None:

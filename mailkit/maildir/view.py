@@ -155,6 +155,16 @@ class View:
             if number is not None:
                 changes.changed.append((number, uid))
 
+    def behind(self) -> int:
+        """The modseq right before the first removal that is not told yet; 0 when all are, or it is not known."""
+        contents = self.folder.index.contents
+        held = set(contents.gone[self._told_gone : contents.shown[1]]) if contents.before is None else set()
+        if not held:
+            return 0
+        history = contents.history
+        modseqs = (modseq for uid, modseq in zip(history.uids, history.modseqs, strict=False) if uid in held)
+        return min(modseqs, default=1) - 1
+
     def forget(self, gone: int, touched: int) -> None:
         """The folder dropped that many from the fronts of its lists."""
         self._told_gone -= gone

@@ -118,8 +118,8 @@ def test_vanished_takes_the_place_of_expunge(home: Home) -> None:
     two = Client(home)
     two.do("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
     assert two.do("EXPUNGE")[:2] == ["* 2 EXPUNGE", "* 1 EXPUNGE"]
-    assert one.do("FETCH 3 (UID)") == ["* 3 FETCH (UID 5)", "OK FETCH completed"]
-    assert one.news() == ["* VANISHED 1:2"]
+    assert one.do("FETCH 3 (UID)")[0] == "* 3 FETCH (UID 5)"
+    assert one.news()[0] == "* VANISHED 1:2"
 
 
 def test_enabling_in_a_selected_folder_tells_where_it_is(home: Home) -> None:
@@ -236,3 +236,54 @@ def test_a_session_that_stays_is_told_higher_numbers_only(
         last = max(numbers)
         assert highest(believer.client.do("SELECT INBOX")) >= last
     assert believer.flags.items() <= believer.truth().items()
+
+
+# What is held back, and what answers must hold (RFC 7162).
+
+
+def test_a_fetch_that_sets_seen_names_the_message_by_uid_as_well(home: Home) -> None:
+    client, _ = selected(home)
+    (line,) = [line for line in client.do("FETCH 3 BODY[TEXT]") if line.startswith("* 3 FETCH")]
+    assert without_modseq([line]) == ["* 3 FETCH (UID 5 FLAGS (\\Seen \\Recent) BODY[TEXT] {6}"]
+
+
+def test_who_moves_or_replaces_a_message_learns_where_the_folder_is(home: Home) -> None:
+    client, last = selected(home)
+    moved = client.do("MOVE 1 Archive")
+    assert moved[1] == "* VANISHED 1"
+    assert moved[2].endswith("] MOVE completed")
+    assert highest(moved) > last
+    assert client.do("UID MOVE 1 Archive") == ["OK UID MOVE completed"], "nothing went"
+    replaced = client.send(b"a UID REPLACE 2 Archive {1+}\r\nx\r\n")
+    assert replaced[1] == "* VANISHED 2"
+    assert replaced[2].endswith("] UID REPLACE completed")
+    assert highest(replaced) > highest(moved)
+
+
+def test_a_client_that_dies_while_a_removal_is_held_back_learns_of_it_later(home: Home) -> None:
+    client, _ = selected(home)
+    other = Client(home)
+    other.do("UID STORE 1 +FLAGS.SILENT (\\Deleted)")
+    client.news()
+    last = highest(client.do("SELECT INBOX"))
+    removed = other.do("EXPUNGE")
+    assert removed[0] == "* 1 EXPUNGE"
+    lines = client.do("STORE 3 +FLAGS (\\Answered)")
+    assert max(modseqs(lines)) > last
+    assert last <= highest(lines) < max(modseqs(lines)), "below the removal"
+    again = Client(home, "")
+    again.do("ENABLE QRESYNC")
+    assert "* VANISHED (EARLIER) 1" in again.do(f"SELECT INBOX (QRESYNC (12345 {highest(lines)}))")
+    lines = client.do("NOOP")
+    assert lines[0] == "* VANISHED 1"
+    assert highest(lines) >= max(modseqs(client.do("FETCH 1:* (MODSEQ)")))
+    assert client.do("STORE 1 +FLAGS.SILENT (\\Seen)")[-1] == "OK STORE completed"
+
+
+def test_a_search_by_number_tells_of_no_removal_by_uid(home: Home) -> None:
+    client, _ = selected(home)
+    other = Client(home)
+    other.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    other.do("EXPUNGE")
+    assert not any("VANISHED" in line for line in client.do("UID SEARCH 1:2"))
+    assert "* VANISHED 1" in client.do("UID SEARCH UID 1:2")

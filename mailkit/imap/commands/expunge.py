@@ -18,7 +18,7 @@ async def expunge(state: Session, reader: Reader) -> str | None:
     """No arguments. The EXPUNGE responses are told like everybody's, at the end of the command."""
     reader.end()
     intake.writable(state, "e")
-    return highest(state, await expunge_deleted(state))
+    return modseq.after_removal(state, await expunge_deleted(state), "Expunged")
 
 
 async def uid_expunge(state: Session, reader: Reader) -> str | None:
@@ -26,15 +26,8 @@ async def uid_expunge(state: Session, reader: Reader) -> str | None:
     asked = sets.read(reader)
     reader.end()
     intake.writable(state, "e")
-    return highest(state, await expunge_deleted(state, selection.numbers(state, asked, by_uid=True)))
-
-
-def highest(state: Session, removed: bool) -> str | None:
-    """The OK text: clients that resynchronise are told where they are now (RFC 7162 section 3.2.7)."""
-    if not removed or not modseq.known(state):
-        return None
-    assert state.view is not None
-    return f"[HIGHESTMODSEQ {state.view.folder.highestmodseq}] Expunged"
+    removed = await expunge_deleted(state, selection.numbers(state, asked, by_uid=True))
+    return modseq.after_removal(state, removed, "Expunged")
 
 
 async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:

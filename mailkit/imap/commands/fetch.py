@@ -353,7 +353,9 @@ def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
     """What of one message's response does not come from its file, with a blank in front."""
     view = state.view
     assert view is not None
-    found = b" UID %d" % uid if plan.uid else b""
+    # RFC 7162 section 3.2.4: who knows of modification sequences learns the UID of what is marked as seen.
+    named = plan.uid or (uid in marked and modseq.known(state) and not uidonly.enabled(state))
+    found = b" UID %d" % uid if named else b""
     if not (plan.flags or plan.modseq or plan.saved or plan.kinds or marked):
         return found
     table = view.folder.table

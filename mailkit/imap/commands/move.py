@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import flags, intake, limits, replies
+from mailkit.imap import flags, intake, limits, modseq, replies
 from mailkit.imap.commands.copy import SLICE, copied, read
 from mailkit.imap.folders import room, target
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from mailkit.maildir.folder import Folder
 
 
-async def move(state: Session, reader: Reader) -> None:
+async def move(state: Session, reader: Reader) -> str | None:
     """sequence-set SP mailbox."""
-    await run(state, reader, by_uid=False)
+    return modseq.after_removal(state, await run(state, reader, by_uid=False), "MOVE completed")
 
 
-async def uid_move(state: Session, reader: Reader) -> None:
+async def uid_move(state: Session, reader: Reader) -> str | None:
     """UID set SP mailbox."""
-    await run(state, reader, by_uid=True)
+    return modseq.after_removal(state, await run(state, reader, by_uid=True), "UID MOVE completed")
 
 
 def same_owner(state: Session) -> bool:
@@ -30,8 +30,9 @@ def same_owner(state: Session) -> bool:
     return state.mailbox.tree.maildir == state.target_mailbox.tree.maildir
 
 
-async def run(state: Session, reader: Reader, by_uid: bool) -> None:
-    """COPYUID goes in an untagged OK, before the EXPUNGE responses that end the command (RFC 6851 section 4.3)."""
+async def run(state: Session, reader: Reader, by_uid: bool) -> bool:
+    """Were messages moved? COPYUID goes in an untagged OK, before the EXPUNGE responses that end the command (RFC 6851
+    section 4.3)."""
     intake.writable(state, "te")
     chosen, folder = await read(state, reader, by_uid)
     chosen = limits.newest(state, chosen)
@@ -46,6 +47,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> None:
         text = copied(state, folder, old, new)
         if text is not None:
             replies.tell(state, text)
+    return bool(old)
 
 
 async def relocate(state: Session, chosen: list[int], folder: Folder, old: list[int], new: list[int]) -> None:

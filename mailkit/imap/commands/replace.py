@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap import intake, replies, selection
+from mailkit.imap import intake, modseq, replies, selection
 from mailkit.imap.commands.append import store
 from mailkit.imap.folders import room
 from mailkit.imap.responses import No
@@ -39,4 +39,4 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     octets = room.total(view.folder, chosen)
     gone = await state.conn.offload(view.folder.expunge, chosen)
     await room.went(state, octets, len(gone))
-    return None
+    return modseq.after_removal(state, bool(gone), "UID REPLACE completed" if by_uid else "REPLACE completed")

@@ -44,6 +44,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     with Saving(state, wanted):
         await filters.expand(state, wanted)
         key = limits.narrow(state, view, wanted.key, updated="UPDATE" in (wanted.returns or ()))
+    # RFC 7162 section 3.2.10.2: no VANISHED while it is not plain which numbers the client meant.
+    state.numbered = modseq.vanishes(state) and keys.numbers(wanted.key)
     context = updated(state, wanted, [], by_uid)
     scores: dict[int, int] = {}
     uids = await matching.find(state, view, key, scores)
