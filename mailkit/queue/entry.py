@@ -16,8 +16,9 @@ The first character of a recipient's line is its status, rewritten in place when
 trouble seen, for people; it is rewritten in place too. Everything else never changes after the entry was injected.
 
 Params of the envelope (all optional): arrived (Unix seconds, set by inject), with, peer, helo, auth, ret, envid,
-body (8BITMIME, BINARYMIME), smtputf8 (yes), requiretls (yes). Params of a recipient: notify, orcpt, via (the
-addresses it was sent on from, comma separated), expanded (yes: an alias stands for it; see deliver.route).
+body (8BITMIME, BINARYMIME), smtputf8 (yes), requiretls (yes), by, priority, hold and came (see mailkit-queue(5)).
+Params of a recipient: notify, orcpt, via (the addresses it was sent on from, comma separated), expanded (yes: an
+alias stands for it; see deliver.route).
 """
 
 from __future__ import annotations

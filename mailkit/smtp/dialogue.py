@@ -14,9 +14,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.smtp.state import Session
 
-# RFC 5321 4.5.3.1.4 asks for 512 octets plus what extensions add; ENVID, ORCPT and AUTH= make it about 1,500.
+# RFC 5321 4.5.3.1.4 asks for 512 octets plus what extensions add; ORCPT (RFC 3461 5.4) and AUTH= (RFC 4954 3) add most,
+# 500 each, and all of them make it about 1,250.
 COMMAND_LIMIT = 2048
-# RFC 4954 4: a base64 response may have 12,288 octets, on the AUTH line too.
+# RFC 4954 4: a base64 response may have 12,288 octets; we take as many on the AUTH line too.
 AUTH_LIMIT = 12288 + len("AUTH SCRAM-SHA-256-PLUS \r\n")
 _DELAY_MOST_S = 30
 

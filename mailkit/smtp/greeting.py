@@ -59,11 +59,16 @@ async def meet(session: Session, argument: bytes, extended: bool) -> None:
     name = argument.decode("utf-8", "replace").strip()
     if not name or len(name) > _NAME_LONGEST or not name.isprintable() or " " in name:
         raise Refused(501, "5.5.4", "say your host name")
-    session.reset()
-    session.helo = ""  # who is refused under one name has not greeted under another
     facts = session.facts
+    marks = facts.marks.get("helo", [])
     facts.helo, facts.extended = name, extended
-    await refusal.judge(session, "helo")
+    try:
+        await refusal.judge(session, "helo")
+    except BaseException:
+        # RFC 5321 4.1.4: after a refusal everything is as it was before.
+        facts.helo, facts.extended, facts.marks["helo"] = session.helo, session.extended, marks
+        raise
+    session.reset()
     session.helo, session.extended = name, extended
 
 
@@ -74,17 +79,17 @@ def extended_reply(session: Session) -> Reply:
 
 
 def _size(session: Session) -> str:
-    """RFC 1870."""
-    return f"SIZE {session.settings.databytes}" if session.settings.databytes else "SIZE"
+    """RFC 1870 3: 0 says that there is no limit; without a number we would have to look for room at each MAIL (7)."""
+    return f"SIZE {session.settings.databytes}"
 
 
 def _starttls(session: Session) -> str:
-    """RFC 3207: there is a certificate, and no TLS yet."""
+    """RFC 3207 4.2: there is a certificate, and no TLS yet."""
     return "STARTTLS" if session.conn.can_starttls else ""
 
 
 def _auth(session: Session) -> str:
-    """RFC 4954: on the submission services, and only where a password may be sent."""
+    """RFC 4954 3: on the submission services, and only where a password may be sent."""
     if not session.settings.submission or session.user is not None:
         return ""
     from mailkit.users import login
@@ -99,7 +104,7 @@ def _requiretls(session: Session) -> str:
 
 
 def _futurerelease(session: Session) -> str:
-    """RFC 4865 4.1: the longest interval in seconds, and the latest date."""
+    """RFC 4865 3: the longest interval in seconds, and the latest date; on submission services only (4.2)."""
     if not (session.settings.submission and session.settings.holdmost_s):
         return ""
     from mailkit.smtp import release
@@ -108,13 +113,18 @@ def _futurerelease(session: Session) -> str:
 
 
 def _mt_priority(session: Session) -> str:
-    """RFC 6710."""
+    """RFC 6710 3."""
     return "MT-PRIORITY" if session.settings.submission else ""
 
 
 def _limits(session: Session) -> str:
-    """RFC 9422."""
+    """RFC 9422 4."""
     return f"LIMITS MAILMAX={session.settings.maxmessages} RCPTMAX={session.settings.maxrcpt}"
+
+
+def _expn(session: Session) -> str:
+    """RFC 5321 3.5.2: who supports it lists it."""
+    return "EXPN" if session.settings.vrfy else ""
 
 
 def _xclient(session: Session) -> str:
@@ -147,6 +157,8 @@ EXTENSIONS: tuple[Callable[[Session], str], ...] = (
     _always("BINARYMIME"),  # RFC 3030
     _always("DSN"),  # RFC 3461
     _always("DELIVERBY"),  # RFC 2852
+    _always("HELP"),  # RFC 5321 4.1.1.1: every command that is not one of 4.5.1 is listed
+    _expn,
     _requiretls,
     _futurerelease,
     _mt_priority,

@@ -1,4 +1,4 @@
-"""The parameters of MAIL and RCPT: one function each, and the tables that name them (RFC 5321 4.1.2).
+"""The parameters of MAIL and RCPT: one function each, and the tables that name them (RFC 5321 4.1.2, 4.1.1.11).
 
     MAIL FROM:<a@b> SIZE=1000 BODY=8BITMIME RET=HDRS ENVID=QQ314159
     RCPT TO:<c@d> NOTIFY=SUCCESS,FAILURE ORCPT=rfc822;c@d
@@ -41,6 +41,13 @@ def apply(table: dict[str, Callable[..., None]], session: Session, target: objec
             raise Refused(501, "5.5.4", f"{key}: {error}")
 
 
+def agree(transaction: Transaction) -> None:
+    """Refused when a message is to be held for longer than it may take to deliver (RFC 4865 5.2.2)."""
+    deadline = transaction.params.get("by", "").partition(";")[0]
+    if transaction.due is not None and deadline and transaction.due > int(deadline):
+        raise Refused(501, "5.5.4", "it would be held for longer than BY leaves to deliver it")
+
+
 def _given(value: str | None) -> str:
     if not value:
         raise ValueError("needs a value")
@@ -59,7 +66,7 @@ def _digits(text: str, longest: int) -> int:
 
 
 def _size(session: Session, transaction: Transaction, value: str | None) -> None:
-    """RFC 1870 4."""
+    """RFC 1870 6.1."""
     size = _digits(_given(value), 20)
     if session.settings.databytes and size > session.settings.databytes:
         raise Refused(552, "5.3.4", f"message too big, {session.settings.databytes} octets are the limit")
@@ -107,7 +114,7 @@ def _requiretls(session: Session, transaction: Transaction, value: str | None) -
 def _by(session: Session, transaction: Transaction, value: str | None) -> None:
     """RFC 2852 4: BY=seconds;R, BY=seconds;N, either with a T at the end. Kept as "DEADLINE;MODE", Unix seconds."""
     text, _, mode = _given(value).upper().partition(";")
-    seconds = _digits(text.removeprefix("-"), 9) * (-1 if text.startswith("-") else 1)
+    seconds = _digits(text[text[:1] in ("-", "+") :], 9) * (-1 if text.startswith("-") else 1)
     if mode not in ("R", "RT", "N", "NT"):
         raise ValueError("mode is R or N")
     if mode.startswith("R") and seconds <= 0:
@@ -116,18 +123,21 @@ def _by(session: Session, transaction: Transaction, value: str | None) -> None:
 
 
 def _holdfor(session: Session, transaction: Transaction, value: str | None) -> None:
-    """RFC 4865 4.2: seconds."""
-    _hold(session, transaction, clock.now() + _digits(_given(value), 9))
+    """RFC 4865 3: seconds, a number without leading zeros."""
+    text = _given(value)
+    if text.startswith("0"):
+        raise ValueError("not a number of seconds")
+    _hold(session, transaction, clock.now() + _digits(text, 9), f"for;{text}")
 
 
 def _holduntil(session: Session, transaction: Transaction, value: str | None) -> None:
-    """RFC 4865 4.3: a date of RFC 3339."""
+    """RFC 4865 3: a date of RFC 3339."""
     from mailkit.smtp import release
 
-    _hold(session, transaction, release.parse(_given(value)))
+    _hold(session, transaction, release.parse(_given(value)), f"until;{value}")
 
 
-def _hold(session: Session, transaction: Transaction, due: float) -> None:
+def _hold(session: Session, transaction: Transaction, due: float, asked: str) -> None:
     if not (session.settings.submission and session.settings.holdmost_s):
         raise Refused(555, "5.5.4", "FUTURERELEASE is for submission")
     if transaction.due is not None:
@@ -136,10 +146,12 @@ def _hold(session: Session, transaction: Transaction, due: float) -> None:
         # RFC 4865 4.2: beyond what was advertised.
         raise ValueError("later than this server holds messages")
     transaction.due = due
+    # The schedule counts from `due`; reports tell when it came, and what was asked for (RFC 4865 5.1.2).
+    transaction.params |= {"hold": asked, "came": str(int(clock.now()))}
 
 
 def _priority(session: Session, transaction: Transaction, value: str | None) -> None:
-    """RFC 6710 4: -9 to 9, 0 is usual."""
+    """RFC 6710 4.1, 7: -9 to 9, 0 is usual. Users may raise it: they have logged in."""
     if not session.settings.submission:
         raise Refused(555, "5.5.4", "MT-PRIORITY is for submission")
     text = _given(value)

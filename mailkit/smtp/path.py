@@ -26,6 +26,13 @@ def read(argument: bytes, status: str) -> tuple[str, bytes]:
     return ("" if mailbox is None else str(mailbox)), rest
 
 
+def asked(argument: bytes) -> tuple[str, bool]:
+    """What VRFY or EXPN asks about, and whether the answer may be UTF-8: SMTPUTF8 may follow (RFC 6531 3.7.4.2)."""
+    text = argument.decode("utf-8", "replace").strip()
+    utf8 = text.upper().endswith(" SMTPUTF8")
+    return (text[: -len(" SMTPUTF8")] if utf8 else text).strip("<> "), utf8
+
+
 def mailbox(text: str) -> str:
     """A checked address without angle brackets. Refused 501."""
     try:
@@ -40,7 +47,7 @@ def _is_plain(inner: bytes) -> bool:
     local, _, domain = inner.partition(b"@")
     if not local or not domain or local[0] == 46 or local[-1] == 46:
         return False
-    # RFC 5321 2.3.5: labels of a domain neither begin nor end with a hyphen.
+    # RFC 5321 4.1.2 (sub-domain): labels of a domain neither begin nor end with a hyphen.
     return not (domain[0] in b".-" or domain[-1] in b".-" or b"-." in domain or b".-" in domain) and not (
         b"+" in domain or b"=" in domain
     )

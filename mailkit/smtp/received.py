@@ -2,10 +2,11 @@
 
     Received: from mx.example.net (mx.example.net [192.0.2.1])
             by mail.example.test with ESMTPS id 6f1d2c7a90be3345
-            tls TLS_AES_256_GCM_SHA384
-            for <bob@example.test>; Sat, 21 Nov 2026 23:41:04 +0000
+            for <bob@example.test>
+            tls TLS_AES_256_GCM_SHA384; Sat, 21 Nov 2026 23:41:04 +0000
 
-The protocol word after `with` is that of RFC 3848 and RFC 6531, `tls` the clause of RFC 8314 4.3.
+The protocol word after `with` is that of RFC 3848 and RFC 6531. `tls` is the clause of RFC 8314 4.3, `priority` that of
+RFC 6710 7: additional clauses come last.
 """
 
 from __future__ import annotations
@@ -29,11 +30,13 @@ def field(session: Session, transaction: Transaction, id: str) -> bytes:
     """The field with its line ends, LF."""
     tls = session.conn.tls
     clauses = f"\tby {session.settings.me} with {protocol(session, transaction.utf8)} id {id}"
-    if tls is not None:
-        clauses += "\n\t" + _tls(tls)
     if len(transaction.recipients) == 1:
         # RFC 5321 7.2: naming one of several recipients would show who got a blind copy.
         clauses += f"\n\tfor <{transaction.recipients[0].address}>"
+    if tls is not None:
+        clauses += "\n\t" + _tls(tls)
+    if "priority" in transaction.params:
+        clauses += f"\n\tpriority {transaction.params['priority']}"
     return f"Received: {_client(session)}\n{clauses}; {_now()}\n".encode()
 
 

@@ -9,7 +9,7 @@ A reply on the wire, here with an enhanced status code and two lines:
     250 2.1.5 last line
 
 Invariant: whatever text is put into a Reply, `wire()` gives complete lines without controls, each at
-most 512 octets including CRLF (RFC 5321 4.5.3.1.5).
+most 512 octets including CRLF (RFC 5321 4.5.3.1.5), and in ASCII unless `utf8` says otherwise.
 """
 
 from __future__ import annotations
@@ -39,14 +39,16 @@ class Refused(Exception):
 
 
 class Reply:
-    """One reply: `code` 200..599, `status` "2.1.5" or "" (no enhanced code), `lines` one text or more."""
+    """One reply: `code` 200..599, `status` "2.1.5" or "" (no enhanced code), `lines` one text or more. utf8: the client
+    allowed UTF-8 in this reply; RFC 6531 3.7.4 has it in no other, so there it becomes \\xe9."""
 
-    __slots__ = ("_wire", "code", "lines", "status")
+    __slots__ = ("_wire", "code", "lines", "status", "utf8")
 
-    def __init__(self, code: int, status: str, *lines: str) -> None:
+    def __init__(self, code: int, status: str, *lines: str, utf8: bool = False) -> None:
         self.code = code
         self.status = status
         self.lines = lines or ("",)
+        self.utf8 = utf8
         self._wire = b""
 
     def __repr__(self) -> str:
@@ -97,15 +99,18 @@ class Reply:
         last = len(self.lines) - 1
         out = []
         for number, line in enumerate(self.lines):
-            out.append(_cut(f"{self.code}{' ' if number == last else '-'}{prefix}{line}"))
+            out.append(_cut(f"{self.code}{' ' if number == last else '-'}{prefix}{line}", self.utf8))
         return b"\r\n".join(out) + b"\r\n"
 
 
-def _cut(text: str) -> bytes:
+def _cut(text: str, utf8: bool) -> bytes:
     """As one line, without its end."""
     if text.isascii() and text.isprintable():
         return text.encode()[: LINE_LIMIT - 2]
-    octets = text.translate(_PRINTABLE).encode("utf-8", "replace")[: LINE_LIMIT - 2]
+    text = text.translate(_PRINTABLE)
+    if not utf8:
+        return text.encode("ascii", "backslashreplace")[: LINE_LIMIT - 2]
+    octets = text.encode("utf-8", "replace")[: LINE_LIMIT - 2]
     # A cut inside a UTF-8 sequence must not leave half of it.
     return octets.decode("utf-8", "ignore").encode("utf-8")
 

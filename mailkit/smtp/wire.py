@@ -153,7 +153,7 @@ class DotText:
 
 
 class ChunkText:
-    """Decodes the octets of BDAT chunks that hold text, not binary (RFC 3030 3).
+    """Decodes the octets of BDAT chunks that hold text, whose lines end in CRLF (RFC 3030 2), not binary.
 
     `flaw` and `repair` are those of DotText. CRLF may be cut by the border of two chunks.
     """

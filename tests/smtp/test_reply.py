@@ -26,9 +26,17 @@ def test_text_cannot_make_a_new_line() -> None:
 
 
 def test_long_text_is_cut_on_a_character() -> None:
-    wire = Reply(550, "5.1.1", "ü" * 600).wire()
+    wire = Reply(250, "2.1.5", "ü" * 600, utf8=True).wire()
     assert len(wire) <= LINE_LIMIT
     assert wire.endswith("ü\r\n".encode())
+
+
+def test_replies_are_ascii_unless_the_client_allowed_more() -> None:
+    """RFC 6531 3.7.4."""
+    assert Reply(550, "5.1.1", "<jürgen@x.test> no").wire() == b"550 5.1.1 <j\\xfcrgen@x.test> no\r\n"
+    long = Reply(550, "5.1.1", "ü" * 600).wire()
+    assert long.isascii()
+    assert len(long) <= LINE_LIMIT
 
 
 @pytest.mark.parametrize(
@@ -79,7 +87,7 @@ texts = st.text(st.characters(min_codepoint=32, max_codepoint=0x2FF, exclude_cha
 
 @given(st.integers(200, 599), st.lists(texts, min_size=1, max_size=5), st.lists(st.integers(1, 40), max_size=30))
 def test_parsed_back_however_cut(code: int, lines: list[str], cuts: list[int]) -> None:
-    reply = Reply(code, f"{code // 100}.1.5", *lines)
+    reply = Reply(code, f"{code // 100}.1.5", *lines, utf8=True)
     wire = reply.wire()
     parser = Parser()
     found = None

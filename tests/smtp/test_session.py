@@ -77,8 +77,9 @@ def test_received_tells_peer_and_tls_and_only_recipient(tmp_path: Path, monkeypa
     lines = message.split(b"\n")
     assert lines[0] == b"Received: from client.example.net ([IPv6:2001:db8::1])"
     assert lines[1].startswith(b"\tby mail.example.test with ESMTPS id ")
-    assert lines[2] == b"\ttls TLS_AES_256_GCM_SHA384"
-    assert lines[3] == b"\tfor <bob@example.test>; Fri, 21 Nov 2025 23:41:04 +0000"
+    # RFC 5321 4.4: additional clauses stand behind the others.
+    assert lines[2] == b"\tfor <bob@example.test>"
+    assert lines[3] == b"\ttls TLS_AES_256_GCM_SHA384; Fri, 21 Nov 2025 23:41:04 +0000"
 
 
 def test_received_shows_no_blind_copies(tmp_path: Path) -> None:
@@ -128,8 +129,8 @@ def test_client_is_shown_if_the_administrator_wants_it(tmp_path: Path) -> None:
         (b"sales@example.test", "250"),
         (b"listed@elsewhere.example", "250"),
         (b"any@shop.example", "250"),
-        (b"bob@example.test", "553"),
-        (b"other@elsewhere.example", "553"),
+        (b"bob@example.test", "550"),
+        (b"other@elsewhere.example", "550"),
     ],
 )
 def test_a_user_sends_only_as_themselves(sender: bytes, code: str, tmp_path: Path) -> None:
@@ -147,6 +148,40 @@ def test_held_message_is_due_later(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         talk(home, EHLO, LOGIN, said, TEXT, service="submission", tls=FakeTls())
     names = [queue_name.parse(name) for name in os.listdir(os.path.join(home.queue, "new"))]
     assert sorted(name.due for name in names if name) == sorted([int(clock.time) + 3600, 1_800_000_000])
+
+
+def test_what_was_asked_of_a_held_message_is_kept_for_reports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 4865 5.1.2; RFC 6710 4.1 has the priority in Received."""
+    home = world(tmp_path)
+    fakeclock.install(monkeypatch, 1_763_768_464)
+    said = b"MAIL FROM:<alice@example.test> HOLDFOR=60 MT-PRIORITY=-2\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
+    talk(home, EHLO, LOGIN, said, TEXT, service="submission", tls=FakeTls())
+    ((envelope, message),) = queued(home)
+    assert (envelope.params["hold"], envelope.params["came"]) == ("for;60", "1763768464")
+    assert envelope.params["arrived"] == "1763768524"
+    assert b"\n\ttls TLS_AES_256_GCM_SHA384\n\tpriority -2; " in message
+
+
+def test_too_long_a_login_response_has_its_own_code(tmp_path: Path) -> None:
+    """RFC 4954 4."""
+    home = world(tmp_path)
+    conn = talk(home, EHLO, b"AUTH PLAIN\r\n", b"A" * 13000 + b"\r\n", service="submission", tls=FakeTls())
+    assert replies(conn)[-1] == "500 5.5.6 line too long"
+
+
+def test_no_limit_is_said_as_zero(tmp_path: Path) -> None:
+    """RFC 1870 3 and 7: without a number every MAIL with SIZE would have to look for room."""
+    conn = talk(world(tmp_path, {"databytes": ["0"]}), EHLO)
+    assert "250-SIZE 0" in replies(conn)
+
+
+def test_vrfy_says_that_a_mailbox_is_full_for_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RFC 2034 4: 5yz with a code 4.y.z would be nonsense."""
+    home = world(tmp_path, {"vrfy": ["yes"]})
+    full = route.Verdict("overquota", "bob@example.test", "example.test", [])
+    full.code, full.text = "4.2.2", "full"
+    monkeypatch.setattr(route, "judge", lambda *args, **kwargs: full)
+    assert replies(talk(home, b"VRFY bob\r\n"))[-1] == "450 4.2.2 full"
 
 
 def test_binary_message_is_kept_as_base64(tmp_path: Path) -> None:

@@ -28,7 +28,12 @@ async def run(session: Session, argument: bytes) -> Reply:
 
     async def exchange(challenge: bytes) -> bytes:
         conn.write(b"334 " + challenge + b"\r\n")
-        return await next_line(session, AUTH_LIMIT)
+        try:
+            return await next_line(session, AUTH_LIMIT)
+        except Refused as refused:
+            if refused.reply.code == 500:  # RFC 4954 6 has a code of its own for a response that is too long
+                raise Refused(500, "5.5.6", refused.reply.text)
+            raise
 
     try:
         user = await login.authenticate(conn, session.home, word.decode("ascii", "replace"), initial or None, exchange)

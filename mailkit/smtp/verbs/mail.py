@@ -26,7 +26,7 @@ async def run(session: Session, argument: bytes) -> Reply:
         raise Refused(421, "4.7.0", "enough messages for one connection, please come back")
     if argument[:5].upper() != b"FROM:":
         raise Refused(501, "5.5.4", "MAIL FROM:<address>")
-    # RFC 5321 4.1.1.2 has no blank after the colon; too many clients write one.
+    # RFC 5321 3.3 has no blank after the colon; too many clients write one.
     sender, words = path.read(argument[5:].lstrip(b" "), "5.1.7")
     transaction = Transaction(sender)
     session.facts.forget_message()
@@ -34,6 +34,7 @@ async def run(session: Session, argument: bytes) -> Reply:
         if not session.extended:
             raise Refused(555, "5.5.4", "parameters need EHLO")
         params.apply(params.MAIL, session, transaction, words)
+        params.agree(transaction)
     _check_sender(transaction)
     facts = session.facts
     facts.sender, facts.params = sender, transaction.params
@@ -50,7 +51,7 @@ def _check_sender(transaction: Transaction) -> None:
     if sender and "@" not in sender:
         raise Refused(553, "5.1.7", "the sender needs a domain")
     if not transaction.utf8 and not sender.isascii():
-        raise Refused(553, "5.6.7", "this address needs SMTPUTF8")
+        raise Refused(550, "5.6.7", "this address needs SMTPUTF8")  # RFC 6531 3.5: 553 is for recipients
 
 
 def _check_user(session: Session, user: User) -> None:
@@ -61,8 +62,8 @@ def _check_user(session: Session, user: User) -> None:
 
 
 def _check_owner(session: Session, sender: str) -> None:
-    """A user sends as themselves (RFC 6409 6.1). The null sender is for their programs' notifications."""
+    """A user sends as themselves (RFC 6409 6.1). The null sender is for their programs' notifications (3.2)."""
     from mailkit.smtp import ownership
 
     if sender and not ownership.owns(session, sender):
-        raise Refused(553, "5.7.1", f"<{sender}> is not an address of yours", by="sender")
+        raise Refused(550, "5.7.1", f"<{sender}> is not an address of yours", by="sender")

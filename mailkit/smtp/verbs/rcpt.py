@@ -39,7 +39,7 @@ async def run(session: Session, argument: bytes) -> Reply:
     if not address:
         raise Refused(501, "5.1.3", "a recipient is needed")
     if "@" not in address:
-        address = f"{address}@{_own_domain(session)}"
+        address = f"{address}@{own_domain(session)}"
     recipient = Recipient(address)
     if words:
         if not session.extended:
@@ -55,7 +55,7 @@ async def run(session: Session, argument: bytes) -> Reply:
     return _OK
 
 
-def _own_domain(session: Session) -> str:
+def own_domain(session: Session) -> str:
     """The domain of <postmaster> (RFC 5321 4.1.1.3): this host's name if mail for it is ours, or our first domain."""
     me = session.settings.me
     domains = session.home.control.lines("domains")
