@@ -62,12 +62,12 @@ def usage(user: User) -> Usage:
         raise Temp("the mailbox is not available", code="4.2.0", detail=f"quota of {user.maildir}: {error.strerror}")
 
 
-def takes(user: User, octets: int) -> bool:
-    """Is there room for a message of so many octets? Counted anew before the answer is no. Temp as `usage`."""
-    if usage(user).takes(octets):
+def takes(user: User, octets: int, messages: int = 1) -> bool:
+    """Is there room for so many octets in so many messages? Counted anew before the answer is no. Temp as `usage`."""
+    if usage(user).takes(octets, messages):
         return True
     try:
-        return _changed_since(user) and _counted(user).takes(octets)
+        return _changed_since(user) and _counted(user).takes(octets, messages)
     except OSError as error:
         raise Temp("the mailbox is not available", code="4.2.0", detail=f"quota of {user.maildir}: {error.strerror}")
 

@@ -117,6 +117,7 @@ class Tree:
                 raise FileExistsError(name)
             self.path(name)
         for name, to in pairs:
+            self._remember_uidvalidity(self.path(name))  # a new folder of the old name must have another
             files.rename(self.path(name), self.path(to))
         files.sync_dir(self.maildir)
 

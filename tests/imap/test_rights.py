@@ -123,6 +123,21 @@ def test_in_the_selected_folder(pair: tuple[Client, Client], command: str, right
     assert answer(bob, command).startswith("OK "), command
 
 
+def test_a_folder_one_may_only_know_of_is_listed_as_not_to_be_selected(pair: tuple[Client, Client]) -> None:
+    alice, bob = pair
+    grant(alice, "l")
+    asked = 'LIST "" "Other Users/alice@example.test/%" RETURN (STATUS (MESSAGES))'
+    assert bob.do(asked) == [
+        '* LIST (\\HasNoChildren \\Noselect) "/" "Other Users/alice@example.test/Archive"',
+        "OK LIST completed",
+    ]
+    grant(alice, "lr")
+    assert bob.do(asked)[:-1] == [
+        '* LIST (\\HasNoChildren) "/" "Other Users/alice@example.test/Archive"',
+        '* STATUS "Other Users/alice@example.test/Archive" (MESSAGES 1)',
+    ]
+
+
 def test_who_changes_rights_is_in_the_log(pair: tuple[Client, Client], monkeypatch: pytest.MonkeyPatch) -> None:
     alice, _ = pair
     lines: list[str] = []

@@ -109,6 +109,15 @@ def test_delete_takes_the_folder_and_leaves_those_below(root: Tree) -> None:
         root.delete("inbox")
 
 
+def test_a_folder_of_a_name_that_became_free_has_another_uidvalidity(root: Tree) -> None:
+    root.create("A/B")
+    before = folder.status(root.path("A/B")).uidvalidity
+    root.rename("A", "C")
+    root.create("A/B")
+    assert folder.status(root.path("A/B")).uidvalidity > before
+    assert folder.status(root.path("C/B")).uidvalidity == before
+
+
 def test_a_folder_of_a_deleted_name_has_another_uidvalidity(root: Tree) -> None:
     seen = set()
     for _ in range(3):

@@ -32,14 +32,15 @@ MESSAGES_MOST = 1000
 class Batch:
     """The messages of one command on their way: `made` is every file in tmp/, `parcels` what becomes of them.
 
-    glue: what CATENATE needs, once it is used.
+    glue: what CATENATE needs, once it is used. freed: octets of the message that goes when these come.
     """
 
-    __slots__ = ("folder", "glue", "made", "parcels", "rights")
+    __slots__ = ("folder", "freed", "glue", "made", "parcels", "rights")
 
-    def __init__(self, folder: Folder, rights: str) -> None:
+    def __init__(self, folder: Folder, rights: str, freed: int | None) -> None:
         self.folder = folder
         self.rights = rights  # the user's, on the folder
+        self.freed = freed
         self.glue: Glue | None = None
         self.made: list[Delivery] = []
         self.parcels: list[Parcel] = []
@@ -61,17 +62,18 @@ async def append(state: Session, reader: Reader) -> str:
     return await store(state, reader, MESSAGES_MOST)
 
 
-async def store(state: Session, reader: Reader, most: int) -> str:
-    """mailbox and at most so many messages: the APPENDUID code and a word."""
+async def store(state: Session, reader: Reader, most: int, freed: int | None = None) -> str:
+    """mailbox and at most so many messages: the APPENDUID code and a word. freed: octets of the message that goes from
+    the selected folder instead."""
     name = reader.mailbox()
     if reader.done and state.upload is None:
         raise Bad("A mailbox is followed by a message, which is a literal")
     folder = await target.opened(state, name)
-    batch = Batch(folder, target.rights(state))
+    batch = Batch(folder, target.rights(state), freed if freed is not None and room.same_owner(state) else None)
     uids: list[int] = []
     try:
         await gather(state, Incoming(state, reader), batch, most)
-        await room.need(state, batch.octets)
+        await need(state, batch)
         uids = await folder.append(batch.parcels, state.conn.offload)
         await room.came(state, batch.octets, len(uids))
     except OSError as error:
@@ -84,6 +86,13 @@ async def store(state: Session, reader: Reader, most: int) -> str:
     if "r" not in batch.rights:  # RFC 4315 section 3: the UIDs are not for this user
         return "Stored"
     return f"[APPENDUID {folder.uidvalidity} {sets.form(uids).decode('ascii')}] Stored"
+
+
+async def need(state: Session, batch: Batch, octets: int | None = None) -> None:
+    """No [OVERQUOTA]: there is no room for them, and one more of so many octets. Of REPLACE only what the new message
+    has more than the old one counts (RFC 8508 section 3.4)."""
+    messages = len(batch.parcels) + (octets is not None) - (batch.freed is not None)
+    await room.need(state, batch.octets + (octets or 0) - (batch.freed or 0), messages)
 
 
 async def gather(state: Session, incoming: Incoming, batch: Batch, most: int) -> None:
@@ -132,7 +141,7 @@ async def joined(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
     batch.glue = batch.glue or catenate.Glue(state)
     delivery = begun(batch)
     await catenate.parts(incoming, batch.glue, Lines(delivery))
-    await room.need(state, batch.octets + delivery.size)
+    await need(state, batch, delivery.size)
     return delivery
 
 
@@ -147,7 +156,7 @@ async def literal(state: Session, incoming: Incoming, batch: Batch) -> Delivery:
     """A message as one literal, into its file, with LF line ends as a Maildir has them."""
     upload = incoming.literal()
     refuse_size(upload.size_octets, append_limit(state))
-    await room.need(state, batch.octets + upload.size_octets)
+    await need(state, batch, upload.size_octets)
     delivery = begun(batch)
     if upload.binary:
         # Line ends of binary parts are none: first the parts have to be known.

@@ -36,7 +36,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     limits.all_or_none(state, len(chosen), chosen)
     assert state.view is not None
     octets = room.total(state.view.folder, chosen)
-    await room.need(state, octets)
+    await room.need(state, octets, len(chosen))
     keep = flags.permitted(target.rights(state))
     old, new = await duplicate(state, chosen, folder, keep)
     await room.came(state, octets, len(new))

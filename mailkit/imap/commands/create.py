@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailkit.imap.folders import tree
 from mailkit.imap.responses import No, mailbox_id
+from mailkit.imap.wire import Bad
 from mailkit.maildir import folder as folders
 
 TYPE_CHECKING = False
@@ -16,11 +17,11 @@ USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent"
 
 
 async def create(state: Session, reader: Reader) -> str:
-    """mailbox [SP "(" "USE" SP "(" use-attr ")" ")"]. A `/` at the end says that children will come."""
+    """mailbox [SP "(" "USE" SP "(" [use-attr] ")" ")"]. A `/` at the end says that children will come."""
     name = reader.mailbox()
     use = _use(reader) if reader.took(b" ") else ""
     reader.end()
-    name = tree.new_name(name)
+    name = tree.new_name(state, name)
     await tree.attempt(state, tree.of(state).create, name, use)
     path = await tree.attempt(state, tree.of(state).path, name)
     made = await tree.attempt(state, folders.status, path)
@@ -30,10 +31,15 @@ async def create(state: Session, reader: Reader) -> str:
 def _use(reader: Reader) -> str:
     reader.expect(b"(")
     if reader.word() != "USE":
-        raise No("CREATE knows only USE", "CANNOT")
+        raise Bad("CREATE knows only USE")  # RFC 4466 section 2.2
     reader.space()
     flags = reader.flags()
     reader.expect(b")")
-    if len(flags) != 1 or flags[0].lower() not in USES:
+    return use_of(flags)
+
+
+def use_of(flags: list[str]) -> str:
+    """The use among attributes; "" when there are none. No [USEATTR]: several, or one that is not to be had."""
+    if len(flags) > 1 or any(flag.lower() not in USES for flag in flags):
         raise No("That use is not to be had", "USEATTR")
-    return USES[flags[0].lower()]
+    return USES[flags[0].lower()] if flags else ""

@@ -45,18 +45,26 @@ async def list_(state: Session, reader: Reader) -> None:
         return
     known = await tree.attempt(state, listing.Known, tree.of(state), listing.patterns_of(request))
     for entry in listing.entries(known, request):
-        state.conn.write(b"* LIST " + shown(state, entry))
+        wanted = request.status if entry.selectable else []
+        numbers = await status_of(state, entry, wanted) if wanted else b""
+        state.conn.write(b"* LIST " + shown(state, entry) + numbers)
         if entry.selectable:
             await tell_more(state, request, entry.name)
 
 
-async def tell_more(state: Session, request: Request, name: str) -> None:
-    """What RETURN asks for besides; nothing of a folder that was deleted meanwhile, or that the user may not see into
-    (RFC 5819 section 2)."""
+async def status_of(state: Session, entry: Entry, wanted: list[str]) -> bytes:
+    """The STATUS response of one folder. Of one that was deleted meanwhile, or that the user may not see into, there is
+    none, and LIST says so (RFC 5819 section 2)."""
     try:
-        if request.status:
-            path = await tree.path_of(state, name)
-            state.conn.write(await status.line(state, name, path, request.status))
+        return await status.line(state, entry.name, await tree.path_of(state, entry.name), wanted)
+    except No:
+        entry.attributes.append("\\Noselect")
+        return b""
+
+
+async def tell_more(state: Session, request: Request, name: str) -> None:
+    """What RETURN asks for besides; nothing of a folder that was deleted meanwhile, or that this user may not read."""
+    try:
         if "MYRIGHTS" in request.returns:
             rights = (await tree.mailbox(state, name, "l")).granted()
             state.conn.write(acl.my_rights(state, name, rights))
@@ -115,8 +123,9 @@ def read(reader: Reader) -> Request:
         request.extended = True
         returns(reader, request)
     reader.end()
-    if "RECURSIVEMATCH" in request.selects and not request.selects & {"SUBSCRIBED", "SPECIAL-USE"}:
-        raise Bad("RECURSIVEMATCH needs another selection option")
+    # RFC 5258 section 6: it modifies SUBSCRIBED; SPECIAL-USE stands for itself (RFC 6154 section 6).
+    if "RECURSIVEMATCH" in request.selects and "SUBSCRIBED" not in request.selects:
+        raise Bad("RECURSIVEMATCH needs SUBSCRIBED")
     return request
 
 

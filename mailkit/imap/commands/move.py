@@ -23,13 +23,6 @@ async def uid_move(state: Session, reader: Reader) -> str | None:
     return modseq.after_removal(state, await run(state, reader, by_uid=True), "UID MOVE completed")
 
 
-def same_owner(state: Session) -> bool:
-    """Messages stay within one quota."""
-    assert state.mailbox is not None
-    assert state.target_mailbox is not None
-    return state.mailbox.tree.maildir == state.target_mailbox.tree.maildir
-
-
 async def run(state: Session, reader: Reader, by_uid: bool) -> bool:
     """Were messages moved? COPYUID goes in an untagged OK, before the EXPUNGE responses that end the command (RFC 6851
     section 4.3)."""
@@ -37,8 +30,8 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> bool:
     chosen, folder = await read(state, reader, by_uid)
     chosen = limits.newest(state, chosen)
     assert state.view is not None
-    if not same_owner(state):
-        await room.need(state, room.total(state.view.folder, chosen))
+    if not room.same_owner(state):
+        await room.need(state, room.total(state.view.folder, chosen), len(chosen))
     old: list[int] = []
     new: list[int] = []
     try:
@@ -53,7 +46,7 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> bool:
 async def relocate(state: Session, chosen: list[int], folder: Folder, old: list[int], new: list[int]) -> None:
     """Move a slice at a time; `old` and `new` get the UIDs here and there."""
     assert state.view is not None
-    source, elsewhere = state.view.folder, not same_owner(state)
+    source, elsewhere = state.view.folder, not room.same_owner(state)
     keep = flags.permitted(target.rights(state))
     for start in range(0, len(chosen), SLICE):
         some = chosen[start : start + SLICE]

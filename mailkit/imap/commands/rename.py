@@ -17,4 +17,4 @@ async def rename(state: Session, reader: Reader) -> None:
     new = reader.mailbox()
     reader.end()
     target.release(state)
-    await tree.attempt(state, tree.of(state).rename, old, tree.new_name(new))
+    await tree.attempt(state, tree.of(state).rename, old, tree.new_name(state, new))

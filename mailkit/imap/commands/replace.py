@@ -32,11 +32,11 @@ async def run(state: Session, reader: Reader, by_uid: bool) -> str | None:
     chosen = selection.uids(state, selection.numbers(state, asked, by_uid))
     if len(chosen) != 1:
         raise No("REPLACE is of one message that is there", "NONEXISTENT")
-    text = await store(state, reader, most=1)
-    replies.tell(state, text)
     view = state.view
     assert view is not None
     octets = room.total(view.folder, chosen)
+    text = await store(state, reader, most=1, freed=octets)
+    replies.tell(state, text)
     gone = await state.conn.offload(view.folder.expunge, chosen)
     await room.went(state, octets, len(gone))
     return modseq.after_removal(state, bool(gone), "UID REPLACE completed" if by_uid else "REPLACE completed")

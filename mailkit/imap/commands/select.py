@@ -5,8 +5,7 @@ from __future__ import annotations
 from mailkit.imap import modseq, news, replies, selection, uidonly
 from mailkit.imap.commands import SELECTED
 from mailkit.imap.folders import tree
-from mailkit.imap.responses import mailbox as mailbox_name
-from mailkit.imap.responses import mailbox_id, untagged
+from mailkit.imap.responses import mailbox_id
 from mailkit.maildir import folder as folders
 from mailkit.maildir.marks import SEEN
 from mailkit.maildir.table import NEW
@@ -45,7 +44,7 @@ async def enter(state: Session, reader: Reader, readonly: bool) -> str:
     state.view = await state.conn.offload(opened, mailbox.directory, readonly)
     state.mailbox = mailbox
     state.state = SELECTED
-    describe(state, name)
+    describe(state, await listed(state, name) if news.rev2(state) else b"")
     if resync is not None:
         await news.tell_flags(state, modseq.catch_up(state, state.view, resync))
     return "[READ-ONLY] Read only" if state.view.readonly else "[READ-WRITE] Selected"
@@ -79,8 +78,20 @@ def leave(state: Session) -> None:
         replies.tell(state, "The mailbox selected before is closed", "CLOSED")
 
 
-def describe(state: Session, name: str) -> None:
-    """The untagged responses of SELECT."""
+async def listed(state: Session, name: str) -> bytes:
+    """The LIST response of the folder: its attributes are those that LIST would say (RFC 9051 section 6.3.2)."""
+    from mailkit.imap.commands import list as lists  # few clients have enabled IMAP4rev2
+    from mailkit.imap.folders import listing
+
+    request = lists.Request()
+    request.patterns = [name]
+    known = await tree.attempt(state, listing.Known, tree.of(state), [name])
+    found = listing.entries(known, request) or [listing.Entry(name, [], selectable=True)]
+    return b"* LIST " + lists.shown(state, found[0])
+
+
+def describe(state: Session, listing: bytes) -> None:
+    """The untagged responses of SELECT; listing: that of LIST."""
     view = state.view
     assert view is not None
     folder = view.folder
@@ -88,7 +99,7 @@ def describe(state: Session, name: str) -> None:
     state.conn.write(b"* %d EXISTS\r\n" % view.count)
     if news.rev2(state):
         # RFC 9051 section 6.3.2: LIST is required, RECENT and UNSEEN are gone.
-        state.conn.write(untagged(b'LIST () "/"', mailbox_name(name, state.utf8)))
+        state.conn.write(listing)
     else:
         state.conn.write(b"* %d RECENT\r\n" % len(view.recent))
         unseen = 0 if uidonly.enabled(state) else first_unseen(view)

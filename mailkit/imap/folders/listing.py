@@ -81,8 +81,7 @@ def selected(known: Known, request: Request, name: str) -> bool:
 def _chosen_below(known: Known, request: Request, name: str) -> bool:
     """RFC 5258 section 3: RECURSIVEMATCH also names those with a chosen descendant."""
     inside = name + "/"
-    names = known.subscribed if "SUBSCRIBED" in request.selects else set(known.special)
-    return any(other.startswith(inside) and selected(known, request, other) for other in names)
+    return any(other.startswith(inside) and selected(known, request, other) for other in known.subscribed)
 
 
 def attributes(known: Known, request: Request, name: str) -> list[str]:

@@ -40,17 +40,24 @@ def root_of(state: Session, owner: User) -> str:
     return ROOT if owner is state.user else owner.address
 
 
-async def need(state: Session, octets: int) -> None:
-    """No [OVERQUOTA] when the owner of the target has no room for so many octets more."""
+def same_owner(state: Session) -> bool:
+    """What goes from the selected folder to the target stays within one quota."""
+    assert state.mailbox is not None
+    assert state.target_mailbox is not None
+    return state.mailbox.tree.maildir == state.target_mailbox.tree.maildir
+
+
+async def need(state: Session, octets: int, messages: int) -> None:
+    """No [OVERQUOTA] when the owner of the target has no room for so much more."""
     assert state.target_mailbox is not None
     owner = state.target_mailbox.account
-    if owner is None or not limited(owner):
+    if owner is None or not limited(owner) or (octets <= 0 and messages <= 0):
         return
-    if not await state.conn.offload(_takes, state.home, owner, octets):
+    if not await state.conn.offload(_takes, state.home, owner, octets, messages):
         raise No("There is no room for it: remove something first", "OVERQUOTA")
 
 
-def _takes(home: Home, owner: User, octets: int) -> bool:
+def _takes(home: Home, owner: User, octets: int, messages: int) -> bool:
     """Is there room, by what the passwd file says now? It may have been given since the owner logged in."""
     from mailkit.deliver import quota
 
@@ -58,7 +65,7 @@ def _takes(home: Home, owner: User, octets: int) -> bool:
         owner = Passwd(home).lookup(owner.address) or owner
     except Temp:
         pass  # a process of one user sees no passwd file
-    return quota.takes(owner, octets)
+    return quota.takes(owner, octets, messages)
 
 
 async def came(state: Session, octets: int, messages: int) -> None:

@@ -22,13 +22,19 @@ def of(state: Session) -> Forest:
     return state.tree
 
 
-def new_name(name: str) -> str:
+def new_name(state: Session, name: str) -> str:
     """The name a folder is made with: a `/` at the end only says that children will come (RFC 9051 section 6.3.4).
 
-    No: the name holds what modified UTF-7 cannot mean, and no client could ask for it again.
+    No: the name holds what modified UTF-7 cannot mean, and no client could ask for it again; or it is UTF-8 and not
+    Net-Unicode (RFC 9051 section 5.1).
     """
     if mutf7.broken(name):
         raise No("A mailbox name is modified UTF-7", "CANNOT")
+    if state.utf8 and not name.isascii():
+        from unicodedata import is_normalized
+
+        if not is_normalized("NFC", name):
+            raise No("A mailbox name is in Unicode's form NFC", "CANNOT")
     return name.removesuffix("/")
 
 

@@ -139,10 +139,12 @@ def _charset(reader: Reader) -> str:
 
 def known(charset: str) -> None:
     """UnknownCharset when text in it cannot be read."""
+    from codecs import lookup
+
     try:
         if not charset.upper().startswith(FAMILIES):
             raise LookupError
-        b"".decode(charset)
+        lookup(charset)
     except LookupError:
         raise UnknownCharset
 
