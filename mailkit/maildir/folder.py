@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from mailkit.maildir.change import OwnChange, Stored
+    from mailkit.maildir.kept import Laid
     from mailkit.maildir.mates import Build
     from mailkit.maildir.save import Delivery
     from mailkit.maildir.table import Table
@@ -206,6 +207,7 @@ class Folder:
         read = uidlist.read(self.directory)
         bases = {uid: base for base, uid in read[0].uids.items()} if read else {}
         detail = Detail()
+        detail.recovered = True
         for uid in uids:
             base = bases.get(uid, b"")
             detail.add(names.sizes(os.fsdecode(base))[1] or 0, base)
@@ -384,6 +386,10 @@ class Folder:
     ) -> list[bytes | None]:
         """Cached pieces of rows of `table`, joined per message; see `pieces` and the package's docstring."""
         return pieces.read(self, table, rows, kinds, build, also)
+
+    def laid(self, table: Table, rows: Sequence[int], kind: int, build: Build) -> Laid:
+        """One kind of piece of each row, to be searched: see `kept.Laid`."""
+        return pieces.laid(self, table, rows, kind, build)
 
     # messages that come in: `transfer`
 

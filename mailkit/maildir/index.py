@@ -21,7 +21,8 @@ from binascii import crc32
 from mailkit import clock, files, log
 from mailkit.exits import Temp
 from mailkit.maildir import journal
-from mailkit.maildir.pieces import EDITION, stored
+from mailkit.maildir.kept import stored
+from mailkit.maildir.pieces import EDITION
 from mailkit.maildir.snapshot import Snapshot, encode
 from mailkit.maildir.table import Source
 

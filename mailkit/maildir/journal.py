@@ -4,11 +4,12 @@
     head  = "MkLg" kind(1) 0 0 0 length(4) checked(4) modseq(8) count(4) crc(4)       little-endian, 32 octets
 
 length is that of table and bulk together, checked that of the table alone; crc is CRC-32 of the head before it and the
-table. Pieces are bulk: each has its own checksum in the table, verified when it is first used. An entry that does
-not verify ends the log: a writer cuts it off there, a reader waits.
+table. Pieces are bulk, verified when they are first used: the table has CRC-32 of the bulk up to each message (a seed)
+and with it (its crc), so that one message is verified alone, and neighbours by one look at all of them. An entry that
+does not verify ends the log: a writer cuts it off there, a reader waits.
 
     ADD   uids marks modseqs(8) where(1) sizes(8) name lengths(1) names
-    PART  uids crcs made(1) ends(8 x 4) | pieces
+    PART  uids seeds crcs made(1) ends(8 x 4) | pieces
     MARK  uids marks where(1)         GONE  uids modseqs(8)         SIZE  uids sizes(8)
     ODD   uids lengths(4) names       STATE `maildir.state`; the last entry of everything written at once
 """
@@ -143,42 +144,44 @@ def sized(rows: Sequence[tuple[int, int]]) -> bytes:
 class Gathered:
     """Pieces for one PART."""
 
-    __slots__ = ("_bulk", "_crcs", "_ends", "_made", "_uids")
+    __slots__ = ("_bulk", "_ends", "_made", "_uids")
 
     def __init__(self) -> None:
-        self._uids, self._crcs, self._made = array("I"), array("I"), bytearray()
+        self._uids, self._made = array("I"), bytearray()
         self._ends = array("I")  # of each message's kinds, one behind the other
-        self._bulk: list[bytes] = []
+        self._bulk: list[bytes] = []  # of each message
 
     def __len__(self) -> int:
         return len(self._uids)
 
     def add(self, uid: int, found: Sequence[bytes]) -> None:
         """found: KINDS pieces, b"" for one that was not made."""
-        whole = b"".join(found)
         self._uids.append(uid)
-        self._crcs.append(crc32(whole))
         self._made.append(_made(found))
         self._ends.extend(accumulate(map(len, found)))
-        self._bulk.append(whole)
+        self._bulk.append(b"".join(found))
 
     def take(self, one: Entry, data: bytes) -> None:
         """All of a PART; its bulk is in `data`."""
-        uids, crcs, made, places, ends = placed(one)
+        uids, _, _, made, places, ends = placed(one)
         start = len(self._ends)
         self._uids += uids
-        self._crcs += crcs
         self._made += made
         self._ends.frombytes(bytes(self._ends.itemsize * KINDS * len(uids)))
         for kind, column in enumerate(ends):
             self._ends[start + kind :: KINDS] = column
-        self._bulk.append(data[one.bulk_at : places[-1] + ends[-1][-1]])
+        self._bulk += [data[at : at + octets] for at, octets in zip(places, ends[-1], strict=True)]
 
     def entry(self) -> bytes:
-        """The PART."""
-        columns = [self._ends[kind::KINDS].tobytes() for kind in range(KINDS)]
-        table = b"".join((self._uids.tobytes(), self._crcs.tobytes(), self._made, *columns))
-        return entry(PART, 0, len(self), table, b"".join(self._bulk))
+        """The PART, in UID order: who reads many pieces does it in that order."""
+        order = sorted(range(len(self)), key=self._uids.__getitem__)
+        columns = [self._uids, *(self._ends[kind::KINDS] for kind in range(KINDS))]
+        uids, *ends = [array("I", map(column.__getitem__, order)).tobytes() for column in columns]
+        bulk = [self._bulk[place] for place in order]
+        sums = array("I", accumulate(bulk, lambda before, whole: crc32(whole, before), initial=0))
+        made = bytes(map(self._made.__getitem__, order))
+        table = b"".join((uids, sums[:-1].tobytes(), sums[1:].tobytes(), made, *ends))
+        return entry(PART, 0, len(self), table, b"".join(bulk))
 
 
 def pieces(rows: Iterable[tuple[int, Sequence[bytes]]]) -> bytes:
@@ -381,47 +384,51 @@ def _sizes(contents: Contents, one: Entry) -> None:
 
 def placed(
     one: Entry,
-) -> tuple[array[int], array[int], bytes, array[int], list[array[int]]]:
-    """(uids, checksums, made, where the pieces begin, ends of each kind) of a PART."""
+) -> tuple[array[int], array[int], array[int], bytes, array[int], list[array[int]]]:
+    """(uids, seeds, checksums, made, where the pieces begin, ends of each kind) of a PART."""
     columns = _Columns(one)
-    uids, crcs, made = columns.numbers("I"), columns.numbers("I"), columns.octets()
+    uids, seeds, crcs, made = columns.numbers("I"), columns.numbers("I"), columns.numbers("I"), columns.octets()
     ends = [columns.numbers("I") for _ in range(KINDS)]
     places = array("Q", accumulate(ends[-1], initial=one.bulk_at))
     del places[-1]
-    return uids, crcs, made, places, ends
+    return uids, seeds, crcs, made, places, ends
 
 
 def _pieces(contents: Contents, one: Entry) -> None:
-    uids, crcs, made, places, ends = placed(one)
+    uids, seeds, crcs, made, places, ends = placed(one)
     rows = contents.table.rows(uids)
-    contents.table.change_detail(lambda detail: _placed(detail, rows, made, places, crcs, ends))
+    contents.table.change_detail(lambda detail: _placed(detail, rows, made, (places, seeds, crcs, *ends)))
 
 
-def _placed(
-    detail: Detail,
-    rows: Sequence[int | None],
-    made: bytes,
-    places: array[int],
-    crcs: array[int],
-    ends: list[array[int]],
-) -> Detail:
-    columns = list(zip((detail.part_at, detail.part_crc, *detail.part_ends), (places, crcs, *ends), strict=True))
+def _placed(detail: Detail, rows: Sequence[int | None], made: bytes, found: Sequence[array[int]]) -> Detail:
+    """found: of each row where its pieces are, seed, checksum, ends."""
+    columns = list(zip((detail.part_at, detail.part_seed, detail.part_crc, *detail.part_ends), found, strict=True))
     detail.version += 1
     try:
-        if isinstance(rows, range):
+        for first, run in _runs(rows):
+            last = first + len(run)
             for column, values in columns:
-                column[rows.start : rows.stop] = values
-            detail.checked[rows.start : rows.stop] = bytes(len(rows))
-            detail.made[rows.start : rows.stop] = made
-        else:
-            for i, row in enumerate(rows):
-                if row is not None:
-                    for column, values in columns:
-                        column[row] = values[i]
-                    detail.checked[row], detail.made[row] = 0, made[i]
+                column[run.start : run.stop] = values[first:last]
+            detail.checked[run.start : run.stop] = bytes(len(run))
+            detail.made[run.start : run.stop] = made[first:last]
     finally:  # else readers would wait for ever
         detail.version += 1
     return detail
+
+
+def _runs(rows: Sequence[int | None]) -> Iterator[tuple[int, range]]:
+    """Neighbouring rows, with where in `rows` they begin; None is skipped."""
+    if isinstance(rows, range):
+        yield 0, rows
+        return
+    begin = 0
+    for place, row in enumerate(rows):
+        following = rows[place + 1] if place + 1 < len(rows) else None
+        if row is None:
+            begin = place + 1
+        elif following != row + 1:
+            yield begin, range(row - (place - begin), row + 1)
+            begin = place + 1
 
 
 def _state(contents: Contents, one: Entry) -> None:

@@ -1,8 +1,4 @@
-"""Cached pieces of messages: read many at once, made where they are missing.
-
-The pieces of one message stand one behind the other in mailkit-log, those of neighbours mostly too. What a block of
-messages has is read at once, and each message's answer is one slice of it: a FETCH of 100,000 envelopes parses nothing.
-The checksum of a message's pieces is verified at their first use in this process; what does not verify is made anew.
+"""Cached pieces of messages: had from the index where it keeps them (`kept`), made where they are missing.
 
 Only what is asked for is made: a client that lists subjects costs no look at bodies. A kind that is asked for later is
 written together with those the message has already, which are dead from then on.
@@ -10,27 +6,21 @@ written together with those the message has already, which are dead from then on
 
 from __future__ import annotations
 
-from binascii import crc32
-from itertools import accumulate, repeat
-
 from mailkit import log
-from mailkit.maildir import ahead, heap, journal, mates
+from mailkit.maildir import ahead, heap, journal, kept, mates
 from mailkit.maildir.reading import Reading
 from mailkit.maildir.table import KINDS, PIECES_MOST_OCTETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterable, Sequence
 
     from mailkit.maildir.folder import Folder
+    from mailkit.maildir.kept import Laid
     from mailkit.maildir.mates import Build, Mate
-    from mailkit.maildir.table import Detail, Table
+    from mailkit.maildir.table import Table
 
-EDITION = 6  # of what the kinds of pieces mean; a log of another edition is not used
-_READ_MOST = 4 << 20  # octets of the log at once
-_SPARSE, _NEAR = 4, 8192  # more than so many times what is wanted: then each message is read by itself
-_HAVING: dict[int, bytes] = {}
+EDITION = 7  # of what the kinds of pieces mean; a log of another edition is not used
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20
 
 
@@ -42,7 +32,7 @@ def read(
     also: kinds that are made of what lacks some of these, because they will be asked for next.
     """
     rows = rows if isinstance(rows, range) else list(rows)
-    found = _kept(table, rows, kinds)
+    found: list[bytes | None] = kept.read(table, rows, kinds)
     if None in found:
         maker = _Maker(folder, table, build, kinds, also)
         missing = [row for place, row in enumerate(rows) if row >= 0 and found[place] is None]
@@ -59,137 +49,10 @@ def read(
     return found
 
 
-def _kept(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes | None]:
-    """What is there already."""
-    detail = table.detail
-    need = sum(1 << kind for kind in kinds)
-    made = detail.made
-    if rows and isinstance(rows, range) and not made[rows.start : rows.stop].translate(None, _having(need)):
-        return _cut(table, rows, kinds)
-    good = [row for row in rows if row >= 0 and made[row] & need == need]
-    if not good:
-        return [None] * len(rows)
-    kept = dict(zip(good, _cut(table, good, kinds), strict=True))
-    return list(map(kept.get, rows))
-
-
-def lacks(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> bool:
-    """`read` would have to make some of these: it reads files, and takes long."""
-    made, need = table.detail.made, sum(1 << kind for kind in kinds)
-    if isinstance(rows, range):
-        return bool(made[rows.start : rows.stop].translate(None, _having(need)))
-    return any(row >= 0 and made[row] & need != need for row in rows)
-
-
-def _having(need: int) -> bytes:
-    """Every octet that has these bits."""
-    if need not in _HAVING:
-        _HAVING[need] = bytes(octet for octet in range(256) if octet & need == need)
-    return _HAVING[need]
-
-
-def _cut(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes | None]:
-    """Pieces out of the log, for rows that have them; None where they do not verify."""
-    places, sums, whole, spans = _columns(table.detail, rows, kinds)
-    if sum(whole) > _READ_MOST and len(rows) > 1:
-        half = len(rows) // 2
-        return _cut(table, rows[:half], kinds) + _cut(table, rows[half:], kinds)
-    window, starts = _window(table, places, whole)
-    found: list[bytes | None] = [*_slices(window, starts, spans)]
-    if not _all_checked(table.detail, rows):
-        cuts = [crc32(window[at : at + octets]) for at, octets in zip(starts, whole, strict=False)]
-        for place in _damaged(table, rows, cuts, sums):
-            found[place] = None
-    return found
-
-
-def _columns(
-    detail: Detail, rows: Sequence[int], kinds: Sequence[int]
-) -> tuple[Sequence[int], Sequence[int], Sequence[int], list[tuple[Sequence[int] | repeat[int], Sequence[int]]]]:
-    """(places, checksums, lengths, [(heads, tails) of each run of neighbouring kinds]) as they belong together: who
-    places pieces does not wait for readers."""
-    while True:
-        version = detail.version
-        places, sums = _column(detail.part_at, rows), _column(detail.part_crc, rows)
-        ends = [_column(detail.part_ends[kind], rows) if _bounds(kind, kinds) else () for kind in range(KINDS)]
-        if version == detail.version and not version % 2:
-            break
-    return places, sums, ends[-1], _spans(ends, kinds)
-
-
-def _spans(
-    ends: Sequence[Sequence[int]], kinds: Sequence[int]
-) -> list[tuple[Sequence[int] | repeat[int], Sequence[int]]]:
-    """(heads, tails) of each run of neighbouring kinds."""
-    firsts = [kind for kind in kinds if kind - 1 not in kinds]
-    lasts = [kind for kind in kinds if kind + 1 not in kinds]
-    return [(ends[first - 1] if first else repeat(0), ends[last]) for first, last in zip(firsts, lasts, strict=True)]
-
-
-def _slices(
-    window: bytes, starts: Sequence[int], spans: list[tuple[Sequence[int] | repeat[int], Sequence[int]]]
-) -> list[bytes]:
-    """What each message has in these spans, joined."""
-    columns = [
-        [window[at + head : at + tail] for at, head, tail in zip(starts, heads, tails, strict=False)]
-        for heads, tails in spans
-    ]
-    return columns[0] if len(columns) == 1 else list(map(b"".join, zip(*columns, strict=True)))
-
-
-def _bounds(kind: int, kinds: Sequence[int]) -> bool:
-    """The end of this kind is the end of something wanted, or where it begins."""
-    return kind == KINDS - 1 or (kind in kinds) != (kind + 1 in kinds)
-
-
-def _column(values: array[int], rows: Sequence[int]) -> Sequence[int]:
-    return values[rows.start : rows.stop] if isinstance(rows, range) else [values[row] for row in rows]
-
-
-def _window(table: Table, places: Sequence[int], whole: Sequence[int]) -> tuple[bytes, list[int]]:
-    """Octets of the log that have all of the pieces, and where in them each message's begin."""
-    if table.source is None:
-        return b"", [0] * len(places)
-    low = min(places)
-    span = max(places) + max(whole) - low
-    if span <= _SPARSE * sum(whole) + _NEAR:
-        return table.source.read(span, low), [at - low for at in places]
-    cuts = list(map(table.source.read, whole, places))
-    return b"".join(cuts), list(accumulate(map(len, cuts[:-1]), initial=0))
-
-
-def _all_checked(detail: Detail, rows: Sequence[int]) -> bool:
-    return isinstance(rows, range) and 0 not in detail.checked[rows.start : rows.stop]
-
-
-def _damaged(table: Table, rows: Sequence[int], found: Sequence[int], wanted: Sequence[int]) -> Iterable[int]:
-    """Places in `rows` of messages whose pieces do not verify. found, wanted: checksums."""
-    checked = table.detail.checked
-    if isinstance(rows, range) and found == list(wanted):
-        checked[rows.start : rows.stop] = b"\1" * len(rows)
-        return ()
-    bad = []
-    for place, row in enumerate(rows):
-        if found[place] == wanted[place]:
-            checked[row] = 1
-        else:
-            log.event("index", verdict="damaged", part="pieces", uid=table.uids[row])
-            table.detail.made[row] = 0
-            bad.append(place)
-    return bad
-
-
-def stored(table: Table, row: int) -> list[bytes] | None:
-    """Every piece of a row, b"" for those that were not made; None when there is none or they do not verify."""
-    detail = table.detail
-    if not detail.made[row] or table.source is None:
-        return None
-    places, sums, whole, _ = _columns(detail, (row,), ())
-    ends = [column[row] for column in detail.part_ends]
-    data = table.source.read(whole[0], places[0])
-    if crc32(data) != sums[0] or ends[-1] != len(data):
-        return None
-    return [data[start:end] for start, end in zip([0, *ends], ends, strict=False)]
+def laid(folder: Folder, table: Table, rows: Sequence[int], kind: int, build: Build) -> Laid:
+    """One kind of piece of each row, to be searched; those of messages that cannot be read are empty."""
+    found = kept.laid(table, rows, kind) if rows and not kept.lacks(table, rows, (kind,)) else None
+    return found or kept.joined(rows, read(folder, table, rows, (kind,), build))
 
 
 class _Maker:
@@ -213,7 +76,7 @@ class _Maker:
 
     def _make(self, row: int, fd: int | OSError) -> None:
         uid, known = self._table.uids[row], self._table.detail.sizes[row]
-        pieces = stored(self._table, row) or [b""] * KINDS
+        pieces = kept.stored(self._table, row) or [b""] * KINDS
         try:
             with Reading(fd, known) as message:
                 self._build(message, pieces, self._kinds)
@@ -246,10 +109,10 @@ class _Maker:
             if one.kind != journal.PART:
                 self._entries.append(raw)
                 continue
-            uids, _, _, places, ends = journal.placed(one)
+            uids, _, _, _, places, ends = journal.placed(one)
             if not uids or not row_of.keys() >= set(uids):
                 raise ValueError("an answer of messages that nobody asked for")
-            slices = _slices(answer, places, _spans(ends, self._wanted))
+            slices = kept.slices(answer, places, kept.spans(ends, self._wanted))
             self.found.update(zip(map(row_of.__getitem__, uids), slices, strict=True))
             self._made.take(one, answer)
 

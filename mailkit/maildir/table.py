@@ -28,6 +28,7 @@ PIECES_MOST_OCTETS = 1 << 20  # of one message that are kept; a header of 100 Mi
 NEW = 1  # `where` bits: the file is in new/
 ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 
+_ZERO_4, _ZERO_8 = array("I", [0]), array("Q", [0])
 _loading = RLock()  # one thread at a time loads details, of whatever folder: it takes milliseconds
 _SCATTERED = 8  # of so many rows one is wanted: then each is looked for by itself
 _FEW = 24  # runs below which copying them beats looking at each row
@@ -69,25 +70,31 @@ class Detail:
     """names: every base one behind the other; row i's is names[name_at[i]:][:name_len[i]].
 
     sizes: octets on the wire, 0 while not known. made: bit k says that there is a piece k; part_at: where the pieces
-    stand in mailkit-log; part_ends[k]: end of piece k counted from there; part_crc: CRC-32 of all of them.
+    stand in mailkit-log; part_ends[k]: end of piece k counted from there; part_crc: CRC-32 of all of them, begun with
+    part_seed.
     checked: 1 when this process verified that; never written. version: odd while these columns are changed.
+    recovered: found out anew, so that the table's sums of sizes are others.
     """
 
     __slots__ = (
-        "checked", "made", "name_at", "name_len", "names", "part_at", "part_crc", "part_ends", "sizes", "version",
+        "checked", "made", "name_at", "name_len", "names", "part_at", "part_crc", "part_ends", "part_seed", "recovered",
+        "sizes", "version",
     )  # fmt: skip
 
-    def __init__(self) -> None:
-        self.sizes = array("Q")
-        self.name_at = array("I")
-        self.name_len = bytearray()
+    def __init__(self, rows: int = 0) -> None:
+        """So many rows, of which nothing is known."""
+        self.sizes = _ZERO_8 * rows
+        self.name_at = _ZERO_4 * rows
+        self.name_len = bytearray(rows)
         self.names = bytearray()
-        self.made = bytearray()
-        self.checked = bytearray()
-        self.part_at = array("Q")
-        self.part_crc = array("I")
-        self.part_ends = [array("I") for _ in range(KINDS)]
+        self.made = bytearray(rows)
+        self.checked = bytearray(rows)
+        self.part_at = _ZERO_8 * rows
+        self.part_seed = _ZERO_4 * rows
+        self.part_crc = _ZERO_4 * rows
+        self.part_ends = [_ZERO_4 * rows for _ in range(KINDS)]
         self.version = 0
+        self.recovered = False
 
     def base(self, row: int) -> bytes:
         """The base of the row's file name."""
@@ -108,6 +115,7 @@ class Detail:
         self.made.append(0)
         self.checked.append(0)
         self.part_at.append(0)
+        self.part_seed.append(0)
         self.part_crc.append(0)
         for ends in self.part_ends:
             ends.append(0)
@@ -116,6 +124,7 @@ class Detail:
     def without(self, cut: Cut) -> Detail:
         """A copy without the rows of `cut`. The names of those rows stay in the area, which both share."""
         left = Detail()
+        left.recovered = self.recovered
         left.sizes = cut(self.sizes)
         left.names = self.names
         left.name_at = cut(self.name_at)
@@ -123,6 +132,7 @@ class Detail:
         left.made = cut(self.made)
         left.checked = cut(self.checked)
         left.part_at = cut(self.part_at)
+        left.part_seed = cut(self.part_seed)
         left.part_crc = cut(self.part_crc)
         left.part_ends = [cut(ends) for ends in self.part_ends]
         return left
@@ -200,7 +210,8 @@ class Table:
         for change in self._todo:
             detail = change(detail)
         self._detail, self._load, self._todo = detail, None, []
-        self._recount_sizes()
+        if detail.recovered:
+            self._recount_sizes()
 
     @property
     def loaded(self) -> bool:
@@ -274,13 +285,9 @@ class Table:
         """All rows of an empty table at once."""
         rows = len(uids)
         self.marks, self.modseqs, self.where = marks, modseqs, bytearray(where)
-        self._detail = detail = Detail()
+        self._detail = detail = Detail(rows)
         detail.sizes = sizes
         detail.set_names(bases)
-        detail.made, detail.checked = bytearray(rows), bytearray(rows)
-        detail.part_at = array("Q", bytes(8 * rows))
-        detail.part_crc = array("I", bytes(4 * rows))
-        detail.part_ends = [array("I", bytes(4 * rows)) for _ in range(KINDS)]
         self.uids = uids
         self.recount()
 

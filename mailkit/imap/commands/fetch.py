@@ -14,8 +14,8 @@ from mailkit.imap import intake, limits, modseq, news, selection, uidonly
 from mailkit.imap.messages import pieces, savedate, sections
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
+from mailkit.maildir.kept import lacks
 from mailkit.maildir.marks import SEEN
-from mailkit.maildir.pieces import lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from mailkit.imap.messages import pieces, savedate, sections
 from mailkit.imap.searching import narrowing, texts
 from mailkit.imap.wire import keys
 from mailkit.mail import header
-from mailkit.maildir.pieces import lacks
+from mailkit.maildir.kept import lacks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mailkit.imap.searching.narrowing import Known, Rated
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
+    from mailkit.maildir.kept import Laid
     from mailkit.maildir.view import View
 
     Leaf = Callable[["Matcher", Sequence[int], Key], list[int]]
@@ -291,38 +292,38 @@ def in_header(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
 
 
 def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
-    """Search the WORDS pieces: first whether the text is anywhere, which it seldom is."""
+    """Search the WORDS pieces: first those that have the text anywhere, which are mostly few."""
     start = b"\0" + field + b"\0"
     found = []
-    kept = parts(matcher, rows, pieces.WORDS)
-    if needle not in b"".join(filter(None, kept)):
-        return []
-    for row, piece in zip(rows, kept, strict=True):
-        if piece is not None and needle in piece:
-            at = piece.find(start)
-            if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
-                found.append(row)
+    for row, piece in laid(matcher, rows, pieces.WORDS).having(needle):
+        at = piece.find(start)
+        if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
+            found.append(row)
     return found
 
 
 def in_fields(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
-    """Search the FIELDS pieces, and the files of messages whose fields are not kept."""
+    """Search the FIELDS pieces that name the field, and the files of messages whose fields are not kept."""
     found = []
     choice = pieces.Choice((field,))
-    for row, piece in zip(rows, parts(matcher, rows, pieces.FIELDS), strict=True):
-        fields = b"" if piece is None else choice.of(piece)
-        if fields is None:
-            matches = file_matches(matcher, row, header_has, field, needle)
-        else:
-            matches = fields != b"" and values_have(header.values(fields, field), needle)
-        if matches:
+    kept = laid(matcher, rows, pieces.FIELDS)
+    for row, piece in kept.having(b":" + field.lower()):
+        fields = choice.of(piece)
+        if fields and not header_cannot_have(fields, needle) and values_have(header.values(fields, field), needle):
             found.append(row)
-    return found
+    unknown = kept.equal(pieces.NOT_KEPT)
+    found += [row for row in unknown if file_matches(matcher, row, header_has, field, needle)]
+    return sorted(found)
 
 
 def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> list[bytes | None]:
     """One kind of piece of each row."""
     return matcher.view.folder.parts(matcher.table, rows, (kind,), pieces.build)
+
+
+def laid(matcher: Matcher, rows: Sequence[int], kind: int) -> Laid:
+    """The same, to be searched."""
+    return matcher.view.folder.laid(matcher.table, rows, kind, pieces.build)
 
 
 # What only files answer.
