@@ -164,6 +164,13 @@ def expunge(folder: Folder, uids: Iterable[int], having: int = 0) -> list[int]:
     return gone
 
 
+def number(folder: Folder) -> None:
+    """The folder has a modseq of its own for a change that is of none of its messages."""
+    with folder.mutex, folder.index:
+        folder.state.highestmodseq = folder.index.next_modseq()
+        folder.index.commit()
+
+
 def went(folder: Folder, uids: Sequence[int]) -> None:
     """The files of these are not in the folder any more; mutex and index are held."""
     modseq = folder.index.next_modseq()

@@ -93,6 +93,7 @@ class Tree:
         files.mkdir(f"{self.maildir}/tmp")
         files.rename(self.path(name), aside, durable=True)
         save.remove_tree(aside)
+        self._renamed_special({canonical(name): ""})
 
     def rename(self, old: str, new: str) -> None:
         """Rename a folder and all below it. INBOX stays: its messages move (RFC 9051 6.3.6), which may take its time.
@@ -120,6 +121,7 @@ class Tree:
             self._remember_uidvalidity(self.path(name))  # a new folder of the old name must have another
             files.rename(self.path(name), self.path(to))
         files.sync_dir(self.maildir)
+        self._renamed_special(dict(pairs))
 
     def subscriptions(self) -> set[str]:
         """The subscribed names, of folders that exist or not."""
@@ -136,8 +138,15 @@ class Tree:
 
     def special(self) -> dict[str, str]:
         """name -> use, of folders that exist: as they were set, else by their usual names at the top level."""
+        return self._special(self._chosen())
+
+    def special_by_name(self, name: str) -> bool:
+        """The folder would have a use even if none were set."""
+        return canonical(name) in self._special([pair for pair in self._chosen() if pair[1] != canonical(name)])
+
+    def _special(self, pairs: list[tuple[str, str]]) -> dict[str, str]:
         existing = self.names()
-        chosen = {name: use for use, name in self._chosen() if name in existing}
+        chosen = {name: use for use, name in pairs if name in existing}
         taken = set(chosen.values())
         lower = {name.lower(): name for name in existing if name not in chosen}
         for use, usual in _USUAL.items():
@@ -150,11 +159,19 @@ class Tree:
         """Give a folder a special use; "" takes it. ValueError: no such use."""
         if use and use not in USES:
             raise ValueError("no such special use")
-        lines = [f"{known} {other}\n" for known, other in self._chosen() if other != canonical(name) and known != use]
-        if use:
-            lines.append(f"{use} {canonical(name)}\n")
-        data = "".join(lines).encode("utf-8", "surrogateescape")
+        pairs = [(known, other) for known, other in self._chosen() if other != canonical(name) and known != use]
+        self._write_special([*pairs, (use, canonical(name))] if use else pairs)
+
+    def _write_special(self, pairs: list[tuple[str, str]]) -> None:
+        data = "".join(f"{use} {name}\n" for use, name in pairs).encode("utf-8", "surrogateescape")
         files.replace(f"{self.maildir}/{SPECIAL}", data)
+
+    def _renamed_special(self, renamed: dict[str, str]) -> None:
+        """A use that was set goes where its folder goes, as annotations do (RFC 5464 section 4.1); "": nowhere."""
+        pairs = self._chosen()
+        if any(name in renamed for _, name in pairs):
+            moved = [(use, renamed.get(name, name)) for use, name in pairs]
+            self._write_special([(use, name) for use, name in moved if name])
 
     def _chosen(self) -> list[tuple[str, str]]:
         try:

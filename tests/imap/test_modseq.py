@@ -287,3 +287,13 @@ def test_a_search_by_number_tells_of_no_removal_by_uid(home: Home) -> None:
     other.do("EXPUNGE")
     assert not any("VANISHED" in line for line in client.do("UID SEARCH 1:2"))
     assert "* VANISHED 1" in client.do("UID SEARCH UID 1:2")
+
+
+def test_an_annotation_has_a_number_and_changes_no_message(home: Home) -> None:
+    client, last = selected(home)
+    other, _ = selected(home)
+    assert client.do('SETMETADATA INBOX (/private/comment "x")') == ["OK SETMETADATA completed"]
+    (line, _) = other.do("STATUS INBOX (HIGHESTMODSEQ)")
+    assert int(re.findall(r"\d+", line)[0]) > last
+    assert other.do(f"UID FETCH 1:* (FLAGS) (CHANGEDSINCE {last})") == ["OK UID FETCH completed"]
+    assert client.do('SETMETADATA "" (/private/comment "x")') == ["OK SETMETADATA completed"]

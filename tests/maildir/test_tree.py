@@ -128,6 +128,16 @@ def test_a_folder_of_a_deleted_name_has_another_uidvalidity(root: Tree) -> None:
     assert sorted(os.listdir(root.maildir))[1:3] == ["dovecot-uidvalidity", f"dovecot-uidvalidity.{max(seen):08x}"]
 
 
+def test_a_use_that_was_set_goes_with_the_folder(root: Tree) -> None:
+    root.create("A/B")
+    root.set_special("A/B", "\\Archive")
+    root.rename("A", "C")
+    assert root.special() == {"C/B": "\\Archive"}
+    root.delete("C/B")
+    root.create("C/B")
+    assert root.special() == {}
+
+
 def test_rename_takes_what_is_below(root: Tree) -> None:
     for name in ("A", "A/B", "A/B/C", "AB"):
         root.create(name)

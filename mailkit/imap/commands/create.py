@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from mailkit.imap.folders import tree
-from mailkit.imap.responses import No, mailbox_id
+from mailkit.imap.folders import tree, uses
+from mailkit.imap.responses import mailbox_id
 from mailkit.imap.wire import Bad
 from mailkit.maildir import folder as folders
 
@@ -11,9 +11,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
-
-USES = {use.lower(): use for use in ("\\Archive", "\\Drafts", "\\Junk", "\\Sent", "\\Trash")}
-"""Not \\All and \\Flagged, which would be virtual folders."""
 
 
 async def create(state: Session, reader: Reader) -> str:
@@ -35,11 +32,4 @@ def _use(reader: Reader) -> str:
     reader.space()
     flags = reader.flags()
     reader.expect(b")")
-    return use_of(flags)
-
-
-def use_of(flags: list[str]) -> str:
-    """The use among attributes; "" when there are none. No [USEATTR]: several, or one that is not to be had."""
-    if len(flags) > 1 or any(flag.lower() not in USES for flag in flags):
-        raise No("That use is not to be had", "USEATTR")
-    return USES[flags[0].lower()] if flags else ""
+    return uses.one_of(flags)

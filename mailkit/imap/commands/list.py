@@ -14,7 +14,7 @@ from mailkit.imap.wire import Bad, entries
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from mailkit.imap.folders.listing import Entry
+    from mailkit.imap.folders.listing import Entry, Known
     from mailkit.imap.session import Session
     from mailkit.imap.wire.reader import Reader
 
@@ -49,7 +49,7 @@ async def list_(state: Session, reader: Reader) -> None:
         numbers = await status_of(state, entry, wanted) if wanted else b""
         state.conn.write(b"* LIST " + shown(state, entry) + numbers)
         if entry.selectable:
-            await tell_more(state, request, entry.name)
+            await tell_more(state, request, entry.name, known)
 
 
 async def status_of(state: Session, entry: Entry, wanted: list[str]) -> bytes:
@@ -62,25 +62,25 @@ async def status_of(state: Session, entry: Entry, wanted: list[str]) -> bytes:
         return b""
 
 
-async def tell_more(state: Session, request: Request, name: str) -> None:
+async def tell_more(state: Session, request: Request, name: str, known: Known) -> None:
     """What RETURN asks for besides; nothing of a folder that was deleted meanwhile, or that this user may not read."""
     try:
         if "MYRIGHTS" in request.returns:
             rights = (await tree.mailbox(state, name, "l")).granted()
             state.conn.write(acl.my_rights(state, name, rights))
         if request.entries:
-            await tell_entries(state, name, request.entries)
+            await tell_entries(state, name, request.entries, known)
     except No:
         return
     if request.status or request.entries:
         await state.conn.flush()
 
 
-async def tell_entries(state: Session, name: str, names: list[str]) -> None:
+async def tell_entries(state: Session, name: str, names: list[str], known: Known) -> None:
     """The METADATA response of one folder (RFC 9590)."""
     wanted = entries.Wanted()
     wanted.names = names
-    found, _ = metadata.chosen(await metadata.read(state, name), wanted)
+    found, _ = metadata.chosen(await metadata.read(state, name, known.special), wanted)
     state.conn.write(metadata.response(state, name, found))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap.folders import metadata
+from mailkit.imap.folders import metadata, uses
 from mailkit.imap.wire import entries
 
 TYPE_CHECKING = False
@@ -15,7 +15,8 @@ async def getmetadata(state: Session, reader: Reader) -> str | None:
     """[options] mailbox [options] entries; the mailbox "" is the server."""
     name, wanted = entries.read_get(reader)
     reader.end()
-    found, longest = metadata.chosen(await metadata.read(state, name), wanted)
+    special = await uses.shown(state, wanted) if name else None
+    found, longest = metadata.chosen(await metadata.read(state, name, special), wanted)
     if found:
         state.conn.write(metadata.response(state, name, found))
     return f"[METADATA LONGENTRIES {longest}] GETMETADATA completed" if longest else None

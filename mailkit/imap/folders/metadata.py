@@ -4,6 +4,7 @@
     another's mailbox, private   mailkit-metadata-others/GUID in the user's own Maildir
     the server, private          mailkit-metadata-server in the user's Maildir
     the server, shared           control/imapmetadata, which clients cannot change
+    /private/specialuse          what the folder is for: see `uses`
 
 So nobody fills another's disk, and nobody's private notes are in another's hands. Who may see and set is said by RFC
 5464 section 3.3, but for one thing: shared entries are set by those who may write (w). The file format is
@@ -15,12 +16,14 @@ from __future__ import annotations
 import os
 
 from mailkit import files
-from mailkit.imap.folders import tree
+from mailkit.imap.folders import tree, uses
 from mailkit.imap.responses import No, mailbox, nstring, paren, untagged
 from mailkit.imap.searching import filters
 from mailkit.imap.wire import entries
 from mailkit.maildir import folder as folders
 from mailkit.maildir import metadata as store
+from mailkit.maildir.change import number
+from mailkit.maildir.tree import canonical
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +36,11 @@ SERVER_FILE = f"{store.NAME}-server"
 OTHERS_DIRECTORY = f"{store.NAME}-others"
 
 
-async def read(state: Session, name: str) -> dict[str, bytes]:
-    """Every entry of a mailbox, or of the server for the name "", that this user may see. No: there is none such."""
+async def read(state: Session, name: str, special: Mapping[str, str] | None = None) -> dict[str, bytes]:
+    """Every entry of a mailbox, or of the server for the name "", that this user may see. No: there is none such.
+
+    special: the uses of folders, where they are asked for.
+    """
     if not name:
         assert state.user is not None
         own = await state.conn.offload(store.read, f"{state.user.maildir}/{SERVER_FILE}")
@@ -42,7 +48,9 @@ async def read(state: Session, name: str) -> dict[str, bytes]:
     found = await mailbox_of(state, name)
     entries_of: dict[str, bytes] = await state.conn.offload(store.read, f"{found.directory}/{store.NAME}")
     if found.who.owner:
-        return entries_of
+        entries_of.pop(uses.ENTRY, None)
+        use = (special or {}).get(canonical(name))
+        return {**entries_of, **({uses.ENTRY: use.encode("ascii")} if use else {})}
     shared = {key: value for key, value in entries_of.items() if not private(key)}
     return {**await state.conn.offload(store.read, await private_path(state, found)), **shared}
 
@@ -53,10 +61,36 @@ async def change(state: Session, name: str, values: Mapping[str, bytes | None]) 
         raise No("That value is too long", f"METADATA MAXSIZE {store.VALUE_MOST_OCTETS}")
     if not name:
         filters.check(values)
-    path = await path_for(state, await mailbox_of(state, name), values) if name else own_of_server(state, values)
+        path = own_of_server(state, values)
+        await state.conn.offload(files.mkdir, os.path.dirname(path))
+        await write(state, path, values)
+        return
+    found = await mailbox_of(state, name)
+    noted = {key: value for key, value in values.items() if key != uses.ENTRY}
+    use = await uses.checked(state, found, values[uses.ENTRY]) if uses.ENTRY in values else None
+    path = await path_for(state, found, values)
+    if noted:
+        await write(state, path, noted)
+    if use is not None:
+        await tree.attempt(state, found.tree.set_special, found.inner, use)
+    if path.startswith(f"{found.directory}/"):
+        await tree.attempt(state, number_change, found.directory)
+
+
+def number_change(path: str) -> None:
+    """The folder's own modseq rises (RFC 7162 section 3.2). Blocking."""
+    folder = folders.open(path)
     try:
-        if not name:
-            await state.conn.offload(files.mkdir, os.path.dirname(path))
+        if folder.writable:
+            folder.sync()
+            number(folder)
+    finally:
+        folder.close()
+
+
+async def write(state: Session, path: str, values: Mapping[str, bytes | None]) -> None:
+    """Set entries in a file. No [METADATA TOOMANY]."""
+    try:
         await state.conn.offload(store.change, path, values)
     except store.Full:
         raise No(f"There is room for {store.ENTRIES_MOST} entries", "METADATA TOOMANY")
