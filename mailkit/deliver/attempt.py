@@ -112,8 +112,12 @@ class Attempt:
         await self._settle()
 
     def _jobs(self) -> list[Coroutine[Any, Any, None]]:
-        jobs = []
+        jobs: list[Coroutine[Any, Any, None]] = []
         elsewhere: list[tuple[str, Recipient]] = []
+        deadline, mode = schedule.deadline(self.claim.envelope.params.get("by", ""))
+        if mode.startswith("R") and clock.now() >= deadline:
+            self._expire()
+            return jobs
         for recipient in self.claim.envelope.pending:
             if recipient.address in self.skipped:
                 continue
@@ -133,6 +137,12 @@ class Attempt:
         if elsewhere:
             jobs += self._remote_jobs(elsewhere)
         return jobs
+
+    def _expire(self) -> None:
+        """RFC 2852 4.1.3: after the deadline it is not tried again."""
+        self._tried = True
+        for recipient in self.claim.envelope.pending:
+            self._failed(recipient, Outcome("perm", "5.4.7", "the time in which it was to be delivered is over"))
 
     def _remote_jobs(self, elsewhere: list[tuple[str, Recipient]]) -> list[Coroutine[Any, Any, None]]:
         """A job for each destination that has a place; what has none waits."""
@@ -229,7 +239,7 @@ class Attempt:
             ms=int((clock.monotonic() - started) * 1000),
         )
         if result.ok:
-            told = "SUCCESS" in recipient.params.get("notify", "")
+            told = notice.is_wanted(recipient, notice.DELIVERED, result)
             # The only recipient is done: the entry goes at once, and a mark in it would be written for nothing.
             self.claim.mark([recipient], entry.DONE, late=not told and len(self.claim.envelope.recipients) == 1)
             if told:
@@ -273,12 +283,19 @@ class Attempt:
             await notice.tell(self._home, self.claim, self.message, notice.FAILED, failed)
             self.claim.mark([recipient for recipient, _ in failed], entry.FAILED)
         if unwarned and plan.notice_due(arrived, now):
-            await notice.tell(self._home, self.claim, self.message, notice.DELAYED, unwarned)
+            await notice.tell(self._home, self.claim, self.message, notice.DELAYED, self._late(unwarned, now))
             self.claim.mark([recipient for recipient, _ in unwarned], entry.WARNED)
         if waiting:
             self.skipped |= {recipient.address for recipient, _ in waiting}
             recipient, result = waiting[0]
             self.claim.note(f"{recipient.address}: {result.code} {result.text}")
+
+    def _late(self, results: list[tuple[Recipient, Outcome]], now: float) -> list[tuple[Recipient, Outcome]]:
+        """What a report of delay says; after a deadline it has a code of its own (RFC 2852 4.1.3)."""
+        deadline, mode = schedule.deadline(self.claim.envelope.params.get("by", ""))
+        if not mode or now < deadline:
+            return results
+        return [(recipient, Outcome("temp", "4.4.7", found.text, found.remote)) for recipient, found in results]
 
     async def _defer(self, arrived: float, now: float) -> None:
         claim = self.claim

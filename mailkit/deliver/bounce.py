@@ -7,7 +7,7 @@
         text/rfc822-headers              only its header
 
 For a message with addresses or a header in UTF-8 the last two are message/global-delivery-status and
-message/global or message/global-headers (RFC 6533 5).
+message/global or message/global-headers (RFC 6533 4).
 
 No loop can arise: reports have the null sender (RFC 5321 4.5.5) and say Auto-Submitted (RFC 3834). What
 happened to a report is told to nobody but control/postmaster, in a report that says so in its envelope;
@@ -22,7 +22,7 @@ from mailkit import clock, log
 from mailkit.control import Home
 from mailkit.deliver import schedule
 from mailkit.deliver.message import Message
-from mailkit.deliver.outcome import HANDED, Outcome
+from mailkit.deliver.outcome import HANDED, TRACED, Outcome
 from mailkit.mail import addresslist, date, dsn, header
 from mailkit.queue.claim import Claim
 from mailkit.queue.entry import Envelope, Recipient
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 FAILED, DELAYED, DELIVERED = "failed", "delayed", "delivered"
+_KEPT = ("requiretls", "priority")
 DOUBLE = "double"  # the envelope's parameter of a report about a report
 
 _SUBJECTS = {FAILED: "Undelivered mail", DELAYED: "Delayed mail", DELIVERED: "Delivered mail"}
@@ -109,7 +110,10 @@ async def send(
         now=int(clock.now()),
     )
     content, whole = returned(message, kind, envelope.params, home.control.octets("bouncesize"))
-    made = Envelope("", [Recipient(to)], {} if envelope.sender else {DOUBLE: "yes"})
+    # RFC 8689 5: the report needs the same protection; RFC 6710 4.6: and has the same priority.
+    made = Envelope("", [Recipient(to)], {key: envelope.params[key] for key in _KEPT if key in envelope.params})
+    if not envelope.sender:
+        made.params[DOUBLE] = "yes"
     if not to.isascii():
         made.params["smtputf8"] = "yes"
     await _queue(home, made, report(facts, content, whole), claim.name.id, kind)
@@ -155,7 +159,8 @@ def report(facts: Facts, content: bytes, whole: bool) -> bytes:
 def fields(facts: Facts) -> bytes:
     """The part for programs (RFC 3464 2)."""
     params = facts.params
-    arrived = params.get("arrived", "")
+    arrived = _arrival(params)
+    deadline, _ = schedule.deadline(params.get("by", ""))
     # Where a user of ours sent it from is nobody's business.
     received_from = "" if params.get("auth") else params.get("helo", "")
     groups = [
@@ -164,13 +169,15 @@ def fields(facts: Facts) -> bytes:
             envid=params.get("envid", ""),
             received_from=received_from if received_from.isascii() else "",
             arrival=int(arrived) if arrived.isdigit() else None,
+            deliver_by=deadline or None,
+            release=params.get("hold", ""),
         )
     ]
     for recipient, outcome in facts.results:
         groups.append(
             dsn.per_recipient(
                 recipient.address,
-                outcome.action or facts.kind,
+                "relayed" if outcome.action == TRACED else outcome.action or facts.kind,
                 outcome.code,
                 original=_original(recipient),
                 remote_mta=outcome.remote,
@@ -188,7 +195,7 @@ def prose(facts: Facts, content: bytes) -> str:
     """The part for people."""
     subject = _subject(content)
     about = f'The message "{subject}"' if subject else "A message without a subject"
-    arrived = facts.params.get("arrived", "")
+    arrived = _arrival(facts.params)
     when = f" of {date.text(int(arrived))}" if arrived.isdigit() else ""
     verdict = {
         FAILED: "could not be delivered to:",
@@ -201,11 +208,18 @@ def prose(facts: Facts, content: bytes) -> str:
     return "\n".join([*lines, *_filled(_outlook(facts)), ""])
 
 
+def _arrival(params: dict[str, str]) -> str:
+    """When it came to us; `arrived` is later where it was held back for the sender."""
+    return params.get("came") or params.get("arrived", "")
+
+
 def _recipient(facts: Facts, recipient: Recipient, outcome: Outcome) -> list[str]:
     """The lines about one recipient."""
     via = recipient.params.get("via", "")
     lines = [f"  <{recipient.address}>" + (f" (through {via.replace(',', ', ')})" if via else "")]
-    if facts.kind == DELIVERED and outcome.action == "relayed":
+    if outcome.action == TRACED:
+        sentence = f"The server {outcome.remote} took it."
+    elif facts.kind == DELIVERED and outcome.action == "relayed":
         sentence = f"The server {outcome.remote} took it, and does not report what becomes of it."
     elif outcome.action == "expanded":
         sentence = "It was sent on to the addresses that this one stands for."

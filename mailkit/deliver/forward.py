@@ -14,7 +14,10 @@ from mailkit.queue import drop
 from mailkit.queue.entry import Envelope, Recipient
 from mailkit.queue.inject import Spool
 
-KEPT = ("envid", "ret", "body", "smtputf8", "requiretls")  # what the sender asked of whoever carries the message
+# What the sender asked of whoever carries the message (RFC 3461 5.2.7.2, RFC 6710 4.4); a list asks for itself what
+# reports are about (RFC 3461 5.2.7.1).
+KEPT = ("body", "smtputf8", "requiretls", "priority", "by")
+REPORTING = ("envid", "ret")
 
 
 async def forward(task: Task, sender: str, targets: list[str], expanded: bool = False, fields: bytes = b"") -> str:
@@ -23,8 +26,12 @@ async def forward(task: Task, sender: str, targets: list[str], expanded: bool = 
     What the sender asked for is kept as far as it concerns the next hop. expanded: the targets are final; no alias of
     just that address is looked up again. fields: header lines put in front.
     """
-    asked = {key: value for key, value in task.params.items() if key in KEPT}
+    is_list = sender != task.sender
+    asked = {key: value for key, value in task.params.items() if key in KEPT or (key in REPORTING and not is_list)}
     each = _each(task.recipient, task.verdict.address, len(targets))
+    if is_list:
+        each.pop("notify", None)
+        each.pop("orcpt", None)
     if expanded:
         each["expanded"] = "yes"
     envelope = Envelope(sender, [Recipient(target, params=dict(each)) for target in targets], asked)
@@ -44,7 +51,7 @@ async def forward(task: Task, sender: str, targets: list[str], expanded: bool = 
 
 
 def _each(recipient: Recipient | None, passed: str, count: int) -> dict[str, str]:
-    """The params of every new recipient. With several of them success is told for the expansion (RFC 3461 5.2.7)."""
+    """The params of every new recipient. With several of them success is told for the expansion (RFC 3461 5.2.7.3)."""
     params = dict(recipient.params) if recipient is not None else {}
     params.pop("expanded", None)
     if count > 1 and "notify" in params:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from mailkit.exits import Trouble
 
-HANDED = "handed"  # action: the next server tells the sender itself (RFC 3461 5.2.2), so nobody else need
+HANDED = "handed"  # action: the next server tells the sender itself (RFC 3461 5.2.1), so nobody else need
+TRACED = "traced"  # action: relayed, and the sender hears of it without having asked for success (RFC 2852 4.1.4)
 
 
 class Outcome:
@@ -12,8 +13,8 @@ class Outcome:
 
     code: enhanced status code of RFC 3463. text: one line for reports; where a remote server said something, its
     words. remote: the name of that server, "" when the trouble (or the success) is ours. action: the RFC 3464 word
-    for reports when it is not the status's usual one: "relayed" or "expanded". path: the file it was saved in, if
-    any.
+    for reports when it is not the status's usual one: "relayed" or "expanded", or one of the above. path: the file it
+    was saved in, if any.
     """
 
     __slots__ = ("action", "code", "path", "remote", "status", "text")

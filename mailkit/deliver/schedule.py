@@ -36,15 +36,15 @@ class Schedule:
         return due if due < last or now >= last else max(last, now + self.first_s)
 
     def within(self, by: str, arrived: float) -> Schedule:
-        """The schedule for a message with a deadline, "UNIXSECONDS;MODE" (RFC 2852): R, it goes back at the deadline;
-        N, the sender hears then that it is late."""
-        deadline, _, mode = by.partition(";")
-        if not deadline.lstrip("-").isdigit():
+        """The schedule for a message with a deadline, "UNIXSECONDS;MODE" (RFC 2852 4.1.3): R, it goes back at the
+        deadline; N, the sender hears then that it is late, and not before: we tell of a delay once."""
+        at, mode = deadline(by)
+        if not mode:
             return self
-        left = max(int(int(deadline) - arrived), 1)
+        left = max(int(at - arrived), 1)
         if mode.startswith("R"):
             return Schedule(self.first_s, self.most_s, self.notice_s, min(self.giveup_s, left))
-        return Schedule(self.first_s, self.most_s, min(self.notice_s or left, left), self.giveup_s)
+        return Schedule(self.first_s, self.most_s, left if left < self.giveup_s else self.notice_s, self.giveup_s)
 
     def overdue(self, arrived: float, now: float) -> bool:
         """Is a failure now the last one?"""
@@ -53,6 +53,12 @@ class Schedule:
     def notice_due(self, arrived: float, now: float) -> bool:
         """Should the sender hear that it is delayed?"""
         return bool(self.notice_s) and now >= arrived + self.notice_s
+
+
+def deadline(by: str) -> tuple[int, str]:
+    """Unix seconds and mode (R, RT, N or NT) of "UNIXSECONDS;MODE" (RFC 2852 4); (0, "") where there is none."""
+    text, _, mode = by.partition(";")
+    return (int(text), mode) if text.lstrip("-").isdigit() and mode else (0, "")
 
 
 def of(control: Control) -> Schedule:

@@ -193,16 +193,28 @@ def _ununitext(text: str) -> str:
     return "".join(out)
 
 
-def per_message(reporting_mta: str, *, envid: str = "", received_from: str = "", arrival: int | None = None) -> bytes:
+def per_message(
+    reporting_mta: str,
+    *,
+    envid: str = "",
+    received_from: str = "",
+    arrival: int | None = None,
+    deliver_by: int | None = None,
+    release: str = "",
+) -> bytes:
     """The per-message fields of RFC 3464 2.2, without the empty line after them.
 
-    envid: decoded. received_from: the name the client gave. arrival: Unix seconds.
+    envid: decoded. received_from: the name the client gave. arrival: Unix seconds; so deliver_by, the deadline that
+    the sender set (RFC 2852 5). release: "for;3600" or "until;2027-01-01T08:00:00Z", as they held it back (RFC 4865
+    5.1.2).
     """
     return _lines(
         ("Original-Envelope-Id", envid),
         ("Reporting-MTA", f"dns; {reporting_mta}"),
         ("Received-From-MTA", received_from and f"dns; {received_from}"),
         ("Arrival-Date", _moment(arrival)),
+        ("Deliver-By-Date", _moment(deliver_by)),
+        ("Future-Release-Request", release),
     )
 
 
@@ -223,7 +235,7 @@ def per_recipient(
 
     final: the address we tried. action: failed, delayed, delivered, relayed or expanded. status: "5.1.1".
     original: what `orcpt` gave. diagnostic: the reply of the remote server, "550 5.1.1 no such user". Times are
-    Unix seconds. utf8: for message/global-delivery-status, where addresses stand in UTF-8 (RFC 6533 4).
+    Unix seconds. utf8: for message/global-delivery-status, where addresses stand in UTF-8 (RFC 6533 4.1).
     """
     if action not in _ACTIONS:
         raise ValueError(f"action {action!r} is not one of RFC 3464")

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     R = TypeVar("R")
 
-_LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266 4.1
+_LABEL = b"EXPORTER-Channel-Binding"  # RFC 9266 2
 _OCTETS = 32
 _FEED = 65536  # octets that the library is given at once
 _SAID = RECORD + 256  # octets that are taken from it at once: a record, with what TLS adds
@@ -175,7 +175,7 @@ class Connection:
 
     @property
     def exporter(self) -> bytes | None:
-        """The channel binding. Only with TLS 1.3: before, it takes an extended master secret (RFC 9266 4.2), of which
+        """The channel binding. Only with TLS 1.3: before, it takes an extended master secret (RFC 9266 2), of which
         pyOpenSSL does not tell."""
         return self._link.export_keying_material(_LABEL, _OCTETS, b"") if self.version() == "TLSv1.3" else None
 

@@ -14,6 +14,7 @@ from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
 from mailkit.net.blocking import run
 from mailkit.queue import claim
+from mailkit.queue.entry import Recipient
 from tests.deliver.homes import MESSAGE, mailbox, make, waiting
 
 
@@ -31,13 +32,18 @@ def user_home(home: Home, user: str = "bob") -> Path:
 
 
 def deliver(
-    home: Home, address: str = "bob@example.test", sender: str = "alice@example.net", message: bytes = MESSAGE
+    home: Home,
+    address: str = "bob@example.test",
+    sender: str = "alice@example.net",
+    message: bytes = MESSAGE,
+    recipient: Recipient | None = None,
+    params: dict[str, str] | None = None,
 ) -> Outcome:
     fd = os.memfd_create("message")
     try:
         os.write(fd, message)
         verdict = route.judge(home, address)
-        return run(local.handle(home, verdict, sender, Message(fd, 0, len(message))))
+        return run(local.handle(home, verdict, sender, Message(fd, 0, len(message)), recipient, params or {}))
     finally:
         os.close(fd)
 
@@ -201,6 +207,25 @@ def test_an_owner_becomes_the_sender(home: Home) -> None:
     (directory / ".qmail-list-owner").write_text("&bob\n")
     assert deliver(home, "bob+list@example.test").ok
     assert sent_on(home) == [("bob+list-owner@example.test", ["carol@example.net", "dave@example.net"])]
+
+
+@pytest.mark.parametrize("is_list", [False, True])
+def test_what_the_sender_asked_for_goes_on_but_a_list_reports_to_its_owner(is_list: bool, home: Home) -> None:
+    """RFC 3461 5.2.7.1 and 5.2.7.2; RFC 6710 4.4."""
+    directory = user_home(home)
+    (directory / ".qmail-on").write_text("carol@example.net\n")
+    if is_list:
+        (directory / ".qmail-on-owner").write_text("&bob\n")
+    asked = Recipient("bob+on@example.test", params={"notify": "DELAY", "orcpt": "rfc822;bob+on@example.test"})
+    params = {"envid": "x", "ret": "HDRS", "priority": "4", "by": "2000000000;N", "helo": "c.example"}
+    assert deliver(home, asked.address, recipient=asked, params=params).ok
+    ((directory_name, name),) = waiting(home)
+    got = claim.claim(home, directory_name, str(name))
+    assert got is not None
+    kept = {"priority": "4", "by": "2000000000;N"} | ({} if is_list else {"envid": "x", "ret": "HDRS"})
+    assert {key: value for key, value in got.envelope.params.items() if key != "arrived"} == kept
+    assert {"notify", "orcpt"} & got.envelope.recipients[0].params.keys() == (set() if is_list else {"notify", "orcpt"})
+    got.release()
 
 
 def test_verp_writes_the_recipient_into_the_sender(home: Home) -> None:

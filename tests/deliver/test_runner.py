@@ -18,7 +18,7 @@ from mailkit import clock, files, log
 from mailkit.control import Home
 from mailkit.deliver import attempt, notice, remote
 from mailkit.deliver import runner as runner_module
-from mailkit.deliver.outcome import Outcome
+from mailkit.deliver.outcome import TRACED, Outcome
 from mailkit.deliver.runner import Runner
 from mailkit.net import blocking
 from mailkit.queue import claim, inject, inspection, listing
@@ -41,6 +41,7 @@ class World:
         self.says: Callable[[str, str], Outcome] = lambda domain, address: OK
         self.sent: list[tuple[str, list[str]]] = []
         self.reports: list[tuple[str, list[str]]] = []
+        self.codes: list[str] = []
         self.most_at_once: dict[str, int] = {}
         self._now: dict[str, int] = {}
         self.gate: asyncio.Event | None = None
@@ -59,6 +60,7 @@ class World:
 
     async def tell(self, home: Home, claimed: Any, message: Any, kind: str, results: Any) -> None:
         self.reports.append((kind, [recipient.address for recipient, _ in results]))
+        self.codes += [found.code for _, found in results]
 
 
 @pytest.fixture
@@ -187,6 +189,34 @@ def test_delay_is_told_once_and_giving_up_is_told_last(home: Home, world: World)
     once(home)
     assert world.reports[1:] == [(notice.FAILED, ["a@one.example"])]
     assert waiting(home) == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"), [("R", (notice.FAILED, "5.4.7")), ("RT", (notice.FAILED, "5.4.7")), ("N", (notice.DELAYED, "4.4.7"))]
+)
+def test_a_deadline_is_the_end_or_a_reason_to_tell(mode: str, told: tuple[str, str], home: Home, world: World) -> None:
+    """RFC 2852 4.1.3."""
+    world.says = lambda domain, address: LATER
+    queue(home, "a@one.example", params={"by": f"{int(clock.now()) + 3600};{mode}"})
+    once(home)
+    assert (len(world.sent), world.reports) == (1, [])
+    for directory, found in waiting(home):
+        path = Path(home.queue, directory, str(found))
+        head, _, rest = path.read_bytes().partition(b"\nby ")
+        path.write_bytes(head + b"\nby %d" % (clock.now() - 1) + rest[rest.index(b";") :])
+    age(home, 3601)
+    once(home)
+    assert [(kind, code) for (kind, _), code in zip(world.reports, world.codes, strict=True)] == [told]
+    assert len(world.sent) == (1 if mode.startswith("R") else 2)
+    assert bool(waiting(home)) is (mode == "N")
+
+
+def test_a_trace_is_told_where_nobody_asked_for_success(home: Home, world: World) -> None:
+    """RFC 2852 4.1.4."""
+    world.says = lambda domain, address: Outcome("ok", "2.0.0", "queued", "mx.example.net", TRACED)
+    queue(home, "a@one.example", Recipient("b@one.example", params={"notify": "NEVER"}))
+    once(home)
+    assert world.reports == [(notice.DELIVERED, ["a@one.example"])]
 
 
 def test_a_report_that_cannot_be_queued_is_tried_again(

@@ -60,4 +60,8 @@ def test_a_deadline_shortens_the_schedule() -> None:
     told = Schedule(notice_s=0).within(f"{int(arrived) + 600};NT", arrived)
     assert told.notice_due(arrived, arrived + 600) and not told.notice_due(arrived, arrived + 599)
     assert not told.overdue(arrived, arrived + 86400)
+    late = Schedule().within(f"{int(arrived) + 86400};N", arrived)
+    assert late.notice_due(arrived, arrived + 86400) and not late.notice_due(arrived, arrived + 86399)
+    never = Schedule().within(f"{int(arrived) + 10**8};N", arrived)
+    assert never.notice_due(arrived, arrived + Schedule().notice_s)
     assert Schedule().within("soon", arrived).giveup_s == Schedule().giveup_s

@@ -482,9 +482,9 @@ def test_an_error_of_our_own_loses_no_result(tmp_path: Path, monkeypatch: pytest
     world = World(tmp_path, {"192.0.2.1": first})
     command = transaction.rcpt_command
 
-    def stumbling(talk: Any, to: Any) -> str:
+    def stumbling(talk: Any, to: Any, *more: Any) -> str:
         assert to.address != "b@example.org"
-        return command(talk, to)
+        return command(talk, to, *more)
 
     monkeypatch.setattr(transaction, "rcpt_command", stumbling)
     found = world.send("a@example.org", "b@example.org", "c@example.org")

@@ -17,7 +17,7 @@ from mailkit.control import Home
 from mailkit.deliver import bounce
 from mailkit.deliver.bounce import DELAYED, DELIVERED, FAILED, Facts
 from mailkit.deliver.message import Message
-from mailkit.deliver.outcome import HANDED, Outcome
+from mailkit.deliver.outcome import HANDED, TRACED, Outcome
 from mailkit.mail import quoted
 from mailkit.queue import claim, entry, inject, listing
 from mailkit.queue.entry import Envelope, Recipient
@@ -314,6 +314,37 @@ def test_how_much_goes_back(tmp_path: Path) -> None:
         assert _parts(data)[2].get_content_type() == wanted
         for found in list(listing.entries(home, "new")):
             os.unlink(os.path.join(home.queue, "new", str(found)))
+
+
+def test_a_report_is_carried_as_its_message_was(tmp_path: Path) -> None:
+    """RFC 8689 5, RFC 6710 4.6."""
+    home = _home(tmp_path)
+    params = {"requiretls": "yes", "priority": "-3", "ret": "HDRS", "envid": "x", "auth": "alice@example.test"}
+    _queue(home, "alice@example.test", Recipient("bob@example.org"), **params)
+    _send(home, FAILED, NO_USER)
+    envelope, _ = _queued(home)
+    assert {key: value for key, value in envelope.params.items() if key != "arrived"} == {
+        "requiretls": "yes",
+        "priority": "-3",
+    }
+
+
+def test_deadline_and_release_as_programs_read_them() -> None:
+    """RFC 2852 5, RFC 4865 5.1.2: and it came when it came, though it was released later."""
+    params = {"arrived": "1799993600", "came": "1799990000", "hold": "for;3600", "by": "1799997200;R"}
+    facts = _facts(FAILED, (Recipient("bob@example.org"), NO_USER), params=params)
+    message, _ = _groups(_parts(bounce.report(facts, TEXT, True))[1])
+    assert message["Arrival-Date"] == "Fri, 15 Jan 2027 05:13:20 +0000"
+    assert message["Deliver-By-Date"] == "Fri, 15 Jan 2027 07:13:20 +0000"
+    assert message["Future-Release-Request"] == "for;3600"
+
+
+def test_a_trace_is_told_as_relayed() -> None:
+    """RFC 2852 4.1.4."""
+    taken = Outcome("ok", "2.0.0", "250 2.0.0 queued", "mx.example.org", TRACED)
+    text, status, _ = _parts(bounce.report(_facts(DELIVERED, (Recipient("bob@example.org"), taken)), TEXT, True))
+    assert _groups(status)[1]["Action"] == "relayed"
+    assert "mx.example.org took it" in text.get_content()
 
 
 def test_an_endless_header_is_cut_at_a_line(tmp_path: Path) -> None:

@@ -104,6 +104,7 @@ def test_a_message_of_several_blocks(tmp_path: Path) -> None:
     [
         (b"TLS-Required: No\n", True),
         (b"Subject: x\ntls-required:no\n", True),
+        (b"TLS-Required:\n No\nSubject: x\n", True),
         (b"TLS-Required: yes\n", False),
         (b"X-TLS-Required: no\n", False),
         (b"Subject: x\n", False),

@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import os
+from pathlib import Path
 
 import pytest
 
-from mailkit.smtp.client import hello, login
+from mailkit.smtp.client import hello, login, transaction
+from mailkit.smtp.client.body import Body
 from mailkit.smtp.client.dialogue import Broken, Dialogue, Limits, Refused
 from mailkit.smtp.client.login import Login, Scram
+from mailkit.smtp.client.transaction import Mail
 from tests.harness.transcript import FakeTls, run
 from tests.smtp_client.server import CLOSE, Server
 
@@ -100,6 +104,18 @@ def test_each_mechanism(mechanism: str) -> None:
     assert server.commands[1].startswith(f"AUTH {mechanism}")
 
 
+def test_mail_after_a_login_says_that_it_is_nobodys(tmp_path: Path) -> None:
+    """RFC 4954 5: without AUTH=<> the server may take the message for the account's own."""
+    server = Account("PLAIN")
+    talk = Dialogue(server, Limits())
+    run(hello.greet(talk, "me"))
+    mail = Mail("a@x.test", Body(os.open(tmp_path, os.O_RDONLY), whole=b"Subject: x\n\n", owned=True))
+    assert transaction.mail_command(talk, mail, False) == "MAIL FROM:<a@x.test>"
+    run(login.login(talk, WHO))
+    assert transaction.mail_command(talk, mail, False) == "MAIL FROM:<a@x.test> AUTH=<>"
+    mail.body.close()
+
+
 @pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN", "SCRAM-SHA-1", "SCRAM-SHA-256"])
 def test_a_wrong_password_keeps_the_mail_for_later(mechanism: str) -> None:
     with pytest.raises(Refused) as caught:
@@ -159,7 +175,7 @@ def test_iterations_out_of_bounds(rounds: int) -> None:
 
 
 def test_misbehaviour() -> None:
-    for more in ("334 " + _b64("r=somebody else's,s=c2FsdA==,i=4096"), "334 not base64!", "334 " + _b64("nonsense")):
+    for more in ("334 " + _b64("r=somebody else's,s=c2FsdA==,i=4096"), "334 not base64!", "334 bm9u!c2Vuc2U=", "334 " + _b64("nonsense")):
         with pytest.raises(Refused):
             _login(Server(["AUTH SCRAM-SHA-256"], say={"AUTH": more}))
     server = Server(["AUTH PLAIN"], say={"AUTH": "334 more?"})
@@ -179,6 +195,15 @@ def test_scram_as_in_rfc_7677_3() -> None:
     final = exchange.final(f"r={nonce},s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096".encode())
     assert final == f"c=biws,r={nonce},p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=".encode()
     exchange.check(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=")
+
+
+def test_passwords_are_prepared() -> None:
+    """RFC 5802 2.2: SASLprep, here of a fraction in one character and a blank that is none of ASCII's."""
+    server = Account("SCRAM-SHA-256", password="1\u20442 x")
+    talk = Dialogue(server, Limits())
+    run(hello.greet(talk, "me"))
+    run(login.login(talk, Login("alice", "\u00bd\u00a0x")))
+    assert talk.logged_in
 
 
 def test_names_are_escaped() -> None:

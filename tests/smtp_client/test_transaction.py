@@ -291,6 +291,58 @@ def test_deadline_and_priority_are_passed_on_or_the_promise_is_not_made(message:
     assert result.reply.ok
 
 
+@pytest.mark.parametrize(("offer", "ok"), [("DELIVERBY", True), ("DELIVERBY 60", True), ("DELIVERBY 120", False)])
+def test_a_deadline_that_the_server_finds_too_short_is_not_passed_on(
+    offer: str, ok: bool, message: Any, clock: FakeClock
+) -> None:
+    """RFC 2852 4.1.4.1."""
+    mail = Mail("a@x.test", message(), {"by": f"{int(clock.time) + 90};R"})
+    server = Server([offer], clock=clock)
+    (result,) = _send(server, mail, "b@x.test")
+    assert (result.reply.ok, bool(server.envelopes)) == (ok, ok)
+
+
+@pytest.mark.parametrize(
+    ("mode", "left", "offers", "traced"),
+    [
+        ("N", 90, ["DSN"], True),
+        ("N", 90, ["DSN", "DELIVERBY"], False),
+        ("N", -90, ["DSN"], False),
+        ("NT", 90, ["DSN", "DELIVERBY"], True),
+        ("RT", 90, ["DSN", "DELIVERBY"], True),
+        ("R", 90, ["DSN", "DELIVERBY"], False),
+    ],
+)
+def test_the_sender_hears_who_took_a_message_with_a_deadline(
+    mode: str, left: int, offers: list[str], traced: bool, message: Any, clock: FakeClock
+) -> None:
+    """RFC 2852 4.1.4, 4.1.4.2."""
+    mail = Mail("a@x.test", message(), {"by": f"{int(clock.time) + left};{mode}"})
+    (result,) = _send(Server(offers, clock=clock), mail, "b@x.test")
+    assert result.traced is traced
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [("", "FAILURE,DELAY"), ("SUCCESS", "SUCCESS,DELAY"), ("DELAY,FAILURE", "DELAY,FAILURE"), ("NEVER", "NEVER")],
+)
+def test_a_server_that_does_not_know_when_it_is_late_tells_of_delays(
+    asked: str, said: str, message: Any, clock: FakeClock
+) -> None:
+    """RFC 2852 4.1.4.2."""
+    mail = Mail("a@x.test", message(), {"by": f"{int(clock.time) + 90};N"})
+    server = Server(["DSN"], clock=clock)
+    run(transaction.send(_talk(server), mail, [To("b@x.test", {"notify": asked} if asked else {})]))
+    assert server.envelopes[0][1] == f"RCPT TO:<b@x.test> NOTIFY={said}"
+
+
+def test_orcpt_is_passed_on_as_it_came(message: Any) -> None:
+    """RFC 3461 5.2.1."""
+    server = Server(["DSN"])
+    run(transaction.send(_talk(server), Mail("a@x.test", message()), [To("b@x.test", {"orcpt": "RFC822;B+42b@x.test"})]))
+    assert server.envelopes[0][1] == "RCPT TO:<b@x.test> ORCPT=RFC822;B+42b@x.test"
+
+
 def test_utf8_addresses_go_where_they_are_known(message: Any) -> None:
     mail = Mail("jürgen@x.test", message(), {"smtputf8": "yes"})
     server = Server(["SMTPUTF8"])
@@ -333,6 +385,16 @@ def test_requiretls_is_passed_on_or_refused(message: Any) -> None:
     (result,) = _send(server, mail, "b@x.test")
     assert result.reply.ok
     assert server.envelopes[0][0] == "MAIL FROM:<a@x.test> REQUIRETLS"
+
+
+@pytest.mark.parametrize("offers", [["REQUIRETLS"], []])
+def test_reports_go_also_where_requiretls_is_not_known(offers: list[str], message: Any) -> None:
+    """RFC 8689 5."""
+    server = Server(offers)
+    server.tls = FakeTls() if offers else None
+    (result,) = _send(server, Mail("", message(), {"requiretls": "yes"}), "b@x.test")
+    assert result.reply.ok
+    assert server.envelopes[0][0] == " ".join(["MAIL FROM:<>", *offers])
 
 
 def test_several_messages_on_one_connection(message: Any) -> None:

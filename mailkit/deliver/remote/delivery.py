@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from mailkit import log
 from mailkit.deliver import outcome
-from mailkit.deliver.outcome import HANDED, Outcome
+from mailkit.deliver.outcome import HANDED, TRACED, Outcome
 from mailkit.deliver.remote.hosts import PATIENCE_S, Place
 from mailkit.deliver.remote.opening import Opening
 from mailkit.deliver.remote.outside import Outside
@@ -194,7 +194,7 @@ class Delivery:
         action = ""
         if status == "ok" and not self._route.lmtp:
             # RFC 3461 5.2.2: a server without DSN is where our knowledge ends.
-            action = HANDED if result.dsn else "relayed"
+            action = TRACED if result.traced else HANDED if result.dsn else "relayed"
         return Outcome(status, code, said(reply), place.name, action)
 
     def _failure(self) -> Outcome:

@@ -6,8 +6,8 @@
     verify    or the mail waits; the certificate must name the server and come from an authority we know
 
 The level comes from the route, else from control/remotetls. A message with REQUIRETLS needs `verify` (RFC
-8689 4.2.1); one that says "TLS-Required: no" (RFC 8689 5) is content with `may`. DANE and MTA-STS come in
-as another `Choice` function that puts a stricter Security in the place of this one.
+8689 4.2.1), but a report does not (5); one that says "TLS-Required: no" (3, 4.2.2) is content with `may`. DANE and
+MTA-STS come in as another `Choice` function that puts a stricter Security in the place of this one.
 
 HOME/tls/authorities.pem, where it is there, holds further authorities (a smarthost's own).
 """
@@ -56,7 +56,7 @@ async def choose(outside: Outside, domain: str, place: Place, route: Route, mail
     level = route.tls or home.control.text("remotetls")
     if level not in LEVELS:
         raise Temp("the way out is wrongly configured", code="4.3.5", detail=f"control/remotetls: {level!r}")
-    if mail.params.get("requiretls"):
+    if mail.params.get("requiretls") and mail.sender:
         if not place.secure:
             # RFC 8689 4.2.1: a certificate for a name that anybody could have put into the DNS proves
             # nothing.

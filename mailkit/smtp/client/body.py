@@ -25,7 +25,7 @@ class Body:
     closes the descriptor.
 
     size: octets as they are sent, before dots. eight_bit: an octet above 127 is in it. eight_bit_header:
-    in its header. tls_optional: it says "TLS-Required: no" (RFC 8689 5). OSError when the file cannot be
+    in its header. tls_optional: it says "TLS-Required: no" (RFC 8689 3). OSError when the file cannot be
     read.
     """
 
@@ -174,5 +174,8 @@ def converted(body: Body, convert: Callable[[bytes], bytes]) -> Body:
 
 
 def _says_tls_optional(header: bytes) -> bool:
-    _, found, rest = (b"\n" + header.lower()).partition(b"\ntls-required:")
-    return bool(found) and rest.partition(b"\n")[0].strip() == b"no"
+    if b"\ntls-required:" not in b"\n" + header.lower():
+        return False
+    from mailkit.mail import header as headers
+
+    return (headers.value(header + b"\n", b"TLS-Required") or b"").strip().lower() == b"no"

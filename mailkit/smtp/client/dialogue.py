@@ -64,7 +64,8 @@ class Dialogue:
 
     trace: called with every line, "C: ..." and "S: ...", secrets left out. features: what EHLO offered.
     lmtp: RFC 2033. stage: the command whose answer is awaited, for reports. dirty: a transaction was
-    begun and not ended. last_word: the text of a 421, which explains why the connection then closes.
+    begun and not ended. last_word: the text of a 421, which explains why the connection then closes. logged_in: AUTH
+    has succeeded.
     """
 
     __slots__ = (
@@ -76,6 +77,7 @@ class Dialogue:
         "last_word",
         "limits",
         "lmtp",
+        "logged_in",
         "sent",
         "stage",
         "trace",
@@ -97,6 +99,7 @@ class Dialogue:
         self.stage = "connect"
         self.dirty = False
         self.last_word = ""
+        self.logged_in = False
         self.sent = 0  # transactions that were begun
         self._parser = Parser()
         self._until = clock.monotonic() + limits.total
@@ -180,7 +183,7 @@ class Dialogue:
             raise Insecure(f"the TLS handshake with the server failed{why}", "4.7.5")
 
     async def quit(self) -> None:
-        """Say goodbye and close; the answer does not matter and is not waited for (RFC 5321 4.1.1.10 allows it)."""
+        """Say goodbye and close. The answer does not matter and is not waited for: RFC 5321 4.1.1.10 says SHOULD."""
         try:
             self.send("QUIT")
             await self.flush(min(5.0, self.limits.command))

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import SSLContext
 
-_EVERYTHING_REFUSED = 521  # RFC 7504: this host takes no mail at all
+_EVERYTHING_REFUSED = 521  # RFC 7504 3: this host takes no mail at all
 
 
 class Features:
@@ -34,7 +34,7 @@ class Features:
 
     @property
     def size(self) -> int | None:
-        """The largest message in octets; None when it does not say (RFC 1870 4: 0 says nothing either)."""
+        """The largest message in octets; None when it does not say (RFC 1870 3: 0 is no limit)."""
         words = self.words.get("SIZE", [])
         if words and words[0].isascii() and words[0].isdigit() and len(words[0]) < 20:
             return int(words[0]) or None
@@ -46,7 +46,7 @@ class Features:
         return [word.upper() for word in self.words.get("AUTH", [])]
 
     def limit(self, name: str) -> int | None:
-        """A limit of RFC 9422 ("RCPTMAX", "MAILMAX"), None when none is said."""
+        """A limit of RFC 9422 4 ("RCPTMAX", "MAILMAX"), None when none is said."""
         for word in self.words.get("LIMITS", []):
             key, _, value = word.partition("=")
             if key.upper() == name and value.isascii() and value.isdigit() and 0 < len(value) < 7:

@@ -15,6 +15,7 @@ from binascii import a2b_base64, b2a_base64
 from mailkit import clock
 from mailkit.smtp.client.dialogue import Broken, Dialogue, Refused
 from mailkit.smtp.reply import Reply
+from mailkit.users import prep
 
 _HASHES = {"SCRAM-SHA-256": "sha256", "SCRAM-SHA-1": "sha1"}
 _ROUNDS_MOST = 1_000_000  # a server must not keep us busy for minutes
@@ -34,7 +35,11 @@ class Login:
 async def login(talk: Dialogue, who: Login) -> None:
     """Log in. Refused with the server's reply, or with one of ours when there is no mechanism to use; Broken."""
     assert talk.features is not None
-    offered = talk.features.mechanisms
+    await _best(talk, who, talk.features.mechanisms)
+    talk.logged_in = True
+
+
+async def _best(talk: Dialogue, who: Login, offered: list[str]) -> None:
     for name in _HASHES:
         if name in offered:
             return await _scram(talk, who, name)
@@ -60,7 +65,10 @@ async def _login(talk: Dialogue, who: Login) -> None:
 
 async def _scram(talk: Dialogue, who: Login, name: str) -> None:
     """RFC 5802 3, without channel binding: "n" says that we could not do it."""
-    exchange = Scram(_HASHES[name], who.user, who.password, clock.token(18))
+    try:
+        exchange = Scram(_HASHES[name], who.user, who.password, clock.token(18))
+    except ValueError as error:
+        raise Refused("AUTH", Reply(454, "4.7.0", f"no login: in our name or password, {error}"))
     reply = await talk.command(f"AUTH {name} {_base64(exchange.first())}", shown=f"AUTH {name} {_SHOWN}")
     try:
         final = await talk.conn.offload(exchange.final, _challenge(reply))
@@ -78,13 +86,14 @@ async def _scram(talk: Dialogue, who: Login, name: str) -> None:
 
 class Scram:
     """The client's half of SCRAM: `first()`, `final(server's first)`, `check(server's final)`. ValueError when the
-    server does not keep to it, or does not know the password."""
+    server does not keep to it, or does not know the password; at once where SASLprep knows no form of name or password
+    (RFC 5802 2.2, 5.1)."""
 
     def __init__(self, hash: str, user: str, password: str, nonce: str) -> None:
         self._hash = hash
-        self._password = password.encode()
+        self._password = prep.prepared(password).encode()
         self._nonce = nonce
-        name = user.replace("=", "=3D").replace(",", "=2C")
+        name = prep.prepared(user).replace("=", "=3D").replace(",", "=2C")
         self._bare = f"n={name},r={nonce}"
         self._signature = b""
 
@@ -147,7 +156,7 @@ def _refused(reply: Reply) -> None:
 
 def _octets(text: str) -> bytes:
     try:
-        return a2b_base64(text)
+        return a2b_base64(text, strict_mode=True)  # RFC 4954 4: nothing but base64 is skipped
     except (NotBase64, ValueError):
         raise ValueError("it does not speak base64")
 

@@ -22,6 +22,10 @@ from mailkit.smtp.client.body import Body
 from mailkit.smtp.client.dialogue import Broken, Dialogue
 from mailkit.smtp.reply import Reply
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from mailkit.smtp.client.hello import Features
+
 END = "end of message"  # the stage at which the server has all of it
 RECIPIENTS_MOST = 100  # RFC 5321 4.5.3.1.8: every server takes that many
 _LARGE = 65536  # octets: wait until so many are on their way before the next are read
@@ -53,18 +57,26 @@ class Result:
     """What the server said about one recipient. stage: the command it said it to. heard: False when the server said
     nothing and `reply` is ours. broken: because the connection broke. dsn: the server takes over what the
     sender wants
-    to be told (RFC 3461)."""
+    to be told (RFC 3461). traced: the sender is to hear that it was sent on (RFC 2852)."""
 
-    __slots__ = ("broken", "dsn", "heard", "reply", "stage")
+    __slots__ = ("broken", "dsn", "heard", "reply", "stage", "traced")
 
     def __init__(
-        self, stage: str, reply: Reply, heard: bool = True, *, broken: bool = False, dsn: bool = False
+        self,
+        stage: str,
+        reply: Reply,
+        heard: bool = True,
+        *,
+        broken: bool = False,
+        dsn: bool = False,
+        traced: bool = False,
     ) -> None:
         self.stage = stage
         self.reply = reply
         self.heard = heard
         self.broken = broken
         self.dsn = dsn
+        self.traced = traced
 
     def __repr__(self) -> str:
         return f"Result({self.stage!r}, {self.reply!r}, heard={self.heard})"
@@ -103,15 +115,43 @@ def precheck(talk: Dialogue, mail: Mail, to: To) -> Result | None:
         if mail.params.get("smtputf8") and mail.body.eight_bit_header:
             text = "the header has other than ASCII characters, which the server does not take"
             return Result("SMTPUTF8", Reply(554, "5.6.9", text), heard=False)
-    if mail.params.get("requiretls") and ("REQUIRETLS" not in features or talk.conn.tls is None):
-        # RFC 8689 4.2.1: hand it on only where the next hop will keep the promise.
+    if mail.params.get("requiretls") and mail.sender and not keeps_tls(talk):
+        # RFC 8689 4.2.1: hand it on only where the next hop will keep the promise; 5: but reports go all the same.
         text = "the sender requires TLS all the way, and the server does not promise it"
         return Result("REQUIRETLS", Reply(550, "5.7.30", text), heard=False)
-    if "R" in mail.params.get("by", "") and "DELIVERBY" not in features:
-        # RFC 2852 4.1.4: nobody would send it back in time.
+    deadline, mode = by(mail)
+    if mode.startswith("R") and deadline - clock.now() < shortest_by(features):
+        # RFC 2852 4.1.4.1: nobody would send it back in time.
         text = "the sender wants it back after a time, and the server does not promise that"
         return Result("DELIVERBY", Reply(550, "5.3.3", text), heard=False)
     return None
+
+
+def keeps_tls(talk: Dialogue) -> bool:
+    """Does the server promise to hand on with TLS only (RFC 8689 2)?"""
+    assert talk.features is not None
+    return "REQUIRETLS" in talk.features and talk.conn.tls is not None
+
+
+def by(mail: Mail) -> tuple[int, str]:
+    """The deadline in Unix seconds and its mode (R, RT, N or NT); (0, "") where there is none (RFC 2852 4)."""
+    deadline, _, mode = mail.params.get("by", "").partition(";")
+    return (int(deadline), mode) if mode else (0, "")
+
+
+def shortest_by(features: Features) -> float:
+    """The shortest time in seconds after which the server sends mail back (RFC 2852 2); endless where it never does."""
+    words = features.words.get("DELIVERBY")
+    if words is None:
+        return float("inf")
+    return int(words[0]) if words and words[0].isascii() and words[0].isdigit() else 0
+
+
+def is_traced(mail: Mail, features: Features) -> bool:
+    """Is the sender told when this server takes it: because they asked for it, or because the server will not tell them
+    that it is late (RFC 2852 4.1.4, 4.1.4.2)?"""
+    deadline, mode = by(mail)
+    return mode.endswith("T") or (mode == "N" and "DELIVERBY" not in features and deadline > clock.now())
 
 
 def wire_address(address: str) -> str | None:
@@ -155,12 +195,14 @@ async def _dialogue(talk: Dialogue, mail: Mail, recipients: list[To], results: d
         return
     refusal = await (_bdat(talk, mail.body) if chunked else _data(talk, mail.body, go_on))
     told = "DSN" in talk.features
+    traced = is_traced(mail, talk.features)
     for number in accepted:
         # One reply; in LMTP one for each recipient that was accepted (RFC 2033 4.2).
         if refusal is None and (talk.lmtp or number == accepted[0]):
             reply = await talk.reply(talk.limits.end)
             talk.dirty = False
-        results[number] = Result(talk.stage, refusal or reply, dsn=told and (refusal or reply).ok)
+        answer = refusal or reply
+        results[number] = Result(talk.stage, answer, dsn=told and answer.ok, traced=traced and answer.ok)
 
 
 class Envelope:
@@ -172,7 +214,8 @@ class Envelope:
         self._results = results
         self._count = len(recipients)
         self._mail = mail_command(talk, mail, needs_utf8(mail, recipients))
-        self._rcpts = [rcpt_command(talk, to) for to in recipients]
+        late = by(mail)[1].startswith("N") and "DELIVERBY" not in talk.features
+        self._rcpts = [rcpt_command(talk, to, late) for to in recipients]
 
     async def exchange(self, with_data: bool) -> Reply | None:
         """Send and hear it all. Recipients that are out get their Result; the answer to DATA is returned. Broken."""
@@ -246,26 +289,37 @@ def mail_command(talk: Dialogue, mail: Mail, utf8: bool) -> str:
         words.append(f"RET={params['ret']}")
     if "DSN" in features and params.get("envid"):
         words.append(f"ENVID={dsn.xtext(params['envid'])}")
-    if params.get("requiretls"):
+    if params.get("requiretls") and keeps_tls(talk):
         words.append("REQUIRETLS")
-    if "DELIVERBY" in features and params.get("by"):
-        deadline, _, mode = params["by"].partition(";")
-        words.append(f"BY={int(deadline) - int(clock.now())};{mode}")
+    deadline, mode = by(mail)
+    if "DELIVERBY" in features and mode:
+        words.append(f"BY={deadline - int(clock.now())};{mode}")
     if "MT-PRIORITY" in features and params.get("priority"):
         words.append(f"MT-PRIORITY={params['priority']}")
+    if talk.logged_in:
+        # RFC 4954 5: whose message it is we do not say; without this the server might take it for ours.
+        words.append("AUTH=<>")
     return " ".join(words)
 
 
-def rcpt_command(talk: Dialogue, to: To) -> str:
-    """RCPT with the parameters that this server knows."""
+def rcpt_command(talk: Dialogue, to: To, late: bool = False) -> str:
+    """RCPT with the parameters that this server knows. late: the sender wants to hear of a delay, and the server does
+    not know when."""
     assert talk.features is not None
     features = talk.features.words
     words = [f"RCPT TO:<{wire_address(to.address) or to.address}>"]
-    if "DSN" in features and to.params.get("notify"):
-        words.append(f"NOTIFY={to.params['notify']}")
-    if "DSN" in features and to.params.get("orcpt"):
-        # RFC 6533 3: characters outside ASCII stand for themselves only where the server has SMTPUTF8.
-        words.append(f"ORCPT={dsn.recipient(*dsn.orcpt(to.params['orcpt']), 'SMTPUTF8' in features)}")
+    if "DSN" not in features:
+        return words[0]
+    notify = to.params.get("notify", "")
+    if late and notify != "NEVER":
+        # RFC 2852 4.1.4.2, which overrides RFC 3461 5.2.1.
+        notify = ",".join(dict.fromkeys((notify or "FAILURE").split(",") + ["DELAY"]))
+    if notify:
+        words.append(f"NOTIFY={notify}")
+    if orcpt := to.params.get("orcpt"):
+        kind, address = dsn.orcpt(orcpt)
+        # RFC 3461 5.2.1: as it came; but RFC 6533 3: characters outside ASCII only where the server has SMTPUTF8.
+        words.append(f"ORCPT={dsn.recipient(kind, address, 'SMTPUTF8' in features) if kind == 'utf-8' else orcpt}")
     return " ".join(words)
 
 

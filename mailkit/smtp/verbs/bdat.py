@@ -6,6 +6,7 @@ from mailkit.smtp import intake
 from mailkit.smtp.chunks import Chunks
 from mailkit.smtp.dialogue import receive
 from mailkit.smtp.reply import Refused, Reply
+from mailkit.smtp.verbs.data import nobody
 from mailkit.smtp.wire import PIECE_OCTETS
 
 TYPE_CHECKING = False
@@ -28,7 +29,7 @@ async def run(session: Session, argument: bytes) -> Reply | None:
         await _discard(session, octets)
         if transaction is None:
             raise Refused(503, "5.5.1", "MAIL first")
-        raise Refused(554, "5.5.1", "no valid recipients")
+        raise nobody(session)
     return await _chunk(session, transaction, octets, last)
 
 

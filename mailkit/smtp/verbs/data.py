@@ -24,7 +24,7 @@ async def run(session: Session, argument: bytes) -> Reply | None:
     if transaction.intake is not None:
         raise Refused(503, "5.5.1", "not after BDAT")
     if not transaction.recipients:
-        raise Refused(554, "5.5.1", "no valid recipients")
+        raise nobody(session)
     if transaction.body == "BINARYMIME":
         # RFC 3030 3: binary has no end mark.
         raise Refused(503, "5.5.1", "BINARYMIME needs BDAT")
@@ -37,6 +37,11 @@ async def run(session: Session, argument: bytes) -> Reply | None:
     message = transaction.intake = intake.Intake(session, transaction)
     await _take_in(session, message)
     return await intake.deliver(session, message)
+
+
+def nobody(session: Session) -> Refused:
+    """What DATA and BDAT say where no recipient was accepted: 503 by RFC 2033 4.2; RFC 5321 3.3 leaves the choice."""
+    return Refused(503 if session.settings.lmtp else 554, "5.5.1", "no valid recipients")
 
 
 async def _take_in(session: Session, message: intake.Intake) -> None:

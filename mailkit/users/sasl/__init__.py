@@ -80,7 +80,7 @@ def _holds(row: Row, tls: Tls | None, is_named: bool) -> bool:
     if row.is_external:
         return tls is not None and tls.client_cert is not None
     if row.is_plus:
-        # A client that sees -PLUS takes it and binds by tls-exporter (RFC 9266 4): where the TLS library does not give
+        # A client that sees -PLUS takes it and binds by tls-exporter (RFC 9266 3): where the TLS library does not give
         # that, the client would fail, and most try nothing else. Who names -PLUS in control/mechanisms knows clients
         # that bind by tls-server-end-point.
         return tls is not None and (is_named or tls.binding("tls-exporter") is not None)
