@@ -163,6 +163,8 @@ def fields(facts: Facts) -> bytes:
     deadline, _ = schedule.deadline(params.get("by", ""))
     # Where a user of ours sent it from is nobody's business.
     received_from = "" if params.get("auth") else params.get("helo", "")
+    if received_from and "peer" in params:
+        received_from += f" ({params['peer']})"  # RFC 3464 2.2.4: its address as a comment
     groups = [
         dsn.per_message(
             facts.me,

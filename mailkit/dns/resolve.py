@@ -67,7 +67,7 @@ class Resolver:
         """IPv6 and IPv4 addresses of a host, IPv6 first. secure: all of it is.
 
         When one family gets no answer and the other has addresses, these are given: a name server that
-        chokes on AAAA must not stop mail (RFC 4074 3). Temp only when nothing was found and something
+        chokes on AAAA must not stop mail (RFC 4074 4). Temp only when nothing was found and something
         failed.
         """
         found: list[Answer] = []

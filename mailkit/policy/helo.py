@@ -23,7 +23,7 @@ async def helo(facts: Facts) -> Verdict | None:
     name = facts.helo.lower().rstrip(".")
     if name.startswith("[") and name.endswith("]"):
         return _literal(name[1:-1].removeprefix("ipv6:"), facts.peer)
-    # RFC 5321 2.3.5: underscores are no host names, but machines with one send real mail.
+    # RFC 5321 4.1.2: underscores are no host names, but machines with one send real mail.
     if not name or not set(name) <= _NAME:
         return reject("5.5.2", "that is no host name", code=501)
     if name.replace(".", "").isdigit():

@@ -34,7 +34,7 @@ def lines(host: str, domains: list[str], listen: list[str], addresses: list[str]
         yield _line(domain, "MX", f"10 {host}.")
         yield _line(domain, "TXT", '"v=spf1 mx -all"')
         for name, port in offered(ports):
-            # RFC 6186 3.4: implicit TLS comes first.
+            # RFC 8314 4.5.2: implicit TLS comes first.
             priority = 0 if name in sockets.IMPLICIT_TLS else 10
             yield _line(f"_{name}._tcp.{domain}", "SRV", f"{priority} 1 {port} {host}.")
     for address in addresses or ["that address"]:

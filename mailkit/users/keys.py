@@ -70,7 +70,7 @@ def fresh(password: bytes, digest: str, iterations: int) -> Keys:
 
 def pretended(home: Home, name: str, digest: str, iterations: int) -> Keys:
     """Keys that fit no password, for a user who does not exist or has no keys: the same at each asking, from each
-    process, so that the salt does not tell who exists (RFC 5802 9). As with the keys of a user all spellings of a name
+    process, so that the salt does not tell who exists. As with the keys of a user all spellings of a name
     are one, and each digest has a salt of its own."""
     whose = names.key(name) or name.encode("utf-8", "surrogatepass")
     seed = hmac.digest(secret(home), b"%b %b" % (digest.encode(), whose), "sha512")

@@ -50,7 +50,7 @@ def _facts(kind: str, *results: tuple[Recipient, Outcome], **changes: Any) -> Fa
         "me": "mx.example.test",
         "to": "alice@example.test",
         "sender": "alice@example.test",
-        "params": {"arrived": "1799990000", "helo": "client.example"},
+        "params": {"arrived": "1799990000", "helo": "client.example", "peer": "192.0.2.7"},
         "results": results,
         "until": 1800432000,
         "q": "deadbeef",
@@ -152,7 +152,7 @@ def test_a_failure_as_programs_read_it() -> None:
     assert whole == {
         "Original-Envelope-Id": "QQ 1",
         "Reporting-MTA": "dns; mx.example.test",
-        "Received-From-MTA": "dns; client.example",
+        "Received-From-MTA": "dns; client.example (192.0.2.7)",
         "Arrival-Date": "Fri, 15 Jan 2027 05:13:20 +0000",
     }
     assert first["Original-Recipient"] == "rfc822; robert+x@example.net"
