@@ -36,7 +36,7 @@ def test_session_goes_on_deflated(tmp_path: Path) -> None:
         b"* 1 FETCH (UID 1)",
         b"* 2 FETCH (UID 2)",
         b"a OK FETCH completed",
-        b"b NO [COMPRESSIONACTIVE] Everything is deflated already",
+        b"b BAD Everything is deflated already",
         b"c BAD STARTTLS is not for the selected state",
         b"* BYE Until next time",
         b"d OK LOGOUT completed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit.imap.responses import No
+from mailkit.imap.wire import Bad
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,9 +15,9 @@ async def compress(state: Session, reader: Reader) -> str:
     mechanism = reader.word()
     reader.end()
     if mechanism != "DEFLATE":
-        raise No("Only DEFLATE is known", "CANNOT")
+        raise Bad("Only DEFLATE is known")  # RFC 4978 section 3, for both
     if state.compressed:
-        raise No("Everything is deflated already", "COMPRESSIONACTIVE")
+        raise Bad("Everything is deflated already")
     state.after = begin
     return "DEFLATE begins"
 

@@ -94,7 +94,7 @@ def selects(state: Session, directory: str) -> bool:
 
 async def visit(state: Session, name: str, act: Act, wanted: Search) -> int:
     """Do something with one mailbox. Nothing when it is gone, or none of this user's business: as if it were not there
-    (section 5)."""
+    (section 2.2)."""
     try:
         path = await tree.path_of(state, name)
         selected: View | None = state.view if selects(state, path) else None

@@ -247,7 +247,7 @@ def joined(forest: Forest, leader: int, roots: list[int]) -> int:
 
 
 def form(forest: Forest, numbers: Sequence[int]) -> bytes:
-    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 4, thread-list. numbers: what the messages are called."""
+    """`(2)(3 6 (4 23)(44 7 96))`: RFC 5256 section 5, thread-list. numbers: what the messages are called."""
     children = forest.children
     names = list(map(str, numbers))
     found = [f"({names[root]})" if root not in children else one(forest, names, root) for root in forest.roots]

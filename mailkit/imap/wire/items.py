@@ -112,7 +112,7 @@ def _item(reader: Reader) -> Item:
     if word not in PLAIN:
         raise Bad(f"FETCH knows no {word}")
     if word == "PREVIEW" and reader.data[reader.at : reader.at + 7].upper() == b" (LAZY)":
-        reader.at += 7  # it is never put off (RFC 8970 section 3.2)
+        reader.at += 7  # it is never put off (RFC 8970 section 4.1)
     return Item(word)
 
 

@@ -15,14 +15,12 @@ _ALWAYS = ["PIPELINING", "RESP-CODES", "AUTH-RESP-CODE", "UTF8 USER"]
 
 
 async def capa(session: Session, argument: bytes) -> None:
-    """CAPA: may differ before and after TLS and login (RFC 2449 5)."""
+    """CAPA: what is there before the login is told after it as well (RFC 2449 5)."""
     session.ok("capabilities follow")
     lines = [*(verb.capability for verb in verbs.TABLE.values() if verb.capability), *_ALWAYS]
-    if session.state == verbs.AUTHORIZATION:
-        lines += _ways_in(session)
-    lines += _policies(session)
-    # An implementation's name and version are for after the login: a stranger has no need of them.
-    lines.append("IMPLEMENTATION mailkit" + (f"-{VERSION}" if session.state == verbs.TRANSACTION else ""))
+    lines += [*_ways_in(session), *_policies(session)]
+    if session.state == verbs.TRANSACTION:  # RFC 2449 6.9 leaves that open; a stranger has no need of it
+        lines.append(f"IMPLEMENTATION mailkit-{VERSION}")
     session.say("".join([line + "\r\n" for line in lines]).encode() + wire.END)
 
 
