@@ -133,7 +133,7 @@ def test_a_status_that_says_nothing_is_not_told_to_people(outcome: Outcome, told
 
 def test_a_failure_as_programs_read_it() -> None:
     to = Recipient("bob@example.org", params={"orcpt": "rfc822;robert+2Bx@example.net"})
-    params = {"arrived": "1799990000", "helo": "client.example", "envid": "QQ 1"}
+    params = {"arrived": "1799990000", "helo": "client.example", "peer": "192.0.2.7", "envid": "QQ 1"}
     data = bounce.report(_facts(FAILED, (to, NO_USER), (Recipient("c@example.org"), SILENT), params=params), TEXT, True)
     report = _parsed(data)
     assert report.get_content_type() == "multipart/report"
