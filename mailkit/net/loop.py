@@ -109,7 +109,7 @@ class Pool:
         self._sweeper = self.loop.call_later(SWEEP_S, self._sweep)
         now = clock.monotonic()
         for conn in list(self.conns):
-            if conn.due and now >= conn.due:
+            if now >= conn.due:
                 conn.interrupt(Timeout())
         if now - self._polled >= self._poll_s:
             self._polled = now

@@ -44,6 +44,7 @@ class LoopConn(asyncio.Protocol):
         "_end",
         "_fact",
         "_full",
+        "_loop",
         "_lost",
         "_out",
         "_pool",
@@ -68,6 +69,7 @@ class LoopConn(asyncio.Protocol):
 
     def __init__(self, pool: Pool, service: str, ready: Callable[[LoopConn], None] | None, total_s: float = 0) -> None:
         self._pool = pool
+        self._loop = pool.loop
         self.service = service
         self.ready = ready
         self.id = clock.token(3)
@@ -76,7 +78,7 @@ class LoopConn(asyncio.Protocol):
         self.tls: Facts | None = None
         self.idle_s = 300.0
         self.outcome: dict[str, object] = {}
-        self.due = 0.0  # when the present wait is to end; 0 while nothing waits
+        self.due = 0.0  # when the present wait is to end, or the last one was
         self._end = clock.monotonic() + total_s if total_s else 0.0
         self._transport: asyncio.Transport | None = None
         self._unread: list[bytes] = []
@@ -214,7 +216,7 @@ class LoopConn(asyncio.Protocol):
         assert self._pool.certificates is not None
         try:
             if implicit_tls:
-                await self._pool.loop.connect_accepted_socket(
+                await self._loop.connect_accepted_socket(
                     lambda: self,
                     end,
                     ssl=self._pool.certificates.server(),
@@ -222,7 +224,7 @@ class LoopConn(asyncio.Protocol):
                     ssl_shutdown_timeout=_SHUTDOWN_S,
                 )
             else:
-                await self._pool.loop.connect_accepted_socket(lambda: self, end)
+                await self._loop.connect_accepted_socket(lambda: self, end)
         except (OSError, Trouble) as error:
             log.event("tls", c=self.id, peer=self.peer or None, error=str(error) or type(error).__name__)
             end.close()
@@ -234,10 +236,10 @@ class LoopConn(asyncio.Protocol):
         await self._handshake(context, server_hostname)
 
     async def offload(self, function: Callable[..., R], *args: Any) -> R:
-        return await self._pool.loop.run_in_executor(None, functools.partial(function, *args))
+        return await self._loop.run_in_executor(None, functools.partial(function, *args))
 
     async def alongside(self, function: Callable[..., R], *args: Any) -> R:
-        work = self._pool.loop.run_in_executor(None, functools.partial(function, *args))
+        work = self._loop.run_in_executor(None, functools.partial(function, *args))
         try:
             await self.flush()
         except BaseException:
@@ -256,7 +258,7 @@ class LoopConn(asyncio.Protocol):
                 raise Dismissed
             if self._lost:
                 return
-            waker = self._pool.loop.call_later(left, self._resume)
+            waker = self._loop.call_later(left, self._resume)
             try:
                 await self._wait(left + 2 * SWEEP_S)
             finally:
@@ -284,7 +286,7 @@ class LoopConn(asyncio.Protocol):
         if errand.line < 0:
             raise Temp("this is not available now", code="4.3.0", detail="there is no steward to hand a session to")
         await self.flush()
-        over = self._pool.loop.create_future()
+        over = self._loop.create_future()
         channel = relay.Channel(lambda _: over.set_result(None))
         channel.other = client = relay.End(self.connection_lost, closes_whole=self.tls is not None)
         client.transport = self._transport
@@ -296,7 +298,7 @@ class LoopConn(asyncio.Protocol):
             ours.close()
             raise
         ours.setblocking(False)
-        await self._pool.loop.connect_accepted_socket(lambda: channel, ours)
+        await self._loop.connect_accepted_socket(lambda: channel, ours)
         await asyncio.wait((channel.begun,), timeout=_HAND_OVER_S)
         if not channel.begun.done() or not channel.begun.result():
             channel.other = None
@@ -363,21 +365,17 @@ class LoopConn(asyncio.Protocol):
         if self._waiter is not None and not self._waiter.done():
             self._waiter.set_result(None)
 
-    async def _wait(self, seconds: float) -> None:
-        """Until something happens to this connection. Timeout, Stopping, Dismissed."""
+    def _wait(self, seconds: float) -> asyncio.Future[None]:
+        """To be awaited: something happens to this connection. Timeout, Stopping, Dismissed."""
         self.due = clock.monotonic() + seconds
-        if self._end:
-            self.due = min(self.due, self._end)
-        self._waiter = self._pool.loop.create_future()
-        # The sweep is too coarse for a wait this short (smtpd looks whether a client talks before the greeting).
-        timer = self._pool.loop.call_later(seconds, self.interrupt, Timeout()) if seconds < SWEEP_S else None
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
-            self.due = 0.0
-            if timer is not None:
-                timer.cancel()
+        if self._end and self._end < self.due:
+            self.due = self._end
+        self._waiter = waiter = self._loop.create_future()
+        if seconds < SWEEP_S:
+            # The sweep is too coarse for a wait this short (smtpd looks whether a client talks before the greeting).
+            timer = self._loop.call_later(seconds, self.interrupt, Timeout())
+            waiter.add_done_callback(lambda _: timer.cancel())
+        return waiter
 
     def _read_on(self) -> None:
         self._reading = True
@@ -394,7 +392,7 @@ class LoopConn(asyncio.Protocol):
         self._unread_octets = 0
         await self.flush()
         try:
-            transport = await self._pool.loop.start_tls(
+            transport = await self._loop.start_tls(
                 self._transport,
                 self,
                 context,

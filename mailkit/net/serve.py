@@ -13,7 +13,7 @@ from __future__ import annotations
 import _socket
 import os
 
-from mailkit import counters, log
+from mailkit import clock, counters, log
 from mailkit.exits import OK, PERM, Trouble
 from mailkit.net.conn import Closing
 
@@ -173,7 +173,6 @@ async def _attend_one(conn: BlockingConn, home: Home, service: Service) -> None:
 
 async def _is_introduced(conn: BlockingConn, home: Home) -> bool:
     """Has the front end, if it is one, said whose connection this is? If not, it is logged."""
-    from mailkit import clock
     from mailkit.net import proxy
 
     if conn.peer not in proxy.Fronts(home):
@@ -190,8 +189,6 @@ async def _is_introduced(conn: BlockingConn, home: Home) -> bool:
 
 async def attend(conn: DriverConn, service: Service) -> None:
     """One session from its first octet to its end, whatever happens in it; two lines in the log."""
-    from mailkit import clock
-
     begun = clock.monotonic()
     log.event("connect", c=conn.id, service=service.name, peer=conn.peer or None)
     try:

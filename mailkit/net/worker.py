@@ -83,7 +83,7 @@ class Worker:
         self.home = home
         self.pool = Pool(Certificates(home), home.control.seconds("pollseconds"))
         self.tasks: set[asyncio.Task[None]] = set()
-        self.per_peer: dict[str, int] = {}
+        self.per_peer: dict[str, int] = {}  # sessions, by customer
         self.fronts = proxy.Fronts(home)
         self._came = False  # somebody came since the last look
 
@@ -112,8 +112,11 @@ class Worker:
     async def _listen(self, sock: socket.socket, service: Service) -> Callable[[], None]:
         """Begin to accept connections; what to call to stop it."""
 
+        def begin(conn: LoopConn) -> None:
+            self._begin(conn, service)
+
         def accepted() -> LoopConn:
-            return LoopConn(self.pool, service.name, lambda conn: self._begin(conn, service), service.total_s)
+            return LoopConn(self.pool, service.name, begin, service.total_s)
 
         sock.setblocking(False)
         if service.implicit_tls or self.fronts:
@@ -127,8 +130,9 @@ class Worker:
         return server.close
 
     def _begin(self, conn: LoopConn, service: Service) -> None:
-        if not self._is_full(conn) and not self._is_crowded(conn):
-            self._start(attend(conn, service), conn.peer)
+        who = customer(conn.peer)
+        if not self._is_full(conn) and not self._is_crowded(conn, who):
+            self._start(attend(conn, service), who)
             return
         conn.write(service.busy)
         conn.close()
@@ -157,12 +161,13 @@ class Worker:
             log.event("trouble", c=conn.id, error=str(trouble))
             end.close()
             return
-        if self._is_full(conn) or (not front and self._is_crowded(conn)):
+        who = "" if front else customer(conn.peer)
+        if self._is_full(conn) or self._is_crowded(conn, who):
             _turn_away(end, service)
         elif front:
-            self._start(self._attend_front(conn, end, service), "")
+            self._start(self._attend_front(conn, end, service), who)
         else:
-            self._start(self._attend_accepted(conn, end, service), conn.peer)
+            self._start(self._attend_accepted(conn, end, service), who)
 
     def _accept_again(self, sock: socket.socket, service: Service) -> None:
         if not self.pool.stopping:
@@ -185,30 +190,30 @@ class Worker:
             end.close()
             raise
         found.introduce(conn)
-        if self._is_crowded(conn):
+        who = customer(conn.peer)
+        if self._is_crowded(conn, who):
             _turn_away(end, service)
             return
-        peer = conn.peer  # XCLIENT may change it later
-        self._count(peer, 1)
+        self._count(who, 1)
         try:
             await self._attend_accepted(conn, end, service)
         finally:
-            self._count(peer, -1)
+            self._count(who, -1)
 
     async def _attend_accepted(self, conn: LoopConn, end: socket.socket, service: Service) -> None:
         if await conn.adopt(end, service.implicit_tls):
             await attend(conn, service)
 
-    def _start(self, session: Coroutine[Any, Any, None], peer: str) -> None:
+    def _start(self, session: Coroutine[Any, Any, None], who: str) -> None:
         self._came = True
-        self._count(peer, 1)
+        self._count(who, 1)
         task = self.pool.loop.create_task(session)
         self.tasks.add(task)
-        task.add_done_callback(lambda task: self._end(task, peer))
+        task.add_done_callback(lambda task: self._end(task, who))
 
-    def _end(self, task: asyncio.Task[None], peer: str) -> None:
+    def _end(self, task: asyncio.Task[None], who: str) -> None:
         self.tasks.discard(task)
-        self._count(peer, -1)
+        self._count(who, -1)
 
     def _is_full(self, conn: LoopConn) -> bool:
         """Is a further connection one too many for this worker? Then it is logged."""
@@ -217,19 +222,20 @@ class Worker:
         log.event("busy", c=conn.id, service=conn.service, peer=conn.peer or None, limit="maxconn")
         return True
 
-    def _is_crowded(self, conn: LoopConn) -> bool:
-        """Is a further connection one too many for its address? Then it is logged."""
+    def _is_crowded(self, conn: LoopConn, who: str) -> bool:
+        """Is a further connection one too many for this customer? Then it is logged."""
         most = self.home.control.number("maxperip")
-        if not (conn.peer and most and self.per_peer.get(customer(conn.peer), 0) >= most):
+        if not (who and most and self.per_peer.get(who, 0) >= most):
             return False
         log.event("busy", c=conn.id, service=conn.service, peer=conn.peer, limit="maxperip")
         return True
 
-    def _count(self, peer: str, more: int) -> None:
-        peer = customer(peer)
-        self.per_peer[peer] = self.per_peer.get(peer, 0) + more
-        if not self.per_peer[peer]:
-            del self.per_peer[peer]
+    def _count(self, who: str, more: int) -> None:
+        count = self.per_peer.get(who, 0) + more
+        if count:
+            self.per_peer[who] = count
+        else:
+            del self.per_peer[who]
 
     async def _finish(self) -> None:
         """Let sessions end their command and say goodbye; cut those that take longer than `stopgrace`."""

@@ -18,7 +18,7 @@ A line is the name of a check and, if need be, how to take what it says:
 from __future__ import annotations
 
 from mailkit import clock, log
-from mailkit.exits import Perm, Trouble
+from mailkit.exits import Perm, Temp, Trouble
 from mailkit.net.conn import Closing
 from mailkit.policy import verdict as verdicts
 from mailkit.policy.verdict import Verdict
@@ -83,7 +83,15 @@ class Chain:
         if moment != "rcpt":
             facts.marks.pop(moment, None)
         for name, mode, check in steps:
-            found = await self._asked(name, mode, check, moment, facts)
+            try:
+                if clock.monotonic() < facts.deadline:
+                    found = await check(facts)
+                else:
+                    found = _passed_over(Temp("time budget used up"), name, mode, moment, facts)
+            except Closing:
+                raise
+            except Exception as error:
+                found = _passed_over(error, name, mode, moment, facts)
             if found is not None:
                 found.by = name
                 found = _taken(found, mode)
@@ -100,22 +108,16 @@ class Chain:
                       detail=found.detail or None)  # fmt: skip
         return None
 
-    async def _asked(self, name: str, mode: str, check: Check, moment: str, facts: Facts) -> Verdict | None:
-        """The check's verdict; None when it fails or there is no time left to ask it (`must`: 451)."""
-        if clock.monotonic() >= facts.deadline:
-            log.event("policy", c=facts.id, moment=moment, by=name, skipped="time budget used up")
-        else:
-            try:
-                return await check(facts)
-            except Closing:
-                raise
-            except Trouble as trouble:
-                log.event("policy", c=facts.id, moment=moment, by=name, skipped=str(trouble))
-            except Exception as error:
-                log.trace("policy", error, c=facts.id, moment=moment, by=name, skipped="failed")
-        if mode == "must":
-            return verdicts.defer("4.3.0", "a check is not available now, please try again")
-        return None
+
+def _passed_over(error: Exception, name: str, mode: str, moment: str, facts: Facts) -> Verdict | None:
+    """The verdict where a check could not be asked: none, with `must` 451."""
+    if isinstance(error, Trouble):
+        log.event("policy", c=facts.id, moment=moment, by=name, skipped=str(error))
+    else:
+        log.trace("policy", error, c=facts.id, moment=moment, by=name, skipped="failed")
+    if mode == "must":
+        return verdicts.defer("4.3.0", "a check is not available now, please try again")
+    return None
 
 
 def _parsed(line: str) -> tuple[str, str]:

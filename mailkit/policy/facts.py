@@ -19,7 +19,7 @@ class Facts:
     """One session as checks see it. Texts are "" until they are known.
 
     service: "mx", "submission", "submissions", "lmtp".   id: the c= of the log.
-    peer, peer_port, local, local_port: addresses as text, "" for a pipe.
+    peer, peer_port: address as text, "" for a pipe.
     peer_name: verified reverse name, "" when there is none; filled in by fcrdns.
     helo: as the client said it.   extended: by EHLO.   tls: facts of the handshake, None in the clear.
     account: address of the user who logged in.   trusted: the peer is in control/relayfrom.
@@ -40,8 +40,6 @@ class Facts:
         "helo",
         "home",
         "id",
-        "local",
-        "local_port",
         "marks",
         "message",
         "notes",
@@ -67,8 +65,8 @@ class Facts:
         self.service = service
         self.offload = offload
         self.id = ""
-        self.peer = self.local = self.helo = self.account = self.peer_name = ""
-        self.peer_port = self.local_port = 0
+        self.peer = self.helo = self.account = self.peer_name = ""
+        self.peer_port = 0
         self.tls: Tls | None = None
         self.extended = self.trusted = self.spoke_early = False
         self.state: dict[str, object] = {}

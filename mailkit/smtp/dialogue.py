@@ -44,7 +44,10 @@ async def next_line(session: Session, limit: int) -> bytes:
             raise Refused(521, "5.5.2", f"{flaw} in a command: lines end in CRLF, goodbye")
         if line is not None:
             return line
-        await receive(session)
+        data = await session.conn.more()
+        if not data:
+            raise Gone
+        session.receiver.feed(data)
 
 
 async def answer(

@@ -72,10 +72,13 @@ async def meet(session: Session, argument: bytes, extended: bool) -> None:
     session.helo, session.extended = name, extended
 
 
-def extended_reply(session: Session) -> Reply:
-    """The reply to EHLO: our name, then one extension a line."""
-    lines = [line for extension in EXTENSIONS if (line := extension(session))]
-    return Reply(250, "", session.settings.me, *lines)
+def reply(session: Session) -> Reply:
+    """The reply to HELO: our name; to EHLO and LHLO: then one extension a line."""
+    lines = tuple([line for extension in EXTENSIONS if (line := extension(session))]) if session.extended else ()
+    settings = session.settings
+    if lines not in settings.replies:
+        settings.replies[lines] = Reply(250, "", settings.me, *lines)
+    return settings.replies[lines]
 
 
 def _size(session: Session) -> str:

@@ -13,11 +13,9 @@ if TYPE_CHECKING:
 
 async def judge(session: Session, moment: str) -> None:
     """Ask the policy at `moment`. Refused when it says no."""
-    policy = session.settings.policy
-    if policy.asks(moment):
-        found = await policy.judge(moment, session.facts)
-        if found is not None:
-            raise refused(found)
+    found = await session.settings.policy.judge(moment, session.facts)
+    if found is not None:
+        raise refused(found)
 
 
 def refused(found: Verdict) -> Refused:

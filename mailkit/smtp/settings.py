@@ -10,6 +10,7 @@ from mailkit import clock
 from mailkit.control.networks import Networks
 from mailkit.exits import Perm
 from mailkit.policy.chain import Chain
+from mailkit.smtp.reply import Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Settings:
         "me",
         "policy",
         "relayfrom",
+        "replies",
         "service",
         "smtptimeout_s",
         "softerrors",
@@ -70,6 +72,7 @@ class Settings:
         self.xclientfrom = _networks(control, "xclientfrom")
         self.policy = Chain(control.lines("policy"), control.seconds("policytime"))
         self.earlywait_s = control.number("earlywait") / 1000 if "early" in self.policy.names else 0.0
+        self.replies: dict[tuple[str, ...], Reply] = {}  # to EHLO and HELO, by their lines
 
 
 _kept: dict[tuple[str, str], tuple[float, Settings]] = {}

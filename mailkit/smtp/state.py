@@ -46,11 +46,13 @@ class Transaction:
         self.chunks: Chunks | None = None
 
     def abort(self) -> None:
-        """Remove what is stored of the message."""
+        """Remove what is stored of the message, and let go of it: it knows us, and circles stay in memory for long."""
         if self.intake is not None:
             self.intake.abort()
+            self.intake = None
         if self.chunks is not None:
             self.chunks.close()
+            self.chunks = None
 
 
 class Session:
@@ -101,7 +103,6 @@ class Session:
         facts, conn = self.facts, self.conn
         facts.id = conn.id
         facts.peer, facts.peer_port = conn.peer, conn.peer_port
-        facts.local, facts.local_port = conn.local, conn.local_port
         facts.tls = conn.tls
         # "local" is what mailkit-sendmail -bs serves to whoever started it; no socket can ask for it.
         facts.trusted = self.settings.service == "local" or conn.peer in self.settings.relayfrom

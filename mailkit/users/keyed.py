@@ -45,10 +45,11 @@ _LOCK_WAIT_S = 30.0
 class Keyed:
     """Look-ups in one file, whatever becomes of it. Safe to share between threads."""
 
-    __slots__ = ("_cache", "_version", "path")
+    __slots__ = ("_cache", "_directory", "_version", "path")
 
     def __init__(self, path: str, run: str) -> None:
         self.path = path
+        self._directory = os.path.dirname(path)
         self._cache = os.path.join(run, os.path.basename(path) + ".index")
         self._version: Version | None = None
 
@@ -66,7 +67,7 @@ class Keyed:
                 version = self._version = Version(self.path, self._cache)
         except FileNotFoundError:
             # No file yet is a system without aliases; no directory is a home that is not mounted.
-            if not os.path.isdir(os.path.dirname(self.path)):
+            if not os.path.isdir(self._directory):
                 raise Temp("user data is not available", detail=f"{self.path}: no such directory")
             version = self._version = None
         except OSError as error:

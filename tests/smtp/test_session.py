@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import errno
+import gc
 import os
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -304,6 +306,24 @@ def test_big_message_is_streamed(tmp_path: Path) -> None:
     ((_, message),) = queued(home)
     assert message.partition(b"\n\n")[2] == (line[1:-2] + b"\n") * 40_000
     assert sizes[-1] > len(piece) * 30
+
+
+@pytest.mark.parametrize("message", [b"DATA\r\n", b"BDAT %d LAST\r\n" % len(TEXT)])
+@pytest.mark.parametrize("end", [b"QUIT\r\n", b""])
+def test_a_session_that_is_over_takes_no_memory(message: bytes, end: bytes, tmp_path: Path) -> None:
+    """Nothing waits for the collector: what is left by each of a thousand sessions would be in the caches' way."""
+    home = world(tmp_path)
+    talk(home, EHLO)
+    gc.collect()
+    gc.disable()
+    try:
+        conn = talk(home, EHLO, ENVELOPE, message, TEXT, end)
+        assert codes(conn)[4:][-2 if end else -1] == "250"
+        over = weakref.ref(conn)
+        del conn
+        assert over() is None
+    finally:
+        gc.enable()
 
 
 def test_commands_before_starttls_are_never_obeyed(tmp_path: Path) -> None:

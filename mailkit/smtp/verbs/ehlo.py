@@ -15,4 +15,4 @@ async def run(session: Session, argument: bytes) -> Reply:
     if session.settings.lmtp:
         raise Refused(500, "5.5.1", "this is LMTP: LHLO")
     await greeting.meet(session, argument, extended=True)
-    return greeting.extended_reply(session)
+    return greeting.reply(session)

@@ -15,4 +15,4 @@ async def run(session: Session, argument: bytes) -> Reply:
     if session.settings.lmtp:
         raise Refused(500, "5.5.1", "this is LMTP: LHLO")
     await greeting.meet(session, argument, extended=False)
-    return Reply(250, "", session.settings.me)
+    return greeting.reply(session)
