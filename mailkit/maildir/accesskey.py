@@ -1,4 +1,4 @@
-"""mailkit-urlauth: the key of a folder, with which its URLs are authorized (RFC 4467 section 3).
+"""mailkit-urlauth: the key of a folder, with which its URLs are authorized (RFC 4467 section 2).
 
 One line of 64 hexadecimal digits, readable by the owner only. It is made when the first URL is authorized; without it
 no URL of the folder is any good. It goes with the folder when that is renamed or deleted.

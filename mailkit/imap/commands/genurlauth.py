@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.reader import Reader
 
 
-
 async def genurlauth(state: Session, reader: Reader) -> None:
     """1*(url SP mechanism): all of them or none."""
     asked = authorized.several(reader, pair)
@@ -35,11 +34,11 @@ def pair(reader: Reader) -> bytes:
 
 
 async def one(state: Session, opened: Sources, octets: bytes) -> bytes:
-    """The URL with its token. No [BADURL]."""
+    """The URL with its token. Bad [BADURL] (RFC 4467 section 7, GENURLAUTH)."""
     try:
         return await authorized.made(state, opened, octets)
-    except ValueError as error:
-        raise No(sentence(str(error)), f"BADURL {urls.shown(octets)}")
+    except (ValueError, No) as error:
+        raise Bad(sentence(str(error)), f"BADURL {urls.shown(octets)}")
 
 
 def sentence(text: str) -> str:

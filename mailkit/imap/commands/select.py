@@ -108,7 +108,7 @@ def describe(state: Session, listing: bytes) -> None:
     replies.tell(state, "UIDs are valid", f"UIDVALIDITY {folder.uidvalidity}")
     replies.tell(state, "The next UID", f"UIDNEXT {folder.uidnext}")
     replies.tell(state, "Its name for ever", f"MAILBOXID ({mailbox_id(folder.guid).decode('ascii')})")
-    replies.tell(state, "How URLs are authorized", "URLMECH INTERNAL")  # RFC 4467 section 4
+    replies.tell(state, "How URLs are authorized", "URLMECH INTERNAL")  # RFC 4467 section 8
     modseq.tell_highest(state, view)
 
 
