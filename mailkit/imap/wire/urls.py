@@ -180,7 +180,7 @@ def _octets(text: bytes) -> bytes:
 
 
 def _text(octets: bytes) -> str:
-    """The same as UTF-8 (RFC 5092 section 7)."""
+    """The same as UTF-8 (RFC 5092 section 8)."""
     found = _octets(octets).decode("utf-8")  # UnicodeDecodeError is a ValueError
     if "\0" in found or "\r" in found or "\n" in found:
         raise ValueError("a name in a URL holds no control octets")
