@@ -51,7 +51,7 @@ Folder   .stale() -> bool                           cheap (five stats): somethin
          .commit_if_idle(entries) -> bool           journal entries, when that makes nobody wait
          .keywords -> list[bytes]                   defined keywords, for FLAGS / PERMANENTFLAGS
          .parts(table, rows, kinds, build, also=()) -> list          cached pieces, see below
-         .laid(table, rows, kind, build) -> Laid  the same to be searched: .having(octets) -> [(row, piece)], .equal
+         .having(table, rows, kind, octets, build) -> [(row, piece)]     those that contain octets
          .open_file(uid) -> int                     descriptor of the message; FileNotFoundError: it is gone
          .path(uid) -> str, .received(uid) -> int, .size(uid) -> int (octets as CRLF; reads the file if it must)
          .store(uids, add=0, remove=0, unchanged_since=None) -> Stored(changed, refused, missing)    lists of uids;

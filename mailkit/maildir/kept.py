@@ -2,7 +2,7 @@
 
 The pieces of one message stand one behind the other, those of neighbours mostly too. What a block of messages has is
 read at once, and each message's answer is one slice of it: a FETCH of 100,000 envelopes parses nothing, and a SEARCH
-cuts only what it hits (`Laid`). Checksums are verified at the first use in this process, those of neighbours together;
+cuts only what it hits. Checksums are verified at the first use in this process, those of neighbours together;
 what does not verify counts as missing from then on.
 """
 
@@ -19,7 +19,7 @@ from mailkit.maildir.table import KINDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from mailkit.maildir.table import Detail, Table
 
@@ -28,55 +28,13 @@ if TYPE_CHECKING:
 
 _READ_MOST = 4 << 20  # octets of the log at once
 _SPARSE, _NEAR = 4, 8192  # more than so many times what is wanted: then each message is read by itself
+_MIXED = 2  # so many times what is wanted lies there: then to cut it out first beats to look at all
 _HAVING: dict[int, bytes] = {}
 
 
-class Laid:
-    """One piece of each of some rows, as they lie in `octets`: that of rows[i] begins heads[i] octets behind starts[i],
-    where the message's pieces begin, and ends before tails[i]; starts rise. One that is empty could not be read."""
-
-    __slots__ = ("_heads", "_octets", "_rows", "_starts", "_tails")
-
-    def __init__(
-        self, octets: bytes, rows: Sequence[int], starts: Sequence[int], heads: Sequence[int], tails: Sequence[int]
-    ) -> None:
-        self._octets, self._rows, self._starts, self._heads, self._tails = octets, rows, starts, heads, tails
-
-    def having(self, needle: bytes) -> list[tuple[int, bytes]]:
-        """(row, piece) of each that contains these octets, rows ascending: one look for all of them."""
-        octets, starts = self._octets, self._starts
-        found = []
-        at = place = 0
-        while place < len(starts) and (hit := octets.find(needle, at)) >= 0:
-            place = max(0, bisect_right(starts, hit, place) - 1)
-            head, tail = starts[place] + self._heads[place], starts[place] + self._tails[place]
-            if hit < head:  # in another piece, or in front of all
-                at = head
-                continue
-            if hit + len(needle) <= tail and head < tail:
-                found.append((self._rows[place], octets[head:tail]))
-            place += 1
-            at = starts[place] if place < len(starts) else hit
-        found.sort()
-        return found
-
-    def equal(self, piece: bytes) -> list[int]:
-        """Rows of those that consist of these octets."""
-        octets, wanted = self._octets, len(piece)
-        spans = zip(self._rows, self._starts, self._heads, self._tails, strict=False)
-        alike = [(row, at + head) for row, at, head, tail in spans if tail - head == wanted]
-        return sorted(row for row, at in alike if octets.startswith(piece, at))
-
-
-def joined(rows: Sequence[int], found: Iterable[bytes | None]) -> Laid:
-    """The same of pieces that have been cut."""
-    pieces = [piece or b"" for piece in found]
-    lengths = list(map(len, pieces))
-    return Laid(b"".join(pieces), rows, list(accumulate(lengths, initial=0))[:-1], bytes(len(pieces)), lengths)
-
-
-def laid(table: Table, rows: Sequence[int], kind: int) -> Laid | None:
-    """Pieces of rows that have them; None where they cannot be had at once: `read` knows what to do then."""
+def having(table: Table, rows: Sequence[int], kind: int, needle: bytes) -> list[tuple[int, bytes]] | None:
+    """(row, piece) of those of `rows`, all of which have it, whose piece of one kind contains these octets, rows
+    ascending. None where the pieces cannot be had at once: `read` knows what to do then."""
     places, sums, whole, wanted = _columns(table.detail, rows, (kind,))
     if sum(whole) > _READ_MOST:
         return None
@@ -84,10 +42,39 @@ def laid(table: Table, rows: Sequence[int], kind: int) -> Laid | None:
     if _damaged(table, rows, window, starts, whole, sums):
         return None
     heads, tails = wanted[0]
+    if sum(whole) > _MIXED * (sum(tails) - sum(heads)):
+        return among(rows, slices(window, starts, wanted), needle)
+    if needle not in window:
+        return []
     if starts != sorted(starts):  # some were made at another time
         order = sorted(range(len(rows)), key=starts.__getitem__)
         rows, starts, heads, tails = ([column[place] for place in order] for column in (rows, starts, heads, tails))
-    return Laid(window, rows, starts, heads, tails)
+    return sorted((rows[place], window[at:end]) for place, at, end in _hits(window, needle, starts, heads, tails))
+
+
+def among(rows: Sequence[int], cuts: Sequence[bytes | None], needle: bytes) -> list[tuple[int, bytes]]:
+    """The same of pieces that have been cut; None has nothing."""
+    if needle not in b"".join(filter(None, cuts)):
+        return []
+    return [(row, piece) for row, piece in zip(rows, cuts, strict=True) if piece is not None and needle in piece]
+
+
+def _hits(
+    window: bytes, needle: bytes, starts: Sequence[int], heads: Sequence[int], tails: Sequence[int]
+) -> Iterator[tuple[int, int, int]]:
+    """(place, where the piece begins, where it ends) of each piece that contains the octets. starts: where each
+    message's pieces begin, rising; heads, tails: where the one begins and ends, counted from there."""
+    at = place = 0
+    while place < len(starts) and (hit := window.find(needle, at)) >= 0:
+        place = max(0, bisect_right(starts, hit, place) - 1)
+        head, tail = starts[place] + heads[place], starts[place] + tails[place]
+        if hit < head:  # in another piece, or in front of all
+            at = head
+            continue
+        if hit + len(needle) <= tail:
+            yield place, head, tail
+        place += 1
+        at = starts[place] if place < len(starts) else hit
 
 
 def read(table: Table, rows: Sequence[int], kinds: Sequence[int]) -> list[bytes | None]:

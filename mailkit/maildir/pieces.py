@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from mailkit.maildir.folder import Folder
-    from mailkit.maildir.kept import Laid
     from mailkit.maildir.mates import Build, Mate
     from mailkit.maildir.table import Table
 
@@ -49,10 +48,12 @@ def read(
     return found
 
 
-def laid(folder: Folder, table: Table, rows: Sequence[int], kind: int, build: Build) -> Laid:
-    """One kind of piece of each row, to be searched; those of messages that cannot be read are empty."""
-    found = kept.laid(table, rows, kind) if rows and not kept.lacks(table, rows, (kind,)) else None
-    return found or kept.joined(rows, read(folder, table, rows, (kind,), build))
+def having(
+    folder: Folder, table: Table, rows: Sequence[int], kind: int, needle: bytes, build: Build
+) -> list[tuple[int, bytes]]:
+    """(row, piece) of those of ascending rows whose piece of one kind contains these octets."""
+    found = kept.having(table, rows, kind, needle) if rows and not kept.lacks(table, rows, (kind,)) else None
+    return kept.among(rows, read(folder, table, rows, (kind,), build), needle) if found is None else found
 
 
 class _Maker:

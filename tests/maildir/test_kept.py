@@ -43,29 +43,32 @@ def each(folder: Folder, rows: Sequence[int], kind: int) -> list[tuple[int, byte
     return [(row, (kept.stored(folder.table, row) or [b""] * 8)[kind]) for row in rows]
 
 
-@pytest.mark.parametrize("rows", [range(MANY), range(4, 23), [1, 7, 8, 9, 22, 29], [28]])
-def test_what_has_the_octets_is_found(folder: Folder, rows: Sequence[int]) -> None:
-    for needle in (b"", b"<", b">", b"ba", b"abababab", b"3ab>", b"><", b"a>"):
-        found = folder.laid(folder.table, rows, 3, build).having(needle)
-        assert found == [(row, piece) for row, piece in each(folder, rows, 3) if needle in piece]
+@pytest.mark.parametrize("rows", [range(MANY), range(4, 23), [1, 7, 8, 9, 22, 29], [28], []])
+@pytest.mark.parametrize("kind", [2, 3])
+def test_what_has_the_octets_is_found(folder: Folder, rows: Sequence[int], kind: int) -> None:
+    for needle in (b"", b"<", b">", b"ba", b"abababab", b"3ab>", b"><", b"a>", b"2<"):
+        found = folder.having(folder.table, rows, kind, needle, build)
+        assert found == [(row, piece) for row, piece in each(folder, rows, kind) if needle in piece]
 
 
-def test_equal_pieces(folder: Folder) -> None:
-    found = folder.laid(folder.table, range(MANY), 3, build).equal(b"<3ab>")
-    assert found == [row for row, piece in each(folder, range(MANY), 3) if piece == b"<3ab>"] != []
-
-
-@given(st.lists(st.none() | few_octets, max_size=8), few_octets)
-def test_what_could_not_be_read_has_nothing(pieces: list[bytes | None], needle: bytes) -> None:
-    rows = range(10, 10 + len(pieces))
-    wanted = [(row, piece) for row, piece in zip(rows, pieces, strict=True) if piece and needle in piece]
-    assert kept.joined(rows, pieces).having(needle) == wanted
+@given(st.lists(few_octets.filter(len), max_size=8), st.lists(few_octets, min_size=16, max_size=16), few_octets)
+def test_hits(pieces: list[bytes], between: list[bytes], needle: bytes) -> None:
+    window, starts, heads, tails = b"", [], [], []
+    for piece, before, front in zip(pieces, between[::2], between[1::2], strict=False):
+        window += before
+        starts.append(len(window))
+        window += front + piece
+        heads.append(len(front))
+        tails.append(len(front + piece))
+    found = list(kept._hits(window + between[-1], needle, starts, heads, tails))
+    spans = [(at + head, at + tail) for at, head, tail in zip(starts, heads, tails, strict=True)]
+    assert found == [(i, *spans[i]) for i, piece in enumerate(pieces) if needle in piece]
 
 
 @pytest.mark.parametrize("damaged", [0, 4, 6, 21, 22, MANY - 1])
 def test_damage_is_found_among_neighbours(folder: Folder, damaged: int, lines: list[str]) -> None:
     """Also where only the others are asked for: then it does not matter."""
-    whole = folder.laid(folder.table, range(MANY), 3, build).having(b"")
+    whole = folder.having(folder.table, range(MANY), 3, b"", build)
     assert whole == each(folder, range(MANY), 3)
     log = Path(folder.directory, "mailkit-log")
     at = folder.table.detail.part_at[damaged]
@@ -74,7 +77,7 @@ def test_damage_is_found_among_neighbours(folder: Folder, damaged: int, lines: l
     log.write_bytes(octets)
     others = [row for row in range(MANY) if row != damaged]
     again = boxes.alone(folder.directory)
-    assert again.laid(again.table, others, 3, build).having(b"") == [whole[row] for row in others]
+    assert again.having(again.table, others, 3, b"", build) == [whole[row] for row in others]
     assert again.table.detail.made[damaged]
-    assert again.laid(again.table, range(MANY), 3, build).having(b"") == whole
+    assert again.having(again.table, range(MANY), 3, b"", build) == whole
     assert len([line for line in lines if "verdict=damaged" in line]) == 1

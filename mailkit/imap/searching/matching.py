@@ -20,11 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from mailkit.imap.messages.pieces import Choice
     from mailkit.imap.messages.sections import Message
     from mailkit.imap.searching.narrowing import Known, Rated
     from mailkit.imap.session import Session
     from mailkit.imap.wire.keys import Key
-    from mailkit.maildir.kept import Laid
     from mailkit.maildir.view import View
 
     Leaf = Callable[["Matcher", Sequence[int], Key], list[int]]
@@ -295,7 +295,7 @@ def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes)
     """Search the WORDS pieces: first those that have the text anywhere, which are mostly few."""
     start = b"\0" + field + b"\0"
     found = []
-    for row, piece in laid(matcher, rows, pieces.WORDS).having(needle):
+    for row, piece in matcher.view.folder.having(matcher.table, rows, pieces.WORDS, needle, pieces.build):
         at = piece.find(start)
         if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
             found.append(row)
@@ -303,27 +303,31 @@ def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes)
 
 
 def in_fields(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes) -> list[int]:
-    """Search the FIELDS pieces that name the field, and the files of messages whose fields are not kept."""
+    """Search the FIELDS pieces, and the files of messages whose fields are not kept."""
     found = []
     choice = pieces.Choice((field,))
-    kept = laid(matcher, rows, pieces.FIELDS)
-    for row, piece in kept.having(b":" + field.lower()):
-        fields = choice.of(piece)
-        if fields and not header_cannot_have(fields, needle) and values_have(header.values(fields, field), needle):
+    for row, piece in zip(rows, parts(matcher, rows, pieces.FIELDS), strict=True):
+        if piece == pieces.NOT_KEPT:
+            matches = file_matches(matcher, row, header_has, field, needle)
+        else:
+            matches = piece is not None and piece_has(piece, choice, field, needle)
+        if matches:
             found.append(row)
-    unknown = kept.equal(pieces.NOT_KEPT)
-    found += [row for row in unknown if file_matches(matcher, row, header_has, field, needle)]
-    return sorted(found)
+    return found
+
+
+def piece_has(piece: bytes, choice: Choice, field: bytes, needle: bytes) -> bool:
+    """A field of a FIELDS piece contains the text; mostly it need not be cut out to know that it does not."""
+    whole = needle.split() == [needle]  # lines are folded at blanks
+    if b":" + field.lower() not in piece or (whole and cannot_say(piece, needle)):
+        return False
+    fields = choice.of(piece) or b""
+    return not (whole and cannot_say(fields, needle)) and values_have(header.values(fields, field), needle)
 
 
 def parts(matcher: Matcher, rows: Sequence[int], kind: int) -> list[bytes | None]:
     """One kind of piece of each row."""
     return matcher.view.folder.parts(matcher.table, rows, (kind,), pieces.build)
-
-
-def laid(matcher: Matcher, rows: Sequence[int], kind: int) -> Laid:
-    """The same, to be searched."""
-    return matcher.view.folder.laid(matcher.table, rows, kind, pieces.build)
 
 
 # What only files answer.
@@ -391,7 +395,12 @@ def text_has(message: Message, needle: bytes) -> bool:
 
 def header_cannot_have(block: bytes, needle: bytes) -> bool:
     """A quick no: a word that is not there as it is, is not there. Anything else may have been folded."""
-    return needle.isalnum() and block.isascii() and b"=?" not in block and needle not in block.lower()
+    return needle.isalnum() and cannot_say(block, needle)
+
+
+def cannot_say(block: bytes, needle: bytes) -> bool:
+    """The text is not there as it is, and nothing stands for something else."""
+    return block.isascii() and b"=?" not in block and needle not in block.lower()
 
 
 def cannot_have(data: bytes, needle: bytes) -> bool:
