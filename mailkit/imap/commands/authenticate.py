@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailkit.imap import identity, intake
 from mailkit.imap.responses import No
+from mailkit.imap.wire import Bad
 from mailkit.users import login
 
 TYPE_CHECKING = False
@@ -25,7 +26,8 @@ async def authenticate(state: Session, reader: Reader) -> str:
     try:
         user = await login.authenticate(state.conn, state.home, mechanism, initial, exchange)
     except login.Refused as refused:
-        raise No(refused.text, refused.imap)
+        # RFC 9051 section 6.2.2: an exchange that the client cancels, or that is no base64, is BAD.
+        raise (Bad if refused.kind in ("cancelled", "syntax") else No)(refused.text, refused.imap)
     identity.refer(user)
     await identity.enter(state, user)
     return identity.greeting(state)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad
 
 TYPE_CHECKING = False
@@ -13,8 +14,10 @@ if TYPE_CHECKING:
 async def starttls(state: Session, reader: Reader) -> str:
     """No arguments. What the client sent along in the clear is thrown away, not run afterwards."""
     reader.end()
+    if state.conn.tls:
+        raise Bad("TLS is active already")
     if not state.conn.can_starttls:
-        raise Bad("TLS is active already" if state.conn.tls else "There is no certificate here")
+        raise No("There is no certificate here", "UNAVAILABLE")
     state.after = handshake
     return "Begin the handshake"
 
