@@ -42,14 +42,12 @@ def having(table: Table, rows: Sequence[int], kind: int, needle: bytes) -> list[
     if _damaged(table, rows, window, starts, whole, sums):
         return None
     heads, tails = wanted[0]
-    if sum(whole) > _MIXED * (sum(tails) - sum(heads)):
-        return among(rows, slices(window, starts, wanted), needle)
-    if needle not in window:
+    much_else = sum(whole) > _MIXED * (sum(tails) - sum(heads))
+    if not much_else and needle not in window:
         return []
-    if starts != sorted(starts):  # some were made at another time
-        order = sorted(range(len(rows)), key=starts.__getitem__)
-        rows, starts, heads, tails = ([column[place] for place in order] for column in (rows, starts, heads, tails))
-    return sorted((rows[place], window[at:end]) for place, at, end in _hits(window, needle, starts, heads, tails))
+    if much_else or starts != sorted(starts):
+        return among(rows, slices(window, starts, wanted), needle)
+    return [(rows[place], window[at:end]) for place, at, end in _hits(window, needle, starts, heads, tails)]
 
 
 def among(rows: Sequence[int], cuts: Sequence[bytes | None], needle: bytes) -> list[tuple[int, bytes]]:

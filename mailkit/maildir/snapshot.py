@@ -21,11 +21,13 @@ from binascii import crc32
 from mailkit import log
 from mailkit.maildir import state
 from mailkit.maildir.journal import Contents
-from mailkit.maildir.table import KINDS, Detail, Table
+from mailkit.maildir.table import KINDS, Detail, Table, numbers
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Columns = list[array[int] | bytearray]
 
 _MAGIC = b"mailkit-index 1\n"
 _HEADER = struct.Struct("<16sQQIIIQII")
@@ -106,21 +108,19 @@ class Snapshot:
 
         recover: makes the detail of these UIDs anew should it turn out to be damaged when it is wanted.
         """
-        octets = _CORE_ROW * self._rows + _GONE_ROW * self._gone + self._odd
-        core = os.pread(self._fd, octets, HEADER_OCTETS)
-        if len(core) != octets or crc32(core) != self._core_crc:
-            raise ValueError("columns do not verify")
         contents = Contents()
-        table = contents.table
-        at = 0
-        for column in (table.uids, table.marks, table.modseqs):
-            at = _fill(column, core, at, self._rows)
-        table.where = bytearray(core[at : at + self._rows])
-        at = _fill(contents.history.uids, core, at + self._rows, self._gone)
-        at = _fill(contents.history.modseqs, core, at, self._gone)
-        table.odd = _read_odd(core[at:])
+        table, history = contents.table, contents.history
+        table.uids, table.marks, table.modseqs = numbers(4, self._rows), numbers(4, self._rows), numbers(8, self._rows)
+        table.where = bytearray(self._rows)
+        history.uids, history.modseqs = numbers(4, self._gone), numbers(8, self._gone)
+        odd = bytearray(self._odd)
+        columns: Columns = [table.uids, table.marks, table.modseqs, table.where, history.uids, history.modseqs, odd]
+        octets = _CORE_ROW * self._rows + _GONE_ROW * self._gone + self._odd
+        if _read(self._fd, columns, HEADER_OCTETS) != (octets, self._core_crc):
+            raise ValueError("columns do not verify")
+        table.odd = _read_odd(bytes(odd))
         known = contents.state = self.state
-        contents.history.floor = known.floor
+        history.floor = known.floor
         table.unseen, table.deleted, table.fresh = known.unseen, known.deleted, known.fresh
         table.size, table.unsized = known.size, known.unsized
         at = HEADER_OCTETS + octets
@@ -149,17 +149,13 @@ class _Later:
     def __call__(self) -> Detail:
         detail = Detail(self._rows)
         detail.names = bytearray(self._names)
-        columns: list[array[int] | bytearray] = [
+        columns: Columns = [
             detail.sizes, detail.name_at, detail.name_len, detail.made, detail.part_at, detail.part_seed,
             detail.part_crc, *detail.part_ends, detail.names,
         ]  # fmt: skip
-        # Straight into their places: every copy of ten megabytes is some milliseconds of page faults.
-        octets = os.preadv(self._fd, columns, self._at)
+        found = _read(self._fd, columns, self._at)
         self.close()
-        crc = 0
-        for column in columns:
-            crc = crc32(column, crc)
-        if octets != _DETAIL_ROW * self._rows + self._names or crc != self._crc:
+        if found != (_DETAIL_ROW * self._rows + self._names, self._crc):
             log.event("index", verdict="damaged", part="detail", rows=self._rows)
             return self._recover(self._table.uids[: self._rows])
         return detail
@@ -172,10 +168,14 @@ class _Later:
     __del__ = close
 
 
-def _fill(column: array[int], data: bytes, at: int, rows: int) -> int:
-    end = at + column.itemsize * rows
-    column.frombytes(data[at:end])
-    return end
+def _read(fd: int, columns: Columns, at: int) -> tuple[int, int]:
+    """Fill the columns with what stands at `at`, straight into their places: every copy of ten megabytes is some
+    milliseconds of page faults. How many octets, and their CRC-32."""
+    octets = os.preadv(fd, columns, at)
+    crc = 0
+    for column in columns:
+        crc = crc32(column, crc)
+    return octets, crc
 
 
 def _read_odd(data: bytes) -> dict[int, bytes]:

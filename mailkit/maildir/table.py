@@ -28,10 +28,14 @@ PIECES_MOST_OCTETS = 1 << 20  # of one message that are kept; a header of 100 Mi
 NEW = 1  # `where` bits: the file is in new/
 ODD = 2  # its name is not base + canonical letters; the whole name is in `odd`
 
-_ZERO_4, _ZERO_8 = array("I", [0]), array("Q", [0])
 _loading = RLock()  # one thread at a time loads details, of whatever folder: it takes milliseconds
 _SCATTERED = 8  # of so many rows one is wanted: then each is looked for by itself
 _FEW = 24  # runs below which copying them beats looking at each row
+
+
+def numbers(octets: int, rows: int) -> array[int]:
+    """A column of zeros, 4 or 8 octets each."""
+    return array("I" if octets == 4 else "Q", (0,)) * rows
 
 
 class Cut:
@@ -83,16 +87,16 @@ class Detail:
 
     def __init__(self, rows: int = 0) -> None:
         """So many rows, of which nothing is known."""
-        self.sizes = _ZERO_8 * rows
-        self.name_at = _ZERO_4 * rows
+        self.sizes = numbers(8, rows)
+        self.name_at = numbers(4, rows)
         self.name_len = bytearray(rows)
         self.names = bytearray()
         self.made = bytearray(rows)
         self.checked = bytearray(rows)
-        self.part_at = _ZERO_8 * rows
-        self.part_seed = _ZERO_4 * rows
-        self.part_crc = _ZERO_4 * rows
-        self.part_ends = [_ZERO_4 * rows for _ in range(KINDS)]
+        self.part_at = numbers(8, rows)
+        self.part_seed = numbers(4, rows)
+        self.part_crc = numbers(4, rows)
+        self.part_ends = [numbers(4, rows) for _ in range(KINDS)]
         self.version = 0
         self.recovered = False
 
