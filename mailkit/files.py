@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
         def publish(self, fd: int, tmp: str, final: str) -> Awaitable[None]: ...
         def admit(self, fd: int, tmp: str, final: str) -> Awaitable[None]: ...
+        def secure(self, fd: int, path: str) -> Awaitable[None]: ...
         def settle(self, directories: Iterable[str]) -> Awaitable[None]: ...
 
 
@@ -99,6 +100,24 @@ async def admit(fd: int, tmp: str, final: str) -> None:
         await committer.admit(fd, tmp, final)
     else:
         publish_now(fd, tmp, final)
+
+
+async def secure(fd: int, path: str) -> None:
+    """Make an open file and the name it has durable, and close it then: who waits for that sees it whole and safe.
+
+    On OSError it is gone, and was before it is closed.
+    """
+    if committer is not None:
+        await committer.secure(fd, path)
+        return
+    try:
+        sync(fd)
+        sync_dir(os.path.dirname(path))
+    except OSError:
+        withdraw(path)
+        raise
+    finally:
+        os.close(fd)
 
 
 async def settle(directories: Iterable[str]) -> None:

@@ -21,6 +21,7 @@ DIRECTORIES = (
     ("users", 0o027, 0o700),
     ("queue", 0o066, 0o711),
     ("queue/tmp", 0o077, 0o700),
+    ("queue/ready", 0o077, 0o700),
     ("queue/new", 0o077, 0o700),
     ("queue/cur", 0o077, 0o700),
     ("queue/hold", 0o077, 0o700),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mailkit import clock
+from mailkit import clock, files
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
-from mailkit.queue import inspection, listing, recovery
+from mailkit.queue import inspection, listing, ready, recovery
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def check(site: Site) -> Iterator[Finding]:
     """What waits, what lies aside, what is left over."""
     home = site.home
     now = clock.now()
-    dues = [name.due for directory in listing.WAITING for name in listing.entries(home, directory)]
+    dues = [name.due for directory in listing.DUE for name in listing.entries(home, directory)]
     late = now - min(dues, default=now)
     if late > OVERDUE_S:
         text = f"{len(dues)} messages wait, one of them was due {_span(late)} ago: no runner is at work"
@@ -41,10 +41,16 @@ def _aside(home: Home) -> Iterator[Finding]:
 
 
 def _stale(home: Home) -> Iterator[Finding]:
-    old = recovery.left(home)
+    old = [*recovery.left(home), *ready.left(home)]
     if old:
-        text = f"{len(old)} files in {home.join('queue', 'tmp')} were left by writers that died"
-        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: recovery.clear(home))
+        text = f"{len(old)} files in {home.join('queue')} were left by writers that died"
+        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: _clear(home))
+
+
+def _clear(home: Home) -> None:
+    recovery.clear(home)
+    for path in ready.left(home):
+        files.unlink(path, missing_ok=True)
 
 
 def _span(seconds: float) -> str:

@@ -67,6 +67,7 @@ PROGRAMS = {
         Row("queue/tmp", "w", "writing new mail"),
         Row("queue/new", "lm", "putting it in the queue"),
         Row("queue/free", "lw", "files that are written again"),
+        Row("queue/ready", "lw", "leaving what is ready for its mailbox"),
         Row(NETWORK, "", "name servers, milters"),
         Row("@policycommand", "rx", "programs of control/policycommand", "policycommand"),
         Row("/usr", "rx", "programs of control/policycommand", "policycommand"),

@@ -96,6 +96,14 @@ def refuse_loop(address: str, message: Message) -> None:
         raise Perm("this message has been delivered to this address before: mail loop", code="5.4.6")
 
 
+def headed(chunk: bytes, task: Task) -> bytes:
+    """The first chunk with our lines in front and without the Return-Path lines of others."""
+    block = task.message.header
+    if b"return-path" in block.lower():
+        chunk = header.without(block, (b"Return-Path",)) + chunk[len(block) :]
+    return task.lines + chunk
+
+
 def folder_of(user: User, asked: str, extension: str) -> str:
     """The folder that was asked for, by whoever started us or by the extension, if the user has it; else "", INBOX.
 
@@ -173,17 +181,9 @@ async def _saved(task: Task, path: str, folder: str, flags: str) -> Outcome:
         with Delivery(path, folder) as delivery:
             first = True
             for chunk in task.message.chunks():
-                delivery.write(_headed(chunk, task) if first else chunk)
+                delivery.write(headed(chunk, task) if first else chunk)
                 first = False
             saved = await delivery.commit(flags)
     except (OSError, EOFError) as error:
         raise Temp("the mailbox cannot be written now", code="4.2.0", detail=f"deliver to {path}: {error}")
     return Outcome("ok", "2.0.0", f"delivered to {folder or 'INBOX'}", action="delivered", path=saved)
-
-
-def _headed(chunk: bytes, task: Task) -> bytes:
-    """The first chunk with our lines in front and without the Return-Path lines of others."""
-    block = task.message.header
-    if b"return-path" in block.lower():
-        chunk = header.without(block, (b"Return-Path",)) + chunk[len(block) :]
-    return task.lines + chunk

@@ -19,11 +19,13 @@ import sys
 
 from mailkit import clock, log
 from mailkit.control import Home
+from mailkit.deliver import plain
 from mailkit.deliver.attempt import Attempt
 from mailkit.deliver.destinations import Destinations
 from mailkit.exits import Trouble
 from mailkit.queue import claim, drop, listing, recovery
 from mailkit.queue.name import Name
+from mailkit.queue.ready import Ready
 from mailkit.queue.spare import Keeper
 from mailkit.queue.watch import Arrivals
 
@@ -51,6 +53,7 @@ class Runner:
         self._skipped: dict[str, frozenset[str]] = {}  # parked entries' recipients who were tried already
         self._wake = asyncio.Event()
         self._collecting: asyncio.Task[None] | None = None
+        self._more = False  # to collect
         self._keeper = Keeper(home)
         self._freeing: asyncio.Task[None] | None = None
         self._arrivals: Arrivals | None = None
@@ -131,7 +134,8 @@ class Runner:
             self._arrivals.missed = False
             self._look_at = 0.0
             self._listed.clear()
-        if self._arrivals.dropped:
+        ready, self._arrivals.ready = self._arrivals.ready, []
+        if self._arrivals.dropped or not self._hand_over(ready):
             self._arrivals.dropped = False
             self._collect()
         self._wake.set()
@@ -193,16 +197,35 @@ class Runner:
     def _has_due(self) -> bool:
         return bool(self._heap) and self._heap[0][0] <= clock.now()
 
+    def _hand_over(self, ready: list[Ready]) -> bool:
+        """Deliver what is plain. False when something is left, for `_collect`."""
+        if ready:
+            self.home.control.look()
+        try:
+            done = [plain.finish(self.home, one) for one in ready]
+            return all(done)
+        except (Trouble, OSError) as error:
+            log.event("queue", operation="ready", error=str(error), verdict="later")
+            return False
+
     def _collect(self) -> None:
-        """Take what people left in drop/ into the queue."""
+        """Take what people left in drop/ into the queue, and what is in ready/ to its mailbox or into the queue."""
+        self._more = True
         if self._collecting is None or self._collecting.done():
             self._collecting = asyncio.get_running_loop().create_task(self._collected())
 
     async def _collected(self) -> None:
-        try:
-            await drop.collect(self.home)
-        except Trouble as trouble:
-            log.event("drop", verdict="waits", why=str(trouble))
+        self._more = True
+        while self._more:
+            self._more = False
+            try:
+                await drop.collect(self.home)
+            except Trouble as trouble:
+                log.event("drop", verdict="waits", why=str(trouble))
+            try:
+                await plain.look(self.home)
+            except OSError as error:
+                log.event("queue", operation="list", directory="ready", error=error.strerror, verdict="later")
         self._wake.set()
 
     # Working on them.

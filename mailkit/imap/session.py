@@ -215,10 +215,12 @@ async def perform(state: Session, event: Command | Upload) -> None:
             reader.took(b" ")
         row = commands.find(name, state.state)
         uidonly.refuse_command(state, name)
-        text = await row.function()(state, reader)
-        if state.view is not None and row.tells:
-            expunges = row.tells >= commands.ALL and not state.numbered
-            await news.tell(state, expunges=expunges, own=row.tells == commands.OWN)
+        try:
+            text = await row.function()(state, reader)
+        except No:
+            await tell_news(state, row)  # that messages are gone is often why
+            raise
+        await tell_news(state, row)
         if state.following is not None:
             await state.following.after(state, name)
         text = text or f"{name} completed"
@@ -246,6 +248,13 @@ async def perform(state: Session, event: Command | Upload) -> None:
     if state.after is not None:
         after, state.after = state.after, None
         await after(state)
+
+
+async def tell_news(state: Session, row: commands.Row) -> None:
+    """Queue what is new in the selected folder, as far as the row of the command allows it."""
+    if state.view is not None and row.tells:
+        expunges = row.tells >= commands.ALL and not state.numbered
+        await news.tell(state, expunges=expunges, own=row.tells == commands.OWN)
 
 
 def place(state: Session, error: OSError) -> str:

@@ -32,7 +32,7 @@ _TRUSTED = frozenset((filesystem.EXT, filesystem.XFS, filesystem.BTRFS))
 
 class _Waiting:
     """What waits for a sync that begins after `since`: an open file `fd`, then the names in `directories`.
-    once: with its octets the name that it has is on disk, which is enough."""
+    once: with its octets the name that it has, `tmp`, is on disk, which is enough; no `final`: it keeps that name."""
 
     __slots__ = ("device", "directories", "done", "fd", "final", "once", "since", "tmp")
 
@@ -74,12 +74,16 @@ class Rounds:
         """See `files.publish`."""
         waiting = _Waiting(self._loop.create_future(), os.fstat(fd).st_dev)
         waiting.fd, waiting.tmp, waiting.final, waiting.once = fd, tmp, final, once
-        waiting.directories = (os.path.dirname(final),)
+        waiting.directories = (os.path.dirname(final or tmp),)
         return self._wait(waiting)
 
     def admit(self, fd: int, tmp: str, final: str) -> asyncio.Future[None]:
         """See `files.admit`."""
         return self.publish(fd, tmp, final, once=True)
+
+    def secure(self, fd: int, path: str) -> asyncio.Future[None]:
+        """See `files.secure`."""
+        return self.publish(fd, path, "", once=True)
 
     def settle(self, directories: Iterable[str]) -> asyncio.Future[None]:
         """See `files.settle`."""
@@ -176,18 +180,18 @@ def _appear(fd: int, tmp: str, final: str) -> None:
     was still coming in: so the file is asked whether writing it has failed since it was opened."""
     if _libc.sync_file_range(fd, 0, 0, _WAIT_BEFORE):
         number = ctypes.get_errno()
-        os.close(fd)
         files.withdraw(tmp)
+        os.close(fd)
         raise OSError(number, os.strerror(number), tmp)
-    files.appear(fd, tmp, final)
+    if final:
+        files.appear(fd, tmp, final)
+    else:
+        os.close(fd)
 
 
 def _finished(batch: list[_Waiting]) -> list[BaseException | None]:
     """Take all steps of all, each directory once; what failed."""
-    errors = [
-        _failure(files.sync_and_appear, waiting.fd, waiting.tmp, waiting.final) if waiting.fd >= 0 else None
-        for waiting in batch
-    ]
+    errors = [_failure(_first_step, waiting) for waiting in batch]
     # In the order they are named in: whoever moves a file through several directories wants the last one first.
     wanted = dict.fromkeys(path for i, one in enumerate(batch) if errors[i] is None for path in one.directories)
     failed = {path: error for path in wanted if (error := _failure(files.sync_dir, path)) is not None}
@@ -196,7 +200,18 @@ def _finished(batch: list[_Waiting]) -> list[BaseException | None]:
             errors[i] = next(failed[path] for path in waiting.directories if path in failed)
             if waiting.final:
                 _failure(files.withdraw, waiting.final)
+        if waiting.fd >= 0 and not waiting.final:
+            if errors[i] is not None:
+                _failure(files.withdraw, waiting.tmp)
+            os.close(waiting.fd)
     return errors
+
+
+def _first_step(waiting: _Waiting) -> None:
+    if waiting.fd >= 0 and waiting.final:
+        files.sync_and_appear(waiting.fd, waiting.tmp, waiting.final)
+    elif waiting.fd >= 0:
+        files.sync(waiting.fd)
 
 
 def _failure(function: Callable[..., None], *args: object) -> BaseException | None:

@@ -100,9 +100,8 @@ def _paths(home: Home) -> Iterator[str]:
 
 
 def _states(home: Home) -> dict[str, int]:
-    states = {"new": "new", "cur": "waiting", "hold": "held", "failed": "failed"}
-    counts = {directory: sum(1 for _ in listing.entries(home, directory)) for directory in inspection.DIRECTORIES}
-    return {f'{{state="{states[directory]}"}}': count for directory, count in counts.items()}
+    counts = {state: sum(1 for _ in listing.entries(home, place)) for place, state in inspection.STATES.items()}
+    return {f'{{state="{state}"}}': count for state, count in counts.items()}
 
 
 def _age(home: Home) -> int:

@@ -16,7 +16,7 @@ from mailkit.deliver.message import Message
 from mailkit.deliver.outcome import Outcome
 from mailkit.net import blocking
 from mailkit.programs import options
-from mailkit.queue import claim, entry, inspection
+from mailkit.queue import claim, entry, inspection, ready
 from mailkit.queue.inspection import Item
 
 _EXAMPLE = """
@@ -27,6 +27,7 @@ Examples:
     mailkit-mailq remove --sender spammer@example.org -n
 """
 _DAY_S = 86400
+_DUE = ("ready", "new", "waiting")
 _BAR_FROM = 1000  # entries: fewer are done before anybody looks
 
 
@@ -93,7 +94,7 @@ _CHOOSERS = (
     click.option("--sender", metavar="ADDRESS", help="Entries from this sender; <> is the null sender."),
     click.option("--older", metavar="TIME", callback=_seconds, help="Entries that came at least so long ago (4h, 2d)."),
     click.option("--younger", metavar="TIME", callback=_seconds, help="Entries that came less than so long ago."),
-    click.option("--state", type=click.Choice(["new", "waiting", "held", "failed"]), help="Entries in this state."),
+    click.option("--state", type=click.Choice([*inspection.STATES.values()]), help="Entries in this state."),
 )
 
 
@@ -145,7 +146,7 @@ def show(home: Home, choice: Choice) -> None:
 @choosing
 def hold(home: Home, choice: Choice, dry_run: bool) -> None:
     """Put entries aside: nothing is tried until they are released."""
-    _each(home, choice, "held", inspection.hold, dry_run, ("new", "waiting"))
+    _each(home, choice, "held", inspection.hold, dry_run, _DUE)
 
 
 @command.command()
@@ -161,7 +162,7 @@ def release(home: Home, choice: Choice, dry_run: bool) -> None:
 @choosing
 def retry(home: Home, choice: Choice, dry_run: bool) -> None:
     """Try waiting entries now, also where their destination is left alone for a while."""
-    _each(home, choice, "due now", inspection.release, dry_run, ("new", "waiting"))
+    _each(home, choice, "due now", inspection.release, dry_run, _DUE)
 
 
 @command.command()
@@ -176,7 +177,7 @@ def remove(home: Home, choice: Choice, dry_run: bool) -> None:
             return inspection.remove(home, item)
         return inspection.cancel(home, item, {one for one in item.pending if one.lower() == recipient})
 
-    _each(home, choice, "removed", act, dry_run, ("new", "waiting", "held", "failed"))
+    _each(home, choice, "removed", act, dry_run, (*_DUE, "held", "failed"))
 
 
 @command.command()
@@ -191,7 +192,7 @@ def bounce(home: Home, choice: Choice, dry_run: bool, reason: str) -> None:
     def act(home: Home, item: Item) -> str:
         return _bounced(home, item, reason)
 
-    _each(home, choice, "bounced", act, dry_run, ("new", "waiting", "held"))
+    _each(home, choice, "bounced", act, dry_run, (*_DUE, "held"))
 
 
 def _bounced(home: Home, item: Item, reason: str) -> str:
@@ -227,7 +228,9 @@ def _each(
     states: tuple[str, ...],
 ) -> None:
     """Do something to every chosen entry in one of `states`, one line each, or one for all when they are many. Exit
-    status 111 when one was busy."""
+    status 111 when one was busy. What is ready for a mailbox becomes an entry first."""
+    if choice and not dry_run:
+        blocking.run(ready.adopt_all(home))
     found = [item for item in _chosen(home, choice) if item.state in states]
     many = len(found) >= _BAR_FROM
     done = f"would be {word}" if dry_run else word

@@ -18,14 +18,14 @@ from mailkit.exits import Temp
 from mailkit.queue import entry, spare
 from mailkit.queue.name import Name
 
-DIRECTORIES = ("tmp", "new", "cur", "hold", "failed", "free")
+DIRECTORIES = ("tmp", "new", "cur", "hold", "failed", "free", "ready")
 _HELD_MOST = 128 << 10  # octets kept in memory: a small message costs one write, an aborted one none
 
 
 class Spool:
     """One message on its way into the queue: begin, write..., then commit or abort."""
 
-    __slots__ = ("_due", "_fd", "_held", "_held_octets", "_parts", "_queue", "_tmp", "id", "size")
+    __slots__ = ("_due", "_envelope", "_fd", "_held_octets", "_parts", "_queue", "_tmp", "id", "size")
 
     def __init__(self, home: Home) -> None:
         self._queue = home.queue
@@ -34,14 +34,16 @@ class Spool:
     def _reset(self) -> None:
         self._fd = -1
         self._tmp = ""
+        self._envelope: entry.Envelope | None = None  # until it is written
         self._parts: list[bytes] = []
         self._held_octets = 0
         self._due = 0
         self.id = ""
         self.size = 0  # octets of the message so far
 
-    def begin(self, envelope: entry.Envelope, due: float | None = None) -> str:
-        """Start an entry; returns its id. `due`: Unix seconds of the first attempt, now unless given.
+    def begin(self, envelope: entry.Envelope, due: float | None = None, id: str = "") -> str:
+        """Start an entry; returns its id, a new one unless given. `due`: Unix seconds of the first attempt, now unless
+        given.
 
         ValueError when the envelope has no recipients.
         """
@@ -51,12 +53,15 @@ class Spool:
         now = clock.now()
         envelope.params.setdefault("arrived", str(int(now)))
         self._due = int(now if due is None else due)
-        self.id = clock.token(8)
+        self.id = id or clock.token(8)
         self._tmp = f"{self._queue}/tmp/{self.id}"
-        head = entry.encode(envelope)
-        self._parts.append(head)
-        self._held_octets = len(head)
+        self._envelope = envelope
         return self.id
+
+    @property
+    def held(self) -> bytes | None:
+        """The message so far, while all of it is in memory."""
+        return b"".join(self._parts) if self._envelope is not None else None
 
     def write(self, data: bytes) -> None:
         """Add octets of the message, lines ending in LF. Temp when the disk refuses them."""
@@ -70,10 +75,11 @@ class Spool:
         """Make it durable; returns the id. Temp when that failed: then nothing was queued."""
         id = self.id
         name = Name(self._due, 0, id, self.size)
-        is_held = self._fd < 0
+        is_held = self._envelope is not None
         if is_held:
-            self._parts = [b"".join(self._parts)]
-            self._tmp = f"{self._queue}/tmp/{name.sealed(self._parts[0])}"
+            data = self._gathered()
+            self._parts = [data]
+            self._tmp = f"{self._queue}/tmp/{name.sealed(data)}"
         self._spill(whole=is_held)
         fd, self._fd = self._fd, -1
         try:
@@ -96,7 +102,7 @@ class Spool:
 
     def _spill(self, whole: bool = False) -> None:
         """Write what is held. whole: that is all of the entry."""
-        data = b"".join(self._parts)
+        data = self._gathered()
         try:
             reused = self._fd < 0 and self._opened(whole and len(data) <= spare.LARGEST)
             files.write(self._fd, data)
@@ -108,6 +114,12 @@ class Spool:
             raise _refused(error, tmp)
         self._parts.clear()
         self._held_octets = 0
+
+    def _gathered(self) -> bytes:
+        """What is held, led by the envelope if that is not written yet."""
+        envelope, self._envelope = self._envelope, None
+        head = [entry.encode(envelope)] if envelope is not None else []
+        return b"".join(head + self._parts)
 
     def _opened(self, small: bool) -> bool:
         """Open the file in tmp/. True when it is a spare one, which holds something yet."""

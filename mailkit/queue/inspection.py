@@ -11,7 +11,7 @@ import os
 
 from mailkit import clock, files
 from mailkit.control import Home
-from mailkit.queue import claim, entry, listing
+from mailkit.queue import claim, entry, listing, ready
 from mailkit.queue.entry import Envelope
 from mailkit.queue.name import NOW, Name
 
@@ -19,7 +19,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-DIRECTORIES = (*listing.WAITING, "hold", "failed")
+STATES = {"ready": "ready", "new": "new", "cur": "waiting", "hold": "held", "failed": "failed"}  # by directory
 _HEAD = 64 << 10
 _OPENED = 5000
 
@@ -40,8 +40,8 @@ class Item:
 
     @property
     def state(self) -> str:
-        """ "new", "waiting", "held" or "failed"."""
-        return {"new": "new", "cur": "waiting", "hold": "held", "failed": "failed"}[self.directory]
+        """One of STATES."""
+        return STATES[self.directory]
 
     @property
     def sender(self) -> str:
@@ -54,7 +54,7 @@ class Item:
         return [one.address for one in self.envelope.pending] if self.envelope is not None else []
 
 
-def items(home: Home, directories: tuple[str, ...] = DIRECTORIES, ids: set[str] | None = None) -> Iterator[Item]:
+def items(home: Home, directories: tuple[str, ...] = listing.ALL, ids: set[str] | None = None) -> Iterator[Item]:
     """The entries with these ids, or every entry, read, in the order of due times within each directory.
 
     What vanishes meanwhile is left out.
@@ -71,7 +71,7 @@ def oldest(home: Home) -> float:
     """Seconds since the oldest message that waits arrived, 0 when none does; of a very long queue only the first
     are opened."""
     now = clock.now()
-    found = itertools.islice(items(home, listing.WAITING), _OPENED)
+    found = itertools.islice(items(home, listing.DUE), _OPENED)
     return max(0.0, now - min((item.arrived for item in found), default=now))
 
 
@@ -81,7 +81,7 @@ def _read(item: Item) -> bool:
             data = file.read(_HEAD)
             while True:
                 try:
-                    item.envelope, _ = entry.decode(data)
+                    item.envelope, _ = (ready.envelope if item.directory == ready.DIRECTORY else entry.decode)(data)
                     break
                 except EOFError as error:
                     more = file.read(len(data))
@@ -92,6 +92,8 @@ def _read(item: Item) -> bool:
         return False
     except (ValueError, OSError) as error:
         item.trouble = str(error)
+        return True
+    if item.directory == ready.DIRECTORY:
         return True
     item.note = entry.read_note(data)
     arrived = item.envelope.params.get("arrived", "")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 
 from mailkit.control import Home
-from mailkit.queue import name
+from mailkit.queue import name, ready
 from mailkit.queue.name import Name
 
 WAITING = ("new", "cur")  # the runner's directories; hold/ and failed/ wait for people
+DUE = (ready.DIRECTORY, *WAITING)
+ALL = (*DUE, "hold", "failed")
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,12 +24,19 @@ def entries(home: Home, directory: str) -> Iterator[Name]:
     except FileNotFoundError:
         return
     for text in found:
-        parsed = name.parse(text)
+        parsed = _parsed(directory, text)
         if parsed is not None:
             yield parsed
 
 
-def find(home: Home, id: str, directories: tuple[str, ...] = (*WAITING, "hold", "failed")) -> tuple[str, Name] | None:
+def _parsed(directory: str, text: str) -> Name | None:
+    if directory != ready.DIRECTORY:
+        return name.parse(text)
+    found = ready.parse(text)
+    return found.name if found is not None else None
+
+
+def find(home: Home, id: str, directories: tuple[str, ...] = ALL) -> tuple[str, Name] | None:
     """Directory and name of the entry `id`, None when there is none."""
     for directory in directories:
         for found in entries(home, directory):

@@ -1,6 +1,7 @@
 """Names that appear in the queue, as inotify tells them.
 
-One descriptor; it becomes readable when an entry arrives in new/ or cur/ or something in drop/, whoever put it there.
+One descriptor; it becomes readable when an entry arrives in new/ or cur/ or something in drop/, whoever put it there,
+and when a writer has closed what is ready for a mailbox.
 Entries that vanish are not told: who wants to claim them finds out.
 """
 
@@ -13,23 +14,27 @@ import inotify_simple
 from inotify_simple import INotify, flags
 
 from mailkit.control import Home
-from mailkit.queue import listing, name
+from mailkit.queue import listing, name, ready
 from mailkit.queue.name import Name
+from mailkit.queue.ready import Ready
 
 _DROP = "drop"
+_ADDED = flags.CREATE | flags.MOVED_TO | flags.ONLYDIR
+_WATCHED = {**dict.fromkeys((*listing.WAITING, _DROP), _ADDED), ready.DIRECTORY: flags.CLOSE_WRITE | flags.ONLYDIR}
 _NOTHING = flags.Q_OVERFLOW | flags.UNMOUNT | flags.IGNORED
 
 
 class Arrivals:
     """A watch on the directories of waiting entries and on drop/. OSError when there is no inotify to be had.
 
-    missed: something was not told, list the directories; dropped: something is in drop/. Whoever deals with it clears
-    it.
+    missed: something was not told, list the directories; dropped: something is in drop/; ready: what came there.
+    Whoever deals with it clears it.
     """
 
     def __init__(self, home: Home) -> None:
         self.missed = False
         self.dropped = False
+        self.ready: list[Ready] = []
         # The package would start a compiler to find the library: see net.watch.
         inotify_simple._libc = inotify_simple._libc or ctypes.CDLL(None, use_errno=True)
         self._inotify = INotify(nonblocking=True)
@@ -37,16 +42,15 @@ class Arrivals:
         self._queue = home.queue
         try:
             self._watched = self._identities()
-            for directory in (*listing.WAITING, _DROP):
-                path = os.path.join(home.queue, directory)
-                wd = self._inotify.add_watch(path, flags.CREATE | flags.MOVED_TO | flags.ONLYDIR)
+            for directory, events in _WATCHED.items():
+                wd = self._inotify.add_watch(os.path.join(home.queue, directory), events)
                 self._directories[wd] = directory
         except OSError:
             self.close()
             raise
 
     def _identities(self) -> list[tuple[int, int]]:
-        stats = [os.stat(os.path.join(self._queue, directory)) for directory in (*listing.WAITING, _DROP)]
+        stats = [os.stat(os.path.join(self._queue, directory)) for directory in _WATCHED]
         return [(stat.st_dev, stat.st_ino) for stat in stats]
 
     def astray(self) -> bool:
@@ -70,6 +74,8 @@ class Arrivals:
             directory = self._directories[event.wd]
             if directory == _DROP:
                 self.dropped = True
+            elif directory == ready.DIRECTORY:
+                self.ready += filter(None, [ready.parse(event.name)])
             elif (parsed := name.parse(event.name)) is not None:
                 found.append((directory, parsed))
         return found

@@ -4,7 +4,7 @@ The header is gathered in memory (control/maxheader bounds it); what follows goe
 memory does not grow with the message. Only when a check wants to see the whole message (moment `data`) is it held
 first, in a file without a name, and copied when it was accepted.
 
-Invariant: 250 is said only after `Spool.commit` returned. Whatever fails before that removes the queue file, and the
+Invariant: 250 is said only after `Spool.commit` or `plain.put` returned. Whatever fails before that removes the queue file, and the
 client is told 4xx or 5xx.
 """
 
@@ -106,9 +106,27 @@ class Intake:
             for piece in self._held.pieces():
                 spool.write(piece)
         assert self._spool is not None
-        id = await self._spool.commit()
+        return await self._committed(self._spool)
+
+    async def _committed(self, spool: Spool) -> str:
+        id = spool.id
+        if not await self._is_ready(spool):
+            await spool.commit()
         self._spool = None
         return id
+
+    async def _is_ready(self, spool: Spool) -> bool:
+        """Leave it ready for the only mailbox it is for, if there is nothing that an envelope must say: what the client
+        asked for (DSN, MT-PRIORITY, REQUIRETLS, FUTURERELEASE ...), that it is junk."""
+        transaction = self._transaction
+        verdict, data = transaction.verdict, spool.held
+        if verdict is None or data is None or len(transaction.recipients) != 1 or transaction.recipients[0].params:
+            return False
+        if transaction.params or transaction.due is not None or self._session.facts.junk:
+            return False
+        from mailkit.deliver import plain
+
+        return await plain.put(self._session.home, verdict, transaction.sender, spool.id, data)
 
     def _gather(self, head: bytearray, text: bytes) -> None:
         """Add to the header until the empty line; each octet is looked at once however the text was cut."""

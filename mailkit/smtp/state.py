@@ -15,6 +15,7 @@ from mailkit.smtp.wire import Receiver
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from mailkit.control import Home
+    from mailkit.deliver.route import Verdict
     from mailkit.net.conn import Conn
     from mailkit.smtp.chunks import Chunks
     from mailkit.smtp.intake import Intake
@@ -27,11 +28,14 @@ class Transaction:
 
     sender: reverse path as "local@domain", "" for the null sender.   params: of the queue entry's envelope.
     body: "7BIT", "8BITMIME" or "BINARYMIME".   utf8: SMTPUTF8 was asked for.   due: Unix seconds, None for now.
-    recipients: those accepted; named: their addresses; asked: how many RCPT commands there were.
+    recipients: those accepted; named: their addresses; asked: how many RCPT commands there were; verdict: which way
+    the last one goes.
     intake: where the message goes, once DATA or BDAT has begun; chunks: of BDAT.
     """
 
-    __slots__ = ("asked", "body", "chunks", "due", "intake", "named", "params", "recipients", "sender", "utf8")
+    __slots__ = (
+        "asked", "body", "chunks", "due", "intake", "named", "params", "recipients", "sender", "utf8", "verdict",
+    )  # fmt: skip
 
     def __init__(self, sender: str) -> None:
         self.sender = sender
@@ -40,6 +44,7 @@ class Transaction:
         self.utf8 = False
         self.due: float | None = None
         self.recipients: list[Recipient] = []
+        self.verdict: Verdict | None = None
         self.named: set[str] = set()
         self.asked = 0
         self.intake: Intake | None = None

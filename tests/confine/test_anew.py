@@ -37,11 +37,11 @@ def test_workers_are_replaced(home: Home) -> None:
 
         assert accepted()
         shutil.rmtree(home.queue)
-        for name in ("tmp", "new"):
+        for name in ("tmp", "new", "ready"):
             os.makedirs(os.path.join(home.queue, name))
         until(accepted)
         assert "confine program=smtpd verdict=anew" in server.log
-    assert len(os.listdir(os.path.join(home.queue, "new"))) == 1
+    assert len(os.listdir(os.path.join(home.queue, "ready"))) == 1
 
 
 def test_what_the_rules_hang_on(home: Home, tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def make_home(
     domains = list(domains)
     for name in ("control", "users", "tls", "run", "queue"):
         files.mkdir(home.join(name))
-    for name in ("tmp", "new", "cur", "hold", "failed"):
+    for name in ("tmp", "new", "cur", "hold", "failed", "ready"):
         files.mkdir(home.join("queue", name))
     set_control(home, "me", "mail.example.test")
     set_control(home, "domains", *domains)

@@ -96,6 +96,16 @@ def test_message_removed_by_another_program_is_told(opened: Open, home: Home) ->
     assert one.news() == ["* 2 EXPUNGE"]
 
 
+def test_expunge_is_told_with_the_refusal_of_a_command_by_uid(opened: Open) -> None:
+    one, two = opened(), opened()
+    one.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
+    one.do("EXPUNGE")
+    assert two.do("UID FETCH 1 (BODY.PEEK[])") == [
+        "* 1 EXPUNGE",
+        "NO [EXPUNGEISSUED] Some of the messages are gone",
+    ]
+
+
 def test_flags_set_by_another_program_are_told(opened: Open, home: Home) -> None:
     one = opened()
     (path,) = Path(mailboxes.inbox(home), "cur").glob("*M1P1*")

@@ -67,7 +67,8 @@ def test_opendkim_signs_and_verifies(place: str, tmp_path: Path) -> None:
     ((_, signed),) = queued(home)
     assert signed.count(b"\nDKIM-Signature: v=1;") == 1 and b"d=example.test" in signed
     assert signed.index(b"Received:") < signed.index(b"DKIM-Signature:") < signed.index(b"From:")
-    (tmp_path / "home" / "queue" / "new" / next(path.name for path in Path(home.queue, "new").iterdir())).unlink()
+    (path,) = Path(home.queue, "ready").iterdir()
+    path.unlink()
 
     forged = b"Authentication-Results: mail.example.test; dkim=pass header.d=forged\n"
     again = (forged + signed).replace(b"\n", b"\r\n") + b".\r\n"

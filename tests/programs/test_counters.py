@@ -129,6 +129,7 @@ def test_every_counter_is_moved_by_a_real_action(home: Home, counting: None) -> 
         'mailkit_reports_total{kind="failed"}': 1,
         "mailkit_errors_total": 1,
         "mailkit_workers_died_total": 1,
+        'mailkit_queue_messages{state="ready"}': 0,
         'mailkit_queue_messages{state="new"}': 0,
         'mailkit_queue_messages{state="waiting"}': 1,
         'mailkit_queue_messages{state="held"}': 0,

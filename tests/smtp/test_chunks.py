@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -39,8 +38,8 @@ def message(home: Home, *sent: bytes) -> bytes:
     conn: FakeConn = talk(home, *[piece for piece in sent if piece])
     assert codes(conn)[-1] == "250", conn.output
     ((_, found),) = queued(home)
-    for name in os.listdir(Path(home.queue, "new")):
-        Path(home.queue, "new", name).unlink()
+    for path in [*Path(home.queue, "new").iterdir(), *Path(home.queue, "ready").iterdir()]:
+        path.unlink()
     return found[found.index(b"Subject: x") :]
 
 

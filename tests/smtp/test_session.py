@@ -28,6 +28,7 @@ from tests.smtp.worlds import codes, left_over, queued, replies, talk, world
 
 EHLO = b"EHLO client.example.net\r\n"
 ENVELOPE = b"MAIL FROM:<carol@example.net>\r\nRCPT TO:<bob@example.test>\r\n"
+ALICE_TOO = b"RCPT TO:<alice@example.test>\r\n"  # so that it takes an entry
 TEXT = b"Subject: hi\r\n\r\nhello\r\n.\r\n"
 LOGIN = b"AUTH PLAIN AGFsaWNlQGV4YW1wbGUudGVzdABzZWNyZXQ=\r\n"
 
@@ -101,7 +102,7 @@ def test_helo_cannot_write_header_fields(tmp_path: Path) -> None:
 def test_submission_puts_the_header_right(tmp_path: Path) -> None:
     home = world(tmp_path)
     text = b"Subject: hi\r\nBcc: bob@example.test,\r\n dave@example.net\r\nTo: x@example.net\r\n\r\nhello\r\n.\r\n"
-    said = b"MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nDATA\r\n"
+    said = b"MAIL FROM:<alice@example.test>\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<x@example.net>\r\nDATA\r\n"
     conn = talk(home, EHLO, LOGIN, said, text, service="submission", tls=FakeTls())
     ((envelope, message),) = queued(home)
     assert codes(conn)[-1] == "250"
@@ -192,7 +193,7 @@ def test_binary_message_is_kept_as_base64(tmp_path: Path) -> None:
         b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r\n\r\ntext\r\n--b\r\n"
         b"Content-Type: image/x\r\nContent-Transfer-Encoding: binary\r\n\r\n\0\r\n\r\xff\r\n--b--\r\n"
     )
-    said = b"MAIL FROM:<> BODY=BINARYMIME\r\nRCPT TO:<bob@example.test>\r\n"
+    said = b"MAIL FROM:<x@example.net> BODY=BINARYMIME\r\nRCPT TO:<bob@example.test>\r\nRCPT TO:<alice@example.test>\r\n"
     talk(home, EHLO, said, b"BDAT %d LAST\r\n" % len(raw) + raw)
     ((envelope, message),) = queued(home)
     assert envelope.params["body"] == "8BITMIME"
@@ -255,7 +256,7 @@ def test_a_failing_disk_leaves_the_message_with_the_sender(
         if done == operation:
             raise OSError(number, os.strerror(number))
 
-    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", lambda: monkeypatch.setattr(files, "fault", fault) or TEXT)
+    conn = talk(home, EHLO, ENVELOPE + ALICE_TOO + b"DATA\r\n", lambda: monkeypatch.setattr(files, "fault", fault) or TEXT)
     monkeypatch.setattr(files, "fault", None)
     assert codes(conn)[-1] == ("452" if number == errno.ENOSPC else "451")
     assert queued(home) == [] and left_over(home) == []
@@ -276,7 +277,7 @@ def test_settings_that_cannot_be_read_send_no_mail_back(tmp_path: Path) -> None:
 def test_a_missing_queue_directory_is_a_temporary_failure(tmp_path: Path) -> None:
     home = world(tmp_path)
     os.rmdir(os.path.join(home.queue, "new"))
-    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", TEXT, b"NOOP\r\n")
+    conn = talk(home, EHLO, ENVELOPE + ALICE_TOO + b"DATA\r\n", TEXT, b"NOOP\r\n")
     assert codes(conn)[-2:] == ["451", "250"]
     assert left_over(home) == []
 
@@ -437,7 +438,7 @@ def test_text_of_a_message_is_never_taken_for_commands(
     else:
         monkeypatch.setattr(inject.Spool, "commit", broken)
     text = b"Subject: x\r\n\r\nRSET\r\nMAIL FROM:<evil@example.net>\r\n.\r\n"
-    conn = talk(home, EHLO, ENVELOPE + b"DATA\r\n", text[:20], text[20:], b"NOOP\r\n")
+    conn = talk(home, EHLO, ENVELOPE + ALICE_TOO + b"DATA\r\n", text[:20], text[20:], b"NOOP\r\n")
     assert codes(conn)[-3:] == ["354", "451", "250"]
     assert replies(conn)[-1] == "250 2.0.0 ok"
     assert any("RuntimeError" in line for line in lines)

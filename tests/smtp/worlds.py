@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from mailkit.control import Home
-from mailkit.queue import entry
+from mailkit.queue import entry, ready
 from mailkit.queue.entry import Envelope
 from mailkit.smtp import session as smtp_session
 from mailkit.smtp import settings
@@ -43,11 +43,14 @@ def codes(conn: FakeConn) -> list[str]:
 
 
 def queued(home: Home) -> list[tuple[Envelope, bytes]]:
-    """Every message in the queue, oldest name first."""
+    """Every message in the queue, oldest name first; what is ready for a mailbox without the lines of its delivery."""
     found = []
-    directory = os.path.join(home.queue, "new")
-    for name in sorted(os.listdir(directory)):
-        data = Path(directory, name).read_bytes()
+    for one in ready.entries(home):
+        if (data := ready.whole(home, one)) is not None:
+            envelope, at = ready.envelope(data)
+            found.append((envelope, data[at:]))
+    for path in sorted(Path(home.queue, "new").iterdir()):
+        data = path.read_bytes()
         envelope, at = entry.decode(data)
         found.append((envelope, data[at:]))
     return found

@@ -9,6 +9,7 @@ from mailkit.smtp.reply import Refused, Reply
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from mailkit.deliver.route import Verdict
     from mailkit.smtp.state import Session, Transaction
 
 _OK = Reply(250, "2.1.5", "recipient ok")
@@ -45,12 +46,13 @@ async def run(session: Session, argument: bytes) -> Reply:
         if not session.extended:
             raise Refused(555, "5.5.4", "parameters need EHLO")
         params.apply(params.RCPT, session, recipient, words)
-    await _judge(session, transaction, address)
+    verdict = await _judge(session, transaction, address)
     if address in transaction.named and not session.settings.lmtp:
         # One copy is enough; LMTP needs an answer for each time it was named (RFC 2033 4.2).
         return _OK
     transaction.named.add(address)
     transaction.recipients.append(recipient)
+    transaction.verdict = verdict
     session.facts.recipients.append(address)
     return _OK
 
@@ -62,7 +64,7 @@ def own_domain(session: Session) -> str:
     return me if me.lower() in route.hosted(session.home) or not domains else domains[0]
 
 
-async def _judge(session: Session, transaction: Transaction, address: str) -> None:
+async def _judge(session: Session, transaction: Transaction, address: str) -> Verdict:
     if not transaction.utf8 and not address.isascii():
         raise Refused(553, "5.6.7", "this address needs SMTPUTF8")
     facts = session.facts
@@ -74,3 +76,4 @@ async def _judge(session: Session, transaction: Transaction, address: str) -> No
         if verdict.kind == "overquota":
             code += 2  # RFC 5321 4.2.3: 452 and 552 are about storage
         raise Refused(code, verdict.code, f"<{address}>: {verdict.text}", by=f"route-{verdict.kind}")
+    return verdict
