@@ -143,7 +143,7 @@ async def converse(state: Session, beginning: Coroutine[Any, Any, None]) -> None
         intake.unfollow(state)
         selection.release(state)
         target.release(state)
-        log.event("imap", c=conn.id, user=state.user.address if state.user else None, end=state.why)
+        conn.outcome.update(user=state.user.address if state.user else None, ended=state.why)
 
 
 async def greet(state: Session, user: User | None) -> None:

@@ -202,7 +202,12 @@ async def attend(conn: DriverConn, service: Service) -> None:
     except Exception as error:
         log.trace("broken", error, c=conn.id, service=service.name)
     finally:
-        tls = conn.tls.version if conn.tls is not None else None
-        took_ms = round(1000 * (clock.monotonic() - begun))
-        log.event("close", c=conn.id, service=service.name, tls=tls, **conn.outcome, ms=took_ms)
+        tell_end(conn, begun)
         await conn.finish()
+
+
+def tell_end(conn: Conn, begun: float) -> None:
+    """Log that a session is over, and what it had to say."""
+    tls = conn.tls.version if conn.tls is not None else None
+    took_ms = round(1000 * (clock.monotonic() - begun))
+    log.event("close", c=conn.id, service=conn.service, tls=tls, **conn.outcome, ms=took_ms)

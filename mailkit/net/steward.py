@@ -29,6 +29,7 @@ from mailkit.exits import OK, Temp, Trouble
 from mailkit.net import errand, ties
 from mailkit.net.blocking import BlockingConn, handle_sigterm, run
 from mailkit.net.conn import Closing
+from mailkit.net.serve import tell_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -206,11 +207,13 @@ def _session(home: Home, service: Service, words: dict[str, str], fd: int, told:
     conn.tls = Told(words["tls"]) if words["tls"] else None
     handle_sigterm(conn)
     assert service.resume is not None
+    begun = clock.monotonic()
     try:
         run(service.resume(conn, words))
     except Closing:
         pass
     finally:
+        tell_end(conn, begun)
         conn.close()
 
 

@@ -157,19 +157,16 @@ async def _serve(state: Session, begin: Callable[[], Coroutine[Any, Any, None]])
 
 def _leave(state: Session, why: str) -> None:
     drop = state.drop
-    if drop is None:
-        return
-    drop.unlock()
-    log.event(
-        "pop3",
-        c=state.conn.id,
-        user=drop.user.address,
-        messages=drop.count,
-        fetched=state.fetched,
-        octets=state.fetched_octets,
-        removed=state.removed,
-        end=why,
-    )
+    if drop is not None:
+        drop.unlock()
+        state.conn.outcome.update(
+            user=drop.user.address,
+            messages=drop.count,
+            fetched=state.fetched,
+            octets=state.fetched_octets,
+            removed=state.removed,
+        )
+    state.conn.outcome["ended"] = why
 
 
 async def _take_over(state: Session, words: dict[str, str]) -> None:

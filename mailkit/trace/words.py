@@ -76,7 +76,7 @@ def _session(line: Line) -> str:
 
 
 def _close(line: Line) -> str:
-    if line.get("ended"):
+    if line.get("ended") and line.get("messages"):
         return f"the session ended ({line.get('ended')}), {line.get('messages')} messages taken"
     return "the connection was closed"
 

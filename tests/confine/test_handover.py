@@ -39,6 +39,7 @@ def test_a_login_goes_elsewhere_with_all_that_was_sent_ahead(
         run(session(conn, home))  # type: ignore[operator]
         ((told, rest),) = conn.handed_over
         assert told == words
+        assert conn.outcome["ended"] == "elsewhere"
         # What had not come yet is for the relay to pass on.
         assert ahead.startswith(rest) and octets[: len(octets) - len(ahead) + len(rest)] in (octets[:cut], octets)
         assert b"Logged in" not in conn.output and b"messages" not in conn.output

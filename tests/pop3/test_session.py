@@ -59,6 +59,16 @@ def test_nothing_goes_without_quit(home: Home, end: object) -> None:
     assert maildrops.stored(home) == list(MESSAGES)
 
 
+def test_its_end_tells_what_was_done(home: Home) -> None:
+    conn = FakeConn([LOGIN + b"RETR 1\r\nDELE 1\r\nQUIT\r\n"], service="pop3", tls=FakeTls())
+    transcript.run(session(conn, home))
+    user = {"user": "alice@example.test", "messages": 3, "fetched": 1, "octets": len(MESSAGES[0]), "removed": 1}
+    assert conn.outcome == {**user, "ended": "quit"}
+    conn = FakeConn([b"QUIT\r\n"], service="pop3", tls=FakeTls())
+    transcript.run(session(conn, home))
+    assert conn.outcome == {"ended": "quit"}
+
+
 def test_stopping_says_so(home: Home) -> None:
     assert talk(home, LOGIN, Stopping())[-1] == "-ERR [SYS/TEMP] server is stopping, try again in a minute"
 
