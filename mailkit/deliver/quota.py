@@ -122,6 +122,9 @@ def _counted(user: User) -> Usage:
     path = os.path.join(user.maildir, _NAME)
     if os.path.isdir(user.maildir):
         files.replace(path, f"{_limits(user)}\n{found.octets} {found.messages}\n".encode(), durable=False)
+        if os.geteuid() == 0:  # an administrator who only looks: the servers must be able to read it
+            owner = os.stat(user.maildir)
+            files.chown(path, owner.st_uid, owner.st_gid)
     return found
 
 

@@ -86,11 +86,7 @@ def _run(argv: list[str] | None) -> int:
             recipient = Recipient(
                 verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
             )
-            if foreign(verdict.user):
-                from mailkit.deliver import identity
-
-                assert verdict.user is not None
-                identity.become(verdict.user)
+            _step_down(home, verdict)
             return _told(straight.run(local.handle(home, verdict, sender, received.message, recipient, folder=folder)))
     except Trouble as trouble:
         print(f"mailkit-local: {trouble}", file=sys.stderr)
@@ -101,6 +97,18 @@ def _run(argv: list[str] | None) -> int:
     except Exception as error:
         log.trace("local", error)
         return EX_TEMPFAIL
+
+
+def _step_down(home: Home, verdict: Verdict) -> None:
+    """Root becomes whoever the mail belongs to, so that its servers can read it. Temp when the system does not let us."""
+    if os.geteuid() != 0:
+        return
+    from mailkit.deliver import identity
+
+    if verdict.user is not None and foreign(verdict.user):
+        identity.become(verdict.user)
+    else:
+        identity.step_down(home)
 
 
 def full_address(home: Home, user: str) -> str:

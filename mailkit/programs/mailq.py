@@ -237,7 +237,10 @@ def _each(
     results: list[str] = []
     with _progress(found) as bar:
         for item in bar:
-            result = "done" if dry_run else act(home, item)
+            if dry_run:
+                result = "done"
+            else:
+                result = "busy" if item.state == "ready" else act(home, item)  # of a writer who lives, or has died
             results.append(result)
             if dry_run or not many or result != "done":
                 said = {"done": done, "gone": "is gone already"}

@@ -23,8 +23,13 @@ Examples:
     mailkit-why bob@example.org
     mailkit-why --log /var/log/mail.log.1 --log /var/log/mail.log f9f00d0c6fd42f43
 """
-_PLACES = {"ready": "it waits for its mailbox", "new": "it waits in the queue", "cur": "it waits in the queue", "hold": "it is held in the queue until "
-           "somebody releases it", "failed": "it lies damaged in queue/failed"}  # fmt: skip
+_PLACES = {
+    "ready": "it waits for its mailbox",
+    "new": "it waits in the queue",
+    "cur": "it waits in the queue",
+    "hold": "it is held in the queue until somebody releases it",
+    "failed": "it lies damaged in queue/failed",
+}
 
 
 @click.command(epilog=_EXAMPLE)

@@ -113,7 +113,7 @@ def whole(home: Home, found: Ready) -> bytes | None:
 
 
 def envelope(data: bytes) -> tuple[Envelope, int]:
-    """Sender and recipient as the first two lines say, and where the rest begins. ValueError when they are not there."""
+    """Sender and recipient as the first two lines say, and where the rest begins. ValueError when they do not."""
     first, second = (data.split(b"\n", 2) + [b"", b""])[:2]
     if not (first.startswith(_MARKS[0]) and first.endswith(b">") and second.startswith(_MARKS[1])):
         raise ValueError("not a message that is ready for a mailbox")

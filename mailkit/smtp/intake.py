@@ -4,8 +4,8 @@ The header is gathered in memory (control/maxheader bounds it); what follows goe
 memory does not grow with the message. Only when a check wants to see the whole message (moment `data`) is it held
 first, in a file without a name, and copied when it was accepted.
 
-Invariant: 250 is said only after `Spool.commit` or `plain.put` returned. Whatever fails before that removes the queue file, and the
-client is told 4xx or 5xx.
+Invariant: 250 is said only after `Spool.commit` or `plain.put` returned. Whatever fails before that removes the queue
+file, and the client is told 4xx or 5xx.
 """
 
 from __future__ import annotations

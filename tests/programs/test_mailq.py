@@ -12,8 +12,9 @@ import pytest
 from mailkit import clock
 from mailkit.control import Home
 from mailkit.deliver import notice
+from mailkit.net.blocking import run
 from mailkit.programs import mailq
-from mailkit.queue import claim, listing
+from mailkit.queue import claim, listing, ready
 from tests.deliver.homes import make, queue, waiting
 
 
@@ -195,3 +196,45 @@ def test_thousands_are_changed_without_a_line_each(
     assert mailq.main(["--home", home.path, "hold", "--state", "new"]) == 0
     assert capsys.readouterr() == ("", "12 entries held\n")
     assert set(where(home).values()) == {"hold"}
+
+
+READY = b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.test\nSubject: x\n"
+
+
+def leave(home: Home) -> str:
+    """Leave a message ready for bob's mailbox; its id."""
+    id = "6f1d2c7a90be3345"
+    run(ready.put(home, ready.name(f"{int(clock.now())}.R{id}.mail,S={len(READY)},W=80", READY, "bob@example.test"), READY))
+    return id
+
+
+def test_what_is_ready_for_a_mailbox_is_listed(home: Home, ask: Any) -> None:
+    id = leave(home)
+    status, text = ask("list", "--recipient", "bob@example.test", "--state", "ready")
+    assert status == 0 and f"{id} ready " in text and "from <alice@example.net>\n    to <bob@example.test>" in text
+    assert ask("list", "--count", "--json")[1] == (
+        '{"states": {"ready": 1}, "octets": 75, "domains": {"example.test": 1}}\n'
+    )
+    assert len(ready.entries(home)) == 1
+
+
+def test_what_is_ready_for_a_mailbox_is_shown(home: Home, capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert mailq.main(["--home", home.path, "show", leave(home)]) == 0
+    assert capfdbinary.readouterr().out == READY
+
+
+@pytest.mark.parametrize(("word", "part"), [("hold", "hold"), ("retry", "cur"), ("remove", "")])
+def test_what_is_ready_becomes_an_entry_before_it_is_changed(word: str, part: str, home: Home, ask: Any) -> None:
+    id = leave(home)
+    assert ask(word, "-n", id)[0] == 0 and len(ready.entries(home)) == 1
+    assert ask(word, id)[0] == 0
+    assert ready.entries(home) == [] and where(home) == ({id: part} if part else {})
+
+
+def test_what_is_still_being_written_is_left_alone(home: Home, ask: Any) -> None:
+    id = leave(home)
+    (found,) = ready.entries(home)
+    path = Path(ready.path(home, found))
+    path.write_bytes(READY[:-1])
+    assert ask("remove", id) == (111, f"{id} busy: a runner is delivering it; left alone\n")
+    assert path.exists()
