@@ -100,15 +100,19 @@ def _run(argv: list[str] | None) -> int:
 
 
 def _step_down(home: Home, verdict: Verdict) -> None:
-    """Root becomes whoever the mail belongs to, so that its servers can read it. Temp when the system does not let us."""
+    """Root becomes whoever the mail belongs to, whose servers are to read it. Temp when the system does not let us."""
     if os.geteuid() != 0:
         return
-    from mailkit.deliver import identity
-
+    owner = os.stat(home.domains if os.path.isdir(home.domains) else home.path)
     if verdict.user is not None and foreign(verdict.user):
+        from mailkit.deliver import identity
+
         identity.become(verdict.user)
-    else:
-        identity.step_down(home)
+    elif owner.st_uid:
+        from mailkit.deliver import identity
+        from mailkit.users.passwd import User
+
+        identity.become(User("", uid=str(owner.st_uid), gid=str(owner.st_gid)))
 
 
 def full_address(home: Home, user: str) -> str:

@@ -98,16 +98,6 @@ def become(user: User) -> None:
     os.umask(_UMASK)
 
 
-def step_down(home: Home) -> None:
-    """As root, be the owner of the home's mail from now on: what is made must be read by the servers, which are that
-    user. Nothing is done where that is root. Temp as `become`."""
-    if os.geteuid() != 0:
-        return
-    status = os.stat(home.domains if os.path.isdir(home.domains) else home.path)
-    if status.st_uid:
-        become(User("", uid=str(status.st_uid), gid=str(status.st_gid)))
-
-
 async def settle(
     conn: Conn,
     home: Home,

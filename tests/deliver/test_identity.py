@@ -57,6 +57,18 @@ def test_mailkit_local_delivers_as_the_user(home: Home) -> None:
     assert owners(Path(home.path, "carol")) == {(UID, GID, 0)}
 
 
+def test_root_delivers_to_others_as_the_owner_of_their_mail(home: Home) -> None:
+    """By hand, say: what root left in a mailbox the servers could not read."""
+    os.makedirs(home.domains, exist_ok=True)
+    for path in (Path(home.domains), *Path(home.domains).rglob("*")):
+        os.chown(path, UID, GID)
+    done = subprocess.run(
+        program("local", "--home", home.path, "bob"), input=MESSAGE, env=environment(), timeout=30, capture_output=True
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert owners(Path(home.domains, "example.test", "bob")) == {(UID, GID, 0)}
+
+
 def test_the_runner_delivers_as_the_user_and_stays_root(home: Home) -> None:
     queue(home, "carol@example.test", "bob@example.test", sender="")
     asyncio.run(Runner(home, once=True).run())

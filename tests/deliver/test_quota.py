@@ -170,3 +170,13 @@ def test_a_crash_never_leaves_a_file_that_cannot_be_read(tmp_path: Path) -> None
         os.utime(Path(user.maildir, "maildirsize"), (1, 1))
         assert quota.takes(user, 1)
         assert 1 <= len(mailbox(home, "bob")) <= 2, crash
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_counts_belongs_to_whom_the_mail_does(tmp_path: Path) -> None:
+    """mailkit-lsusers and mailkit-smtpd --explain count too, and the servers must be able to read what they leave."""
+    _, user, path = limited(tmp_path, "storage=1M")
+    put(user, 100)
+    os.chown(user.maildir, 4711, 4712)
+    assert quota.usage(user).octets == 100
+    assert (path.stat().st_uid, path.stat().st_gid) == (4711, 4712)
