@@ -22,11 +22,12 @@ from mailkit.queue import ready
 from mailkit.queue.ready import Ready
 
 _IN_A_ROW = 50  # messages; then others have their turn
+_devices: dict[str, int] = {}  # of ready/, by the path of the queue
 
 
-def place(home: Home, verdict: Verdict, owner: int) -> str:
-    """The directory that a file of `owner` may be renamed into; "" when it takes more than that. The names of
-    instructions are looked at, not what is in them."""
+def place(home: Home, verdict: Verdict) -> str:
+    """The directory that the message may be renamed into; "" when it takes more than that. The names of instructions
+    are looked at, not what is in them."""
     user = verdict.user
     if verdict.kind != "local" or user is None or verdict.targets or verdict.dotfile is not None:
         return ""
@@ -40,24 +41,32 @@ def place(home: Home, verdict: Verdict, owner: int) -> str:
         for name, _ in dotfile.candidates(verdict.extension, control.text("separators")):
             if os.path.lexists(f"{directory}/{name}"):
                 return ""
-    new = f"{user.maildir}/new"
+    return f"{directory}/Maildir/new"
+
+
+def _takes_ours(home: Home, new: str) -> bool:
+    """Can our file be renamed into this directory, and has it the owner it should have there?"""
     try:
-        there, here = os.stat(new), os.stat(f"{home.queue}/{ready.DIRECTORY}")
+        if home.queue not in _devices:
+            _devices[home.queue] = os.stat(f"{home.queue}/{ready.DIRECTORY}").st_dev
+        there = os.stat(new)
     except OSError:
-        return ""
-    return new if (there.st_dev, there.st_uid) == (here.st_dev, owner) else ""
+        return False
+    return there.st_dev == _devices[home.queue] and there.st_uid == os.geteuid()
 
 
 async def put(home: Home, verdict: Verdict, sender: str, id: str, data: bytes) -> bool:
     """Leave the message `data` for the runner in its final form. False: nothing was left, it has to go the ordinary
     way. Perm when it was delivered to this address before."""
-    if not place(home, verdict, os.geteuid()):
+    new = place(home, verdict)
+    if not new or not _takes_ours(home, new):
         return False
     task = Task(home, verdict, sender, Message(-1, 0, len(data), data, id))
     local.refuse_loop(verdict.address, task.message)
     text = local.headed(data, task)
     unique = f"{int(clock.now())}.R{id}.{clock.host()}"
-    base = names.with_sizes(unique, len(text), len(text) + text.count(b"\n") - text.count(b"\r\n"))
+    bare = text.count(b"\n") - (text.count(b"\r\n") if b"\r" in text else 0)
+    base = names.with_sizes(unique, len(text), len(text) + bare)
     name = ready.name(base, text, verdict.address)
     if not name:
         return False
@@ -78,18 +87,13 @@ def finish(home: Home, found: Ready) -> bool:
         return True  # another runner was faster
     if status.st_size != found.octets:
         return True  # of a writer that died
-    new = place(home, route.judge(home, found.address), status.st_uid)
+    new = place(home, route.judge(home, found.address))
+    if not new:
+        return False
     try:
-        if new:
-            files.rename(path, f"{new}/{found.base}")
+        files.rename(path, f"{new}/{found.base}")
     except OSError:
         return False
-    if new:
-        _log(found)
-    return bool(new)
-
-
-def _log(found: Ready) -> None:
     log.event(
         "deliver",
         q=found.name.id,
@@ -100,6 +104,7 @@ def _log(found: Ready) -> None:
         said="delivered to INBOX",
         file=found.base,
     )
+    return True
 
 
 async def look(home: Home) -> None:

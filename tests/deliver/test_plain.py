@@ -7,6 +7,7 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -81,14 +82,23 @@ NOT_PLAIN: dict[str, Callable[[Home], object]] = {
 @pytest.mark.parametrize("what", NOT_PLAIN)
 def test_what_takes_more_than_a_rename_is_not_left(what: str, home: Home) -> None:
     address = "bob+list@example.test"
-    assert plain.place(home, route.judge(home, address), os.geteuid()) == str(bob(home, "Maildir/new"))
+    assert plain.place(home, route.judge(home, address)) == str(bob(home, "Maildir/new"))
     NOT_PLAIN[what](home)
-    assert plain.place(home, route.judge(home, address), os.geteuid()) == ""
     assert not put(home, address)
 
 
-def test_a_file_of_another_owner_is_not_left_in_a_maildir(home: Home) -> None:
-    assert plain.place(home, route.judge(home, "bob@example.test"), os.geteuid() + 1) == ""
+@pytest.mark.parametrize("what", ["st_uid", "st_dev"])
+def test_a_maildir_of_somebody_else_or_elsewhere(what: str, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.stat
+
+    def stat(path: str, **options: bool) -> object:
+        found = real(path, **options)
+        if not str(path).endswith("Maildir/new"):
+            return found
+        return SimpleNamespace(**{"st_uid": found.st_uid, "st_dev": found.st_dev} | {what: -1})
+
+    monkeypatch.setattr(os, "stat", stat)
+    assert not put(home)
 
 
 def test_mail_for_elsewhere_is_not_ours_to_leave(home: Home) -> None:
@@ -106,7 +116,7 @@ def test_an_address_that_no_name_can_say_goes_the_ordinary_way(tmp_path: Path) -
     home = make(tmp_path, users="b!b")
     queue(home, "b!b@example.test")
     asyncio.run(Runner(home, once=True).run())
-    assert plain.place(home, route.judge(home, "b!b@example.test"), os.geteuid())
+    assert plain.place(home, route.judge(home, "b!b@example.test"))
     assert not put(home, "b!b@example.test")
 
 
