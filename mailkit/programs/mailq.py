@@ -237,9 +237,8 @@ def _each(
     results: list[str] = []
     with _progress(found) as bar:
         for item in bar:
-            if dry_run:
-                result = "done"
-            else:
+            result = "done"
+            if not dry_run:
                 result = "busy" if item.state == "ready" else act(home, item)  # of a writer who lives, or has died
             results.append(result)
             if dry_run or not many or result != "done":

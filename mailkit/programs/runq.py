@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import gc
+import os
 import signal
 
 import click
@@ -17,6 +18,7 @@ from mailkit.net import loop, syncer
 from mailkit.net.notify import notify
 from mailkit.programs import options
 from mailkit.queue import inject
+from mailkit.users import identity
 
 _EXAMPLE = """
 Example:
@@ -34,6 +36,8 @@ def command(home: Home, once: bool) -> None:
 
     Runs until it gets SIGTERM; deliveries in flight are then finished. Several may run at once.
     """
+    if os.geteuid() == 0 and (owner := identity.needless(home)[0]) is not None:
+        identity.become(owner)  # the servers must be able to read what it delivers
     inject.prepare(home)
     (end,) = syncer.start()
     confine.program("runq", home)

@@ -8,7 +8,6 @@ each message.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import select
@@ -25,7 +24,7 @@ from mailkit.exits import OK, PERM, TEMP, Perm, Temp, Trouble
 from mailkit.net import sockets
 from mailkit.programs import options
 from mailkit.users import identity
-from mailkit.users.passwd import Passwd, User
+from mailkit.users.passwd import User
 
 _FIRST_FD = 3
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -134,15 +133,10 @@ class Up:
 
 def _owner(home: Home) -> User | None:
     """To whom the home belongs, and as whom everything runs. None where it has to be root; the log says why."""
-    status = os.stat(home.path)
-    why = "the home belongs to root" if not status.st_uid else ""
-    with contextlib.suppress(Trouble):  # servers say what is wrong with the file, whoever they are
-        if any(user.uid not in (None, status.st_uid) for user in Passwd(home).users()):
-            why = "users/passwd has users with a uid of their own"
+    owner, why = identity.needless(home)
     if why:
         log.event("root", home=home.path, by=why)
-        return None
-    return User("", uid=str(status.st_uid), gid=str(status.st_gid))
+    return owner
 
 
 def _opened(home: Home) -> dict[str, list[tuple[str, socket.socket]]]:

@@ -128,8 +128,17 @@ class Spool:
         is_spare = self._fd >= 0
         if not is_spare:
             self._fd = files.create(self._tmp)
+            if os.geteuid() == 0:
+                _give(self._fd, f"{self._queue}/tmp")
         files.lock(self._fd)  # whoever has it already looks whether the file is whole, and finds that it is not
         return is_spare
+
+
+def _give(fd: int, directory: str) -> None:
+    """What root queues by hand belongs to whom the queue belongs to: the runner must be able to read it."""
+    owner = os.stat(directory)
+    if (owner.st_uid, owner.st_gid) != (0, 0):
+        files.chown(fd, owner.st_uid, owner.st_gid)
 
 
 def prepare(home: Home) -> None:

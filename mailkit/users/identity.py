@@ -3,6 +3,7 @@
     foreign(user)            another uid than ours is wanted, and we may change to it
     separate(home, user)     a process of their own is wanted for a session
     become(user)             be the user from now on; no way back
+    needless(home)           whom root should become before it serves the home
     await settle(...)        after the login: be where the user is served
 
 Only root can become somebody else. A server that does not run as root serves such users as it is: then their files
@@ -11,9 +12,10 @@ are its own, as those of everybody.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
-from mailkit.exits import Perm, Temp
+from mailkit.exits import Perm, Temp, Trouble
 from mailkit.users import keyed
 
 TYPE_CHECKING = False
@@ -96,6 +98,19 @@ def become(user: User) -> None:
     except OSError as error:
         raise Temp("the mailbox is not available", code="4.3.0", detail=f"become uid {uid}: {error.strerror}")
     os.umask(_UMASK)
+
+
+def needless(home: Home) -> tuple[User | None, str]:
+    """To whom the home belongs, and as whom everything in it runs. None where it has to be root, and why."""
+    from mailkit.users.passwd import Passwd, User
+
+    status = os.stat(home.path)
+    if not status.st_uid:
+        return None, "the home belongs to root"
+    with contextlib.suppress(Trouble):  # servers say what is wrong with the file, whoever they are
+        if any(user.uid not in (None, status.st_uid) for user in Passwd(home).users()):
+            return None, "users/passwd has users with a uid of their own"
+    return User("", uid=str(status.st_uid), gid=str(status.st_gid)), ""
 
 
 async def settle(
