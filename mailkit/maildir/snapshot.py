@@ -17,6 +17,7 @@ import os
 import struct
 from array import array
 from binascii import crc32
+from itertools import accumulate
 
 from mailkit import log
 from mailkit.maildir import state
@@ -41,45 +42,32 @@ _DETAIL_ROW = 8 + 4 + 1 + 1 + 8 + 4 + 4 + 4 * KINDS
 def encode(contents: Contents, generation: int, covered: int) -> bytes:
     """The whole file."""
     table, detail = contents.table, contents.table.detail
-    bases = detail.bases()
-    lengths = bytes(map(len, bases))
-    places, at = array("I"), 0
-    for length in lengths:
-        places.append(at)
-        at += length
-    core = b"".join(
-        (
-            table.uids.tobytes(),
-            table.marks.tobytes(),
-            table.modseqs.tobytes(),
-            table.where,
-            contents.history.uids.tobytes(),
-            contents.history.modseqs.tobytes(),
-            odd := _odd_names(table),
-        )
-    )
-    rest = b"".join(
-        (
-            detail.sizes.tobytes(),
-            places.tobytes(),
-            lengths,
-            detail.made,
-            detail.part_at.tobytes(),
-            detail.part_seed.tobytes(),
-            detail.part_crc.tobytes(),
-            *(ends.tobytes() for ends in detail.part_ends),
-            *bases,
-        )
-    )
-    header = _HEADER.pack(
-        _MAGIC, generation, covered, len(table), len(contents.history.uids), len(odd), at, crc32(core), crc32(rest)
-    )
-    header += contents.state.pack()
-    return b"".join((header, _CRC.pack(crc32(header)), core, rest))
+    places, names = detail.name_at, detail.names
+    if len(names) != sum(detail.name_len):  # there are those of messages that are gone
+        places, names = array("I", accumulate(detail.name_len, initial=0)), bytearray(b"".join(detail.bases()))
+        del places[-1]
+    history, odd = contents.history, _odd_names(table)
+    core: Columns = [table.uids, table.marks, table.modseqs, table.where, history.uids, history.modseqs, odd]
+    rest: Columns = [
+        detail.sizes, places, detail.name_len, detail.made, detail.part_at, detail.part_seed, detail.part_crc,
+        *detail.part_ends, names,
+    ]  # fmt: skip
+    counts = len(table), len(history.uids), len(odd), len(names)
+    header = _HEADER.pack(_MAGIC, generation, covered, *counts, _crc(core), _crc(rest)) + contents.state.pack()
+    return b"".join((header, _CRC.pack(crc32(header)), *core, *rest))
 
 
-def _odd_names(table: Table) -> bytes:
-    return b"".join(struct.pack("<II", uid, len(name)) + name for uid, name in sorted(table.odd.items()))
+def _odd_names(table: Table) -> bytearray:
+    names = [struct.pack("<II", uid, len(name)) + name for uid, name in sorted(table.odd.items())]
+    return bytearray(b"".join(names))
+
+
+def _crc(columns: Columns) -> int:
+    """CRC-32 of all of them."""
+    crc = 0
+    for column in columns:
+        crc = crc32(column, crc)
+    return crc
 
 
 class Snapshot:
@@ -171,11 +159,7 @@ class _Later:
 def _read(fd: int, columns: Columns, at: int) -> tuple[int, int]:
     """Fill the columns with what stands at `at`, straight into their places: every copy of ten megabytes is some
     milliseconds of page faults. How many octets, and their CRC-32."""
-    octets = os.preadv(fd, columns, at)
-    crc = 0
-    for column in columns:
-        crc = crc32(column, crc)
-    return octets, crc
+    return os.preadv(fd, columns, at), _crc(columns)
 
 
 def _read_odd(data: bytes) -> dict[int, bytes]:
