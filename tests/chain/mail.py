@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 from mailkit.control import Home
+from mailkit.queue import listing
 
 WAIT_S = 20.0
 
@@ -41,9 +42,7 @@ def arrived(home: Home, user: str) -> Counter[str]:
 
 def waiting(home: Home) -> list[str]:
     """What is in the queue, wherever."""
-    return [
-        f"{place}/{name}" for place in ("new", "cur", "hold", "failed") for name in os.listdir(f"{home.queue}/{place}")
-    ]
+    return [f"{place}/{name}" for place in listing.ALL for name in os.listdir(f"{home.queue}/{place}")]
 
 
 class Client:

@@ -142,5 +142,5 @@ def test_mail_from_elsewhere(home: Home, tmp_path: Path, header: str) -> None:
         smtplib.SMTP("127.0.0.1", port, timeout=20, source_address=(CLIENT, 0)) as client,
     ):
         client.sendmail("carol@example.net", ["bob@example.test"], "Subject: x\r\n\r\nhi\r\n")
-    (queued,) = Path(home.join("queue", "new")).iterdir()
+    (queued,) = Path(home.join("queue", "ready")).iterdir()
     assert f"[{CLIENT}]" in queued.read_text()
