@@ -74,7 +74,7 @@ View     .uids, .count                              message n has uids[n-1]; onl
            .changed                                 [(seq, uid)] whose flags changed, others' doing
          .mute(uids)                                forget own changes: STORE.SILENT, or told already
 ahead    opened(folder, table, rows) -> (row, descriptor or OSError) of each; for files that are read in a row
-mates    crew.offer(start, build)                   processes that make missing pieces, where there are many; see there
+mates    crew.offer(start, build)                   processes that make missing pieces and answers; see there
 Pieces   kinds are numbers 0..7 of your choice; build(message, made, kinds) fills in those of `kinds` that are b"" in
          the list `made`, none of them empty; message: `reading.Reading` (.head, .data, .received, .size). They are
          stored one behind the other and cached as they are. Give each wire piece a leading space and put what is

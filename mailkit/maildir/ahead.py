@@ -29,12 +29,23 @@ FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK
 def opened(folder: Folder, table: Table, rows: Sequence[int]) -> Generator[tuple[int, int | OSError]]:
     """Each of `rows` with a descriptor, which the caller closes, or with why there is none. Those that nobody came for
     are closed when the iterator is."""
-    cur = _directory(folder) if len(rows) > 1 else -1
+    cur = _directory(f"{folder.directory}/cur") if len(rows) > 1 else -1
     try:
         yield from in_turn(rows, lambda row: _opened(folder, table, row, cur))
     finally:
         if cur >= 0:
             os.close(cur)
+
+
+def named(directory: bytes, names: Sequence[bytes]) -> Generator[tuple[int, int | OSError]]:
+    """The same of files in a directory: the place of each in `names`. None at all when it cannot be opened."""
+    cur = _directory(directory)
+    if cur < 0:
+        return
+    try:
+        yield from in_turn(range(len(names)), lambda place: in_directory(names[place], cur))
+    finally:
+        os.close(cur)
 
 
 def in_turn(keys: Sequence[Key], opened: Callable[[Key], int | OSError]) -> Generator[tuple[Key, int | OSError]]:
@@ -63,10 +74,10 @@ def in_directory(name: bytes, directory: int) -> int | OSError:
         return error
 
 
-def _directory(folder: Folder) -> int:
-    """cur/, so that its path is looked up once; -1 when it cannot be had."""
+def _directory(path: str | bytes) -> int:
+    """So that its path is looked up once; -1 when it cannot be had."""
     try:
-        return os.open(f"{folder.directory}/cur", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError:
         return -1
 

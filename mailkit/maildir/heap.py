@@ -13,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
 
+_M_TRIM_THRESHOLD = -1  # malloc.h
+
 
 class Uncollected:
     """`with Uncollected():` the collector of cycles waits. Several threads may be here: whoever found it running
@@ -27,6 +29,16 @@ class Uncollected:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         if self._running:
             gc.enable()
+
+
+def keep(octets: int) -> None:
+    """From now on this process keeps so much of what it freed last: slices of answers come and go, and the pages of
+    each would be had and given back anew."""
+    import ctypes
+
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(_M_TRIM_THRESHOLD, octets)
 
 
 def give_back() -> None:

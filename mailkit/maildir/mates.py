@@ -1,14 +1,15 @@
 """Other processes that make pieces for this one, so that the first look at a large folder takes all processors.
 
 A message's pieces depend on nothing but its file. Whoever has many to make cuts them into blocks, and does one while
-each mate does others: `share`. What a mate is asked for, and what it answers, in the machine's order:
+each mate does others: `share`. What a mate is asked for then, and what it answers, in the machine's order:
 
-    order     messages 4  kinds 4, a number of `made` 1 for each kind, uids 4*n, sizes 8*n, then octets with NUL
+    order     "P", messages 4  kinds 4, a number of `made` 1 for each kind, uids 4*n, sizes 8*n, then octets with NUL
               between them: the directory, file names
     answer    entries of `journal`: a PART of the pieces, a SIZE of what another size was known of
 
 What an answer lacks (a file that has got another name, or that cannot be read) is left to whoever asked; so is all that
-was asked of a mate that died. Answers go into the log as they are. Who starts mates is not known here: see `Crew`.
+was asked of a mate that died. Answers go into the log as they are. Who starts mates, and what orders there are besides
+(each begins with a letter of its own), is not known here: see `Crew`.
 """
 
 from __future__ import annotations
@@ -26,13 +27,12 @@ from mailkit.maildir.table import KINDS, PIECES_MOST_OCTETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from typing import Protocol, TypeVar
-
-    from mailkit.maildir.table import Table
 
     Build = Callable[[Reading, list[bytes], Sequence[int]], None]
     Block = TypeVar("Block")
+    Answer = tuple[int, list[bytes]]  # how many messages it has, and its octets in parts
 
     class Mate(Protocol):
         """One of them. Everything raises OSError when it is no more."""
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
         def ask(self, order: bytes) -> None:
             """One more order; answers come in the same turn."""
 
-        def answer(self, wait: bool) -> bytes | None:
+        def answer(self, wait: bool) -> Answer | None:
             """The next answer; None when it is not there and nobody wants to wait."""
 
         def close(self) -> None:
@@ -51,13 +51,16 @@ if TYPE_CHECKING:
 
 
 LEAST = 500
-"""So many messages of a folder must have no pieces at all before mates are started."""
+"""There must be work on so many messages before mates are started."""
 BLOCK = 25
 _FEW = 4 * BLOCK
-_AHEAD = 2  # blocks that a mate is given before it has answered
+AHEAD = 2
+"""So many orders is a mate given before it has answered."""
 _MATES_MOST = 3
 AGAIN_S = 60.0
 """Mates are started no sooner than this after the last time, whether they were refused, died or had nothing to do."""
+PIECES = b"P"
+"""How an order for pieces begins."""
 _ORDER = Struct("=II")
 
 
@@ -75,16 +78,17 @@ class Crew:
         """From now on mates are had from `start`, which gives None when there are none; they make what `build` does."""
         self._start, self.build = start, build
 
-    def take(self, table: Table, messages: int, build: Build) -> list[Mate]:
-        """Mates for work on so many messages, to be given back; none where it is not worth it, or they are busy."""
-        if build is not self.build or messages < _FEW or not self._taken.acquire(blocking=False):
+    def take(self, messages: int, hire: bool) -> list[Mate]:
+        """Mates for work on so many messages, to be given back; none where it is not worth it, or they are busy. hire:
+        it is worth starting them."""
+        if self._start is None or messages < _FEW or not self._taken.acquire(blocking=False):
             return []
         for mate in list(self._mates):
             try:
                 mate.ready()
             except OSError:
                 self._drop(mate)
-        if not self._mates and clock.monotonic() >= self._not_before_s and table.detail.made.count(0) >= LEAST:
+        if hire and not self._mates and clock.monotonic() >= self._not_before_s:
             self._hire()
         if not self._mates:
             self._taken.release()
@@ -151,9 +155,9 @@ def _deal(
 ) -> None:
     """Take what a mate has done, and give it more. OSError, ValueError."""
     while given and (answer := mate.answer(wait=not left)) is not None:
-        took(given[0], answer)
+        took(given[0], b"".join(answer[1]))
         given.popleft()
-    while len(left) > 1 and len(given) < _AHEAD and mate.ready():
+    while len(left) > 1 and len(given) < AHEAD and mate.ready():
         given.append(left.pop())
         mate.ask(order(given[-1]))
 
@@ -163,11 +167,11 @@ def packed(
 ) -> bytes:
     """An order: these kinds of pieces of files in a directory. sizes: 0 where not known."""
     columns = bytes(kinds) + array("I", uids).tobytes() + array("Q", sizes).tobytes()
-    return _ORDER.pack(len(names), len(kinds)) + columns + b"\0".join([os.fsencode(directory), *names])
+    return PIECES + _ORDER.pack(len(names), len(kinds)) + columns + b"\0".join([os.fsencode(directory), *names])
 
 
-def filled(order: bytes, build: Build) -> bytes:
-    """The answer to an order."""
+def filled(order: bytes, build: Build) -> Answer:
+    """The answer to an order, without its first octet."""
     messages, kinds_octets = _ORDER.unpack_from(order)
     uids_at = _ORDER.size + kinds_octets
     sizes_at = uids_at + 4 * messages
@@ -176,7 +180,7 @@ def filled(order: bytes, build: Build) -> bytes:
     uids, sizes = array("I", order[uids_at:sizes_at]), array("Q", order[sizes_at:names_at])
     directory, *names = order[names_at:].split(b"\0")
     made, sized = [], []
-    for place, fd in _opened(directory, names):
+    for place, fd in ahead.named(directory, names):
         found = [b""] * KINDS
         try:
             with Reading(fd, sizes[place]) as message:
@@ -187,15 +191,4 @@ def filled(order: bytes, build: Build) -> bytes:
             sized.append((uids[place], message.size))
         if sum(map(len, found)) <= PIECES_MOST_OCTETS:
             made.append((uids[place], found))
-    return (journal.pieces(made) if made else b"") + (journal.sized(sized) if sized else b"")
-
-
-def _opened(directory: bytes, names: list[bytes]) -> Iterator[tuple[int, int | OSError]]:
-    try:
-        cur = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        yield from ahead.in_turn(range(len(names)), lambda place: ahead.in_directory(names[place], cur))
-    finally:
-        os.close(cur)
+    return len(made), [journal.pieces(made) if made else b"", journal.sized(sized) if sized else b""]

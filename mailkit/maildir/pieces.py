@@ -35,7 +35,7 @@ def read(
     if None in found:
         maker = _Maker(folder, table, build, kinds, also)
         missing = [row for place, row in enumerate(rows) if row >= 0 and found[place] is None]
-        hands = mates.crew.take(table, len(missing), build)
+        hands = _hands(table, len(missing), build)
         try:
             with heap.Uncollected():
                 if hands:
@@ -46,6 +46,13 @@ def read(
             maker.keep()
         found = [maker.found.get(row) if one is None else one for row, one in zip(rows, found, strict=True)]
     return found
+
+
+def _hands(table: Table, messages: int, build: Build) -> list[Mate]:
+    """Mates for the pieces of so many messages; they are started for the first look at a large folder."""
+    if build is not mates.crew.build:
+        return []
+    return mates.crew.take(messages, hire=table.detail.made.count(0) >= mates.LEAST)
 
 
 def having(

@@ -112,7 +112,7 @@ def test_an_order_for_a_directory_that_went_is_answered(home: Home) -> None:
     fellow = Mortal(home, 1000)
     until(fellow.ready)
     fellow.ask(mates.packed(f"{home.domains}/gone", [0], [1], [0], [b"a"]))
-    assert fellow.answer(wait=True) == b""
+    assert fellow.answer(wait=True) == (0, [])
     fellow.close()
     os.waitpid(fellow.pid, 0)
 

@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 
 from mailkit.control import Home
-from mailkit.imap.commands import fetch
-from mailkit.imap.messages import sections
+from mailkit.imap.messages import sections, slices
 from tests.imap import mailboxes
 from tests.imap.pair import Client, WaitingConn
 
@@ -47,7 +46,7 @@ def test_a_slice_opens_no_file_that_it_has_no_room_for(home: Home, monkeypatch: 
     client = Client(home)
     at_once = client.do("UID FETCH 1:* (BODY.PEEK[])")
     client.do("FETCH 1:* (RFC822.SIZE)")
-    monkeypatch.setattr(fetch, "SLICE_OCTETS", 1)
+    monkeypatch.setattr(slices, "SLICE_OCTETS", 1)
     opened: list[str] = []
     really = os.open
 

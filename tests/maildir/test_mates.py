@@ -23,7 +23,7 @@ class Mate:
 
     def __init__(self, turns: Sequence[str] = ()) -> None:
         self.turns = iter(turns)
-        self.answers: list[bytes | None] = []
+        self.answers: list[mates.Answer] = []
         self.made = 0
         self.closed = False
 
@@ -39,12 +39,12 @@ class Mate:
         return turn
 
     def ask(self, order: bytes) -> None:
-        self.answers.append(mates.filled(order, boxes.build))
+        self.answers.append(mates.filled(order.removeprefix(mates.PIECES), boxes.build))
         if self.turn() == "nonsense":
-            self.answers[-1] = b"nonsense"
+            self.answers[-1] = (1, [b"non", b"sense"])
         self.made += 1
 
-    def answer(self, wait: bool) -> bytes | None:
+    def answer(self, wait: bool) -> mates.Answer | None:
         return None if self.turn() == "slow" and not wait else self.answers.pop(0)
 
     def close(self) -> None:
@@ -131,7 +131,9 @@ def test_answers_that_nobody_waited_for_are_no_one_elses(folder: Folder, crew: m
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        mates.share(crew._mates, range(9), lambda block: b"\0" * 8, own, lambda block, answer: None)
+        mates.share(
+            crew._mates, range(9), lambda block: mates.packed("", [], [], [], []), own, lambda block, answer: None
+        )
     assert crew._mates == [mate for mate in (broken, idle) if not mate.answers]
     assert broken.closed
 
@@ -168,26 +170,30 @@ def test_when_there_are_none(folder: Folder, crew: mates.Crew, monkeypatch: pyte
         folder.parts(folder.table, rows, (2, 7), boxes.build)
 
     clock = fakeclock.install(monkeypatch)
+    crew.offer(start, lambda message, made, kinds: None)
+    few(range(8))
+    assert not started, "they make something else"
     crew.offer(start, boxes.build)
-    few(range(7))
+    few(range(8, 15))
     assert not started, "so few rows are made sooner alone"
-    assert crew.take(folder.table, 99, lambda message, made, kinds: None) == [], "they make something else"
-    few(range(7, 20))
+    few(range(15, 28))
     assert len(started) == 2
-    assert crew.take(folder.table, 99, boxes.build) == started
-    assert crew.take(folder.table, 99, boxes.build) == [], "another thread has them"
+    assert crew.take(99, hire=True) == started
+    assert crew.take(99, hire=True) == [], "another thread has them"
     crew.give_back(list(started))
     for mate in started:
         mate.close()
-    assert crew.take(folder.table, 99, boxes.build) == [], "they ended, and it is too soon"
+    assert crew.take(99, hire=True) == [], "they ended, and it is too soon"
     clock.advance(mates.AGAIN_S)
-    found = crew.take(folder.table, 99, boxes.build)
+    found = crew.take(99, hire=True)
     assert found == started[2:] != []
     crew.give_back(found)
     clock.advance(mates.AGAIN_S)
-    monkeypatch.setattr(mates, "LEAST", MANY + 1)
     crew._mates.clear()
-    assert crew.take(folder.table, 99, boxes.build) == [], "it is not the first look at this folder"
+    assert crew.take(99, hire=False) == [], "it is not worth it"
+    monkeypatch.setattr(mates, "LEAST", MANY + 1)
+    all_of(folder)
+    assert not crew._mates, "it is no large folder"
 
 
 def test_the_octets_of_a_broken_answer_are_refused() -> None:

@@ -1,27 +1,24 @@
 """FETCH and UID FETCH (RFC 9051 section 6.4.5).
 
 Two ways. What the index keeps (flags, sizes, envelopes, structures) is joined from pieces in wire form, some hundred
-messages at once. What needs the file goes message by message, in slices off the event loop, and sets \\Seen
-first, so that the flags in the same response are right.
+messages at once. What needs the file goes message by message: `messages.slices`.
 """
 
 from __future__ import annotations
 
-from itertools import accumulate, chain
+from itertools import chain
 
 from mailkit import clock
 from mailkit.imap import intake, limits, modseq, news, selection, uidonly
-from mailkit.imap.messages import pieces, savedate, sections
+from mailkit.imap.messages import pieces, savedate, sections, slices
 from mailkit.imap.responses import No
 from mailkit.imap.wire import Bad, items, pages, sets
 from mailkit.maildir.kept import lacks
-from mailkit.maildir.marks import SEEN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from mailkit.imap.messages.sections import Message
     from mailkit.imap.session import Session
     from mailkit.imap.wire.items import Item, Modifiers
     from mailkit.imap.wire.reader import Reader
@@ -31,10 +28,6 @@ if TYPE_CHECKING:
 
 QUICK_BLOCK, SLOW_BLOCK, LARGEST_BLOCK = 500, 400, 4000
 LONG_S, SHORT_S = 0.02, 0.002
-FILE_BLOCK = 100
-SLICE_OCTETS = 1 << 18
-"""So much of message files is made before it is sent."""
-
 
 FROM_FILES = frozenset({"BODY", "BODY[]", "BINARY[]", "BINARY.SIZE", "PREVIEW"})
 
@@ -116,7 +109,7 @@ async def tell(state: Session, wanted: list[Item], ranges: Ranges) -> None:
 
 async def answer(state: Session, plan: Plan, ranges: Ranges) -> bool:
     """The responses; True when messages were missing."""
-    return await (from_files if plan.slow else quick)(state, plan, ranges)
+    return await (slices.answer if plan.slow else quick)(state, plan, ranges)
 
 
 def modified(state: Session, plan: Plan, asked: Ranges, by_uid: bool, modifiers: Modifiers) -> Ranges:
@@ -268,128 +261,3 @@ def file_part(view: View, wanted: list[Item], uid: int) -> bytes | None:
     """The items of one message out of its file; None when it cannot be read. Blocking."""
     with sections.opened(view.folder, uid) as message:
         return None if message is None else b"".join(sections.all_rendered(message, wanted))
-
-
-async def from_files(state: Session, plan: Plan, ranges: Ranges) -> bool:
-    """Answer with what is in message files; True when messages were missing."""
-    view = state.view
-    assert view is not None
-    missing = False
-    # RFC 4314 section 4: without the right a FETCH does not set it, and does not fail either.
-    seeing = plan.seen and not view.readonly and state.mailbox is not None and "s" in state.mailbox.rights()
-    for first, last in selection.blocks(ranges, FILE_BLOCK):
-        marked = await mark_seen(state, view, first, last) if seeing else frozenset()
-        number = first
-        while number <= last:
-            lines, number, large, gone = await state.conn.alongside(file_lines, state, plan, number, last, marked)
-            missing |= gone
-            for line in lines:
-                state.conn.write(line)
-            if large is not None:
-                missing |= not await stream(state, plan, number - 1, large, marked)
-    return missing
-
-
-async def mark_seen(state: Session, view: View, first: int, last: int) -> frozenset[int]:
-    """Set \\Seen on those of first..last that lack it: their UIDs, whose flags the response then has."""
-    table, _, rows = selection.rows(view, first, last)
-    unseen = [table.uids[row] for row in rows if not table.marks[row] & SEEN]
-    if not unseen:
-        return frozenset()
-    stored = await state.conn.offload(view.folder.store, unseen, SEEN)
-    view.mute(stored.changed)
-    return frozenset(stored.changed)
-
-
-def file_lines(
-    state: Session, plan: Plan, first: int, last: int, marked: frozenset[int]
-) -> tuple[list[bytes], int, int | None, bool]:
-    """Responses from message `first` on, until SLICE_OCTETS are made or one has to be streamed. (responses in parts,
-    the number to go on with, the UID to stream before that, whether there is one that cannot be read). Blocking."""
-    view = state.view
-    assert view is not None
-    table, numbers, rows = selection.rows(view, first, last)
-    most = slice_of(table, rows)
-    if most < len(rows):
-        last, numbers, rows = numbers[most] - 1, numbers[:most], rows[:most]
-    missing = len(rows) <= last - first
-    lines: list[bytes] = []
-    octets = 0
-    for number, (row, message) in zip(numbers, sections.each(view.folder, table, rows), strict=True):
-        uid = table.uids[row]
-        if message is not None and message.streams(plan.files):
-            return lines, number + 1, uid, missing
-        line = [] if message is None else file_line(state, plan, number, uid, marked, message)
-        missing |= not line
-        lines += line
-        octets += sum(map(len, line))
-        if octets >= SLICE_OCTETS:
-            return lines, number + 1, None, missing
-    return lines, last + 1, None, missing
-
-
-def slice_of(table: Table, rows: Sequence[int]) -> int:
-    """How many of `rows` make SLICE_OCTETS, by what is known of their sizes: more files need not be opened."""
-    sizes = accumulate(selection.column(table.detail.sizes, rows))
-    return next((count for count, octets in enumerate(sizes, 1) if octets >= SLICE_OCTETS), len(rows))
-
-
-def file_line(
-    state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int], message: Message
-) -> list[bytes]:
-    """One response in parts; none when the file cannot be read after all."""
-    try:
-        parts = sections.all_rendered(message, plan.files)
-    except OSError as error:
-        sections.unreadable(uid, error)
-        return []
-    begun = head(state, plan, uid, marked) + parts[0]
-    parts[0] = uidonly.opening(state, number, uid) + begun[1:]
-    parts.append(b")\r\n")
-    return parts
-
-
-def head(state: Session, plan: Plan, uid: int, marked: frozenset[int]) -> bytes:
-    """What of one message's response does not come from its file, with a blank in front."""
-    view = state.view
-    assert view is not None
-    # RFC 7162 section 3.2.4: who knows of modification sequences learns the UID of what is marked as seen.
-    named = plan.uid or (uid in marked and modseq.known(state) and not uidonly.enabled(state))
-    found = b" UID %d" % uid if named else b""
-    if not (plan.flags or plan.modseq or plan.saved or plan.kinds or marked):
-        return found
-    table = view.folder.table
-    row = table.row(uid)
-    if row is None:
-        return found
-    if plan.flags or uid in marked:
-        found += news.item_texts(state, view, table, row, flags=True)
-    elif plan.modseq:
-        found += news.item_texts(state, view, table, row, flags=False)
-    if plan.saved:
-        found += b" SAVEDATE " + savedate.text(view.folder, table, row)
-    if plan.kinds:
-        found += view.folder.parts(table, [row], plan.kinds, pieces.build)[0] or b""
-    return found
-
-
-async def stream(state: Session, plan: Plan, number: int, uid: int, marked: frozenset[int]) -> bool:
-    """One response with a large message, sent in pieces; False when it cannot be read."""
-    view = state.view
-    assert view is not None
-    with sections.opened(view.folder, uid) as message:
-        if message is None:
-            return False
-        # Everything that may be refused is made before the response is begun.
-        parts = [item for item in plan.files if not sections.streamed(item)]
-        rendered = await state.conn.offload(sections.all_rendered, message, parts)
-        start = head(state, plan, uid, marked) + b"".join(rendered)
-        state.conn.write(uidonly.opening(state, number, uid) + start[1:])
-        for item in filter(sections.streamed, plan.files):
-            size_octets = await state.conn.offload(message.wire_size, item)
-            value = b"NIL" if size_octets is None else b"{%d}\r\n" % size_octets
-            state.conn.write(b"%b%b %b" % (b" " if start else b"", item.label, value))
-            start = item.label
-            await intake.pass_on(state, message.wire_chunks(item), size_octets or 0)
-        state.conn.write(b")\r\n")
-    return True

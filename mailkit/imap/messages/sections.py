@@ -18,7 +18,7 @@ from mailkit.maildir import ahead
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from mailkit.imap.wire.items import Item
     from mailkit.mail.mime import Part
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 STREAM_OCTETS = 1 << 20
 CHUNK_OCTETS = 1 << 18
+_FIRST_OCTETS = 1 << 16
 REPEATED_MOST = 8
 """How many times its size a response may hold of a message: line ends double at most, parts lie in one another."""
 
@@ -38,9 +39,15 @@ class Message:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
-        self._data: bytes | None = None
         self._root: Part | None = None
-        self.size_octets = os.fstat(fd).st_size  # as in the file
+        try:
+            # Most messages are read by this one call; no size has to be asked for then.
+            data = os.pread(fd, _FIRST_OCTETS, 0)
+            self._data = data if len(data) < _FIRST_OCTETS else None
+            self.size_octets = len(data) if self._data is not None else os.fstat(fd).st_size  # as in the file
+        except OSError:
+            os.close(fd)
+            raise
 
     @property
     def data(self) -> bytes:
@@ -112,15 +119,28 @@ class opened:
 def each(folder: Folder, table: Table, rows: Sequence[int]) -> Iterator[tuple[int, Message | None]]:
     """Each row with its message, which is closed when the next is asked for; None when the file is gone or cannot be
     opened."""
-    for row, fd in ahead.opened(folder, table, rows):
-        if isinstance(fd, OSError):
-            if not isinstance(fd, FileNotFoundError):
-                unreadable(table.uids[row], fd)
+    for row, found in messages(ahead.opened(folder, table, rows)):
+        if isinstance(found, OSError):
+            if not isinstance(found, FileNotFoundError):
+                unreadable(table.uids[row], found)
             yield row, None
+        else:
+            yield row, found
+
+
+def messages(files: Iterable[tuple[int, int | OSError]]) -> Iterator[tuple[int, Message | OSError]]:
+    """The same of files that are open already, with why there is none."""
+    for key, fd in files:
+        if isinstance(fd, OSError):
+            yield key, fd
             continue
-        message = Message(fd)
         try:
-            yield row, message
+            message = Message(fd)
+        except OSError as error:
+            yield key, error
+            continue
+        try:
+            yield key, message
         finally:
             message.close()
 
@@ -146,6 +166,17 @@ def whole(item: Item) -> bool:
 def streamed(item: Item) -> bool:
     """The item may be large, and can be sent in pieces: the message, the body of a part or of a message inside."""
     return item.name == "BODY[]" and item.partial is None and item.what in ("", "TEXT")
+
+
+def response(start: bytes, message: Message, items: list[Item]) -> list[bytes]:
+    """One response with these items, in parts. start: it up to them. OSError, No."""
+    if len(items) == 1 and whole(items[0]):
+        octets = mime.crlf(message.data)
+        return [b"%b%b {%d}\r\n" % (start, items[0].label, len(octets)), octets, b")\r\n"]
+    parts = all_rendered(message, items)
+    parts[0] = start + parts[0][1:]
+    parts.append(b")\r\n")
+    return parts
 
 
 def all_rendered(message: Message, items: list[Item]) -> list[bytes]:

@@ -66,6 +66,17 @@ def read(reader: Reader) -> list[Item]:
     return items
 
 
+def source(items: list[Item]) -> bytes:
+    """What `read` makes these of."""
+    words = []
+    for item in items:
+        label = item.label
+        if item.partial is not None:
+            label = b"%b.%d>" % (label[:-1], item.partial[1])
+        words.append(label)
+    return b"(" + b" ".join(words) + b")"
+
+
 class Modifiers:
     """What stands after the items of a FETCH (RFC 7162 section 3.1.4, 3.2.6; RFC 9394 section 3.3)."""
 
