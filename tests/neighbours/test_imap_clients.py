@@ -253,6 +253,7 @@ def test_aioimaplib(server: servers.Server) -> None:
         fetched = await client.fetch("1", "(UID BODY.PEEK[TEXT])")
         assert b"Hello alice,\r\nthis is the first.\r\n" in fetched.lines
         await client.logout()
+        client.protocol.transport.close()  # it leaves that to the server, which may be slower than the end of the loop
 
     asyncio.run(talk())
 

@@ -45,7 +45,7 @@ class Imap(imaplib.IMAP4):
         super().__init__("127.0.0.1", IMAP)
         try:
             self.login("alice@example.test", password)
-        except imaplib.IMAP4.error:
+        except (OSError, imaplib.IMAP4.error):  # a host may die meanwhile
             self.shutdown()
             raise
 
@@ -141,20 +141,18 @@ def keep_appending(host: Host, truth: Truth, stop: threading.Event) -> None:
 
 def test_each_host_sees_what_the_other_does(hosts: tuple[Host, Host], directory: Path) -> None:
     alpha, beta = hosts
-    here, there = Imap(alpha), Imap(beta)
-    here.select()
-    there.select()
-    assert here.untagged_responses["UIDVALIDITY"] == there.untagged_responses["UIDVALIDITY"]
-    with Smtp(beta) as client:
-        client.sendmail("carol@example.net", ["alice@example.test"], "Subject: told to all\n\nhello\n")
-    until(lambda: here.subjects() and here.subjects() == there.subjects(), directory)
-    here.store("1", "+FLAGS", "\\Flagged")
-    until(lambda: b"\\Flagged" in there.fetch("1", "(FLAGS)")[1][0], directory)
-    there.store("1", "+FLAGS", "\\Deleted")
-    there.expunge()
-    until(lambda: not here.subjects(), directory)
-    here.logout()
-    there.logout()
+    with Imap(alpha) as here, Imap(beta) as there:
+        here.select()
+        there.select()
+        assert here.untagged_responses["UIDVALIDITY"] == there.untagged_responses["UIDVALIDITY"]
+        with Smtp(beta) as client:
+            client.sendmail("carol@example.net", ["alice@example.test"], "Subject: told to all\n\nhello\n")
+        until(lambda: here.subjects() and here.subjects() == there.subjects(), directory)
+        here.store("1", "+FLAGS", "\\Flagged")
+        until(lambda: b"\\Flagged" in there.fetch("1", "(FLAGS)")[1][0], directory)
+        there.store("1", "+FLAGS", "\\Deleted")
+        there.expunge()
+        until(lambda: not here.subjects(), directory)
 
 
 def test_each_host_counts_for_itself(hosts: tuple[Host, Host], directory: Path) -> None:
