@@ -217,8 +217,9 @@ async def perform(state: Session, event: Command | Upload) -> None:
         uidonly.refuse_command(state, name)
         try:
             text = await row.function()(state, reader)
-        except No:
-            await tell_news(state, row)  # that messages are gone is often why
+        except No as refusal:
+            if refusal.code == "EXPUNGEISSUED":
+                await tell_news(state, row)
             raise
         await tell_news(state, row)
         if state.following is not None:
