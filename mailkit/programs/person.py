@@ -14,7 +14,7 @@ import click
 
 from mailkit.control import Home
 from mailkit.exits import Perm
-from mailkit.users import names
+from mailkit.users import identity, names
 from mailkit.users.passwd import User
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -45,6 +45,7 @@ def acting_as(home: Home, user: User) -> Iterator[None]:
         yield
         return
     uid, gid = owner(home, user)
+    identity.preload(())  # they may not be allowed to read our Python
     groups, own = os.getgroups(), os.getegid()
     os.setgroups([gid])
     os.setegid(gid)

@@ -94,3 +94,11 @@ def test_root_stays_root_where_users_have_their_own_uid(home: Home) -> None:
     queue(home, "carol@example.test")
     assert by_root("runq", home, "--once").returncode == 0
     assert len(list((own / "Maildir" / "new").iterdir())) == 1
+
+
+def test_an_index_that_root_fills_is_the_users(home: Home) -> None:
+    assert by_root("local", home, "bob@example.test", message=MESSAGE).returncode == 0
+    done = by_root("fulltext", home, "fill", "--all")
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert any(Path(home.domains).rglob("mailkit-fulltext*"))
+    assert of_others(home) == []
