@@ -53,6 +53,8 @@ async def tell(state: Session, expunges: bool = True, own: bool = False) -> None
     if following is not None and changes.exists is not None:
         await following.fetch(state, range(before - len(changes.sequence) + 1, changes.exists + 1))
     if CHANGED in wanted:
+        if state.defined != view.folder.keywords:
+            tell_defined(state)
         await tell_flags(state, changes.changed)
     if modseq.known(state):
         modseq.tell_held_back(state, view)
@@ -110,10 +112,11 @@ def rev2(state: Session) -> bool:
 
 
 def tell_defined(state: Session) -> None:
-    """FLAGS and PERMANENTFLAGS: sent at SELECT, and when a keyword was used for the first time."""
+    """FLAGS and PERMANENTFLAGS: sent at SELECT, and when a keyword was used for the first time, by whom ever."""
     view = state.view
     assert view is not None
-    names = [*SYSTEM_FLAGS, *view.folder.keywords]
+    state.defined = view.folder.keywords
+    names = [*SYSTEM_FLAGS, *state.defined]
     state.conn.write(untagged(b"FLAGS", paren(names)))
     kept = [] if view.readonly else changeable(state, names)
     text = replies.translated(state, "Flags that are kept").encode("utf-8")

@@ -61,9 +61,9 @@ class Session:
     """What one connection has come to."""
 
     __slots__ = (
-        "after", "behind", "bound", "compressed", "conn", "contexts", "enabled", "engine", "errors", "filling",
-        "following", "home", "language", "limited", "mailbox", "numbered", "progress", "saved", "state", "tag",
-        "target", "target_mailbox", "tree", "turn", "upload", "user", "view", "why",
+        "after", "behind", "bound", "compressed", "conn", "contexts", "defined", "enabled", "engine", "errors",
+        "filling", "following", "home", "language", "limited", "mailbox", "numbered", "progress", "saved", "state",
+        "tag", "target", "target_mailbox", "tree", "turn", "upload", "user", "view", "why",
     )  # fmt: skip
 
     def __init__(self, conn: Conn, home: Home) -> None:
@@ -77,6 +77,7 @@ class Session:
         self.mailbox: Mailbox | None = None  # where the view's folder is, and what the user may do with it
         self.target: Folder | None = None  # see `target`
         self.target_mailbox: Mailbox | None = None
+        self.defined: list[bytes] = []  # the keywords of the view's folder, as the client was told
         self.saved: list[tuple[int, int]] = []  # `$`: UIDs of the last SEARCH RETURN (SAVE), RFC 5182
         self.contexts: dict[bytes, Context] = {}  # searches of the selected folder that go on, by tag (RFC 5267)
         self.enabled: frozenset[str] = frozenset()

@@ -42,6 +42,18 @@ def test_flags_of_one_are_told_to_the_other(opened: Open) -> None:
     assert two.news() == []
 
 
+def test_keyword_of_one_is_told_to_the_other_before_it_is_used(opened: Open) -> None:
+    one, two = opened(), opened()
+    one.do("STORE 1 +FLAGS.SILENT ($Junk)")
+    assert two.news() == [
+        "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work $Junk)",
+        "* OK [PERMANENTFLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Work $Junk \\*)] Flags that are kept",
+        "* 1 FETCH (UID 1 FLAGS (\\Seen $Junk))",
+    ]
+    assert one.news() == []
+    assert two.news() == []
+
+
 def test_expunge_waits_for_a_command_that_may_tell_it(opened: Open) -> None:
     one, two = opened(), opened()
     one.do("STORE 1 +FLAGS.SILENT (\\Deleted)")
