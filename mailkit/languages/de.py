@@ -117,6 +117,7 @@ TEXTS = {
     "A message is made of at most {} parts": "Eine Nachricht besteht aus höchstens {} Teilen",
     "A message of no octets cannot be stored": "Eine leere Nachricht kann nicht gespeichert werden",
     "At most {} at once": "Höchstens {} auf einmal",
+    "Moved, but the disk did not confirm it": "Verschoben, aber die Platte hat es nicht bestätigt",
     "One FETCH asks for the same message too many times": "Ein FETCH verlangt dieselbe Nachricht zu oft",
     "One command deals with {} messages": "Ein Befehl umfasst höchstens {} Nachrichten",
     "REPLACE is of one message that is there": "REPLACE ersetzt eine Nachricht, die es gibt",

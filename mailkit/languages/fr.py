@@ -115,6 +115,7 @@ TEXTS = {
     "A message is made of at most {} parts": "Un message se compose d'au plus {} parties",
     "A message of no octets cannot be stored": "Un message vide ne peut pas être enregistré",
     "At most {} at once": "Au plus {} à la fois",
+    "Moved, but the disk did not confirm it": "Déplacés, mais le disque ne l'a pas confirmé",
     "One FETCH asks for the same message too many times": "Un FETCH demande trop de fois le même message",
     "One command deals with {} messages": "Une commande traite au plus {} messages",
     "REPLACE is of one message that is there": "REPLACE remplace un message qui existe",

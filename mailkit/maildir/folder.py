@@ -417,7 +417,10 @@ class Folder:
     async def move(
         self, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None = None, keep: int = marks.ALL
     ) -> tuple[list[int], list[int]]:
-        """Move messages (RFC 6851): each is in exactly one of the folders at any time. keep: as in `copy`."""
+        """Move messages (RFC 6851): each is in exactly one of the folders at any time. keep: as in `copy`.
+
+        OSError: none has moved, but after `transfer.Unconfirmed` all have.
+        """
         from mailkit.maildir import transfer
 
         return await transfer.move(self, uids, target, offload, keep)

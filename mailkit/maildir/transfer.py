@@ -138,13 +138,25 @@ async def copy(
     return there, new
 
 
+class Unconfirmed(OSError):
+    """All is done, but the disk does not say that it has it: a power failure may undo it. moved: UIDs there were, UIDs
+    there are."""
+
+    def __init__(self, error: OSError, moved: tuple[list[int], list[int]]) -> None:
+        super().__init__(error.errno, error.strerror, error.filename)
+        self.moved = moved
+
+
 async def move(
     source: Folder, uids: Sequence[int], target: Folder, offload: Callable[..., object] | None, keep: int
 ) -> tuple[list[int], list[int]]:
     """See `folder.Folder.move`."""
     there, new = await _aside(offload, relocate, source, uids, target, keep)
-    if there:
-        await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
+    try:
+        if there:
+            await files.settle([f"{target.directory}/cur", f"{source.directory}/cur"])
+    except OSError as error:
+        raise Unconfirmed(error, (there, new)) from error
     return there, new
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from mailkit import files
 from mailkit.control import Home
-from mailkit.imap.commands import copy, move
+from mailkit.imap.commands import copy, expunge, move, store
 from mailkit.imap.progress import EVERY_S
 from mailkit.imap.searching import matching, ordering
 from tests.harness import fakeclock
@@ -37,6 +38,9 @@ def slow(home: Home, monkeypatch: pytest.MonkeyPatch) -> Client:
     monkeypatch.setattr(ordering, "BLOCK", 1)
     monkeypatch.setattr(copy, "SLICE", 1)
     monkeypatch.setattr(move, "SLICE", 1)
+    monkeypatch.setattr(store, "BLOCK", 1)
+    monkeypatch.setattr(expunge, "BLOCK", 1)
+    monkeypatch.setattr(expunge, "BLOCKS_MOST", MESSAGES)
     fake = fakeclock.install(monkeypatch)
 
     async def pause(conn: WaitingConn, seconds: float) -> None:
@@ -55,16 +59,20 @@ def told(lines: list[str]) -> list[tuple[int, int]]:
     ]
 
 
+def found_rising(found: list[tuple[int, int]], wanted: int) -> bool:
+    """As often as it should be, never backward, one goal."""
+    often = len(found) >= wanted * 3 // EVERY_S - 2
+    return often and found == sorted(found) and all(0 < done < goal == wanted for done, goal in found)
+
+
 @pytest.mark.parametrize("command", [
     "SEARCH TEXT text", "SEARCH SINCE 1-Jan-1980 HEADER X-None x", "SORT (SUBJECT) UTF-8 ALL",
     "SORT (SUBJECT DATE) UTF-8 ALL", "COPY 1:* Archive", "UID MOVE 1:* Archive", "THREAD REFERENCES UTF-8 ALL", "UID SEARCH NOT BODY zzz",
+    "STORE 1:* +FLAGS.SILENT (\\Deleted)",
 ])  # fmt: skip
 def test_long_command_tells_where_it_is(slow: Client, command: str) -> None:
     lines = slow.do(command)
-    found = told(lines)
-    assert len(found) >= MESSAGES * 3 / EVERY_S - 2
-    assert found == sorted(found), "never backward, one goal"
-    assert all(0 < done < goal == MESSAGES for done, goal in found)
+    assert found_rising(told(lines), MESSAGES)
     assert lines[-1].startswith("OK") and "INPROGRESS" not in lines[-1]
 
 
@@ -76,6 +84,34 @@ def test_short_command_after_a_long_one_says_nothing(slow: Client) -> None:
 def test_tag_that_would_end_the_code_is_not_named(slow: Client) -> None:
     lines = slow.send(b"a]b SEARCH TEXT text\r\n")
     assert any(line.startswith("* OK [INPROGRESS (NIL ") for line in lines)
+
+
+def test_long_removal_tells_where_it_is(slow: Client) -> None:
+    slow.do("STORE 3:* +FLAGS.SILENT (\\Deleted)")
+    lines = slow.do("EXPUNGE")
+    assert found_rising(told(lines), MESSAGES - 2)
+    assert sum(line.endswith(" EXPUNGE") for line in lines) == MESSAGES - 2
+    assert slow.do("SEARCH ALL")[0] == "* SEARCH 1 2"
+
+
+@pytest.mark.parametrize("command", ["STORE 1:* +FLAGS.SILENT (\\Answered)", "EXPUNGE"])
+def test_between_two_blocks_the_folder_is_anybodys(home: Home, monkeypatch: pytest.MonkeyPatch, command: str) -> None:
+    client, other = Client(home), Client(home)
+    client.do("STORE 1:20 +FLAGS.SILENT (\\Deleted)")
+    monkeypatch.setattr(store, "BLOCK", 4)
+    monkeypatch.setattr(expunge, "BLOCK", 4)
+    others = iter([["STORE 30 +FLAGS (other)", "STORE 20 -FLAGS (\\Deleted)"]])
+
+    async def pause(conn: WaitingConn, seconds: float) -> None:
+        for line in next(others, []):
+            assert other.do(line)[-1].startswith("OK")
+
+    monkeypatch.setattr(WaitingConn, "pause", pause)
+    assert client.do(command)[-1].startswith("OK")
+    monkeypatch.undo()
+    kept = 30 if command.startswith("STORE") else 11
+    assert client.do("SEARCH RETURN (COUNT) ALL")[0].endswith(f"COUNT {kept}")
+    assert client.do("SEARCH RETURN (COUNT) KEYWORD other")[0].endswith("COUNT 1")
 
 
 @pytest.fixture
@@ -107,3 +143,26 @@ def test_move_that_fails_says_what_was_moved(failing: Client) -> None:
     assert lines[0] == "* STATUS Archive (MESSAGES 10)"
     assert sum("EXPUNGE" in line for line in lines) == 10
     assert failing.do("SEARCH RETURN (COUNT) ALL")[0].endswith("COUNT 20")
+
+
+@pytest.mark.parametrize("folder", [".Archive/cur", "Maildir/cur"])
+def test_move_that_the_disk_does_not_confirm(home: Home, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """What has moved is told, with NO: after a power failure it may be where it was."""
+    client = Client(home)
+    settle = files.settle
+
+    async def refused(directories: Iterable[str]) -> None:
+        paths = list(directories)
+        if any(path.endswith(folder) for path in paths):
+            raise OSError(5, "Input/output error")
+        await settle(paths)
+
+    monkeypatch.setattr(files, "settle", refused)
+    lines = client.do("MOVE 2:3 Archive")
+    assert lines[-1] == "NO [UNAVAILABLE] Moved, but the disk did not confirm it"
+    assert re.match(r"\* OK \[COPYUID \d+ 2,5 1:2\]", lines[0])
+    monkeypatch.undo()
+    lines = client.do("STATUS Archive (MESSAGES)")
+    assert lines[0] == "* STATUS Archive (MESSAGES 2)"
+    assert sum("EXPUNGE" in line for line in lines) == 2
+    assert client.do("COPY 2:3 Archive")[-1].startswith("OK [COPYUID")

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.reader import Reader
     from mailkit.imap.wire.sets import Ranges
 
+BLOCK, BLOCKS_MOST = 2500, 8
+"""Messages for which the folder is ours; not more blocks than that, as each costs a new table of what is left."""
+
 
 async def expunge(state: Session, reader: Reader) -> str | None:
     """No arguments. The EXPUNGE responses are told like everybody's, at the end of the command."""
@@ -45,7 +48,11 @@ async def expunge_deleted(state: Session, among: Ranges | None = None) -> bool:
     if not gone:
         return False
     octets = room.total(view.folder, gone)
-    # Another session may take \Deleted off one of them until the folder is ours to change.
-    removed = await state.conn.offload(view.folder.expunge, gone, DELETED)
+    removed: list[int] = []
+    block = max(BLOCK, len(gone) // BLOCKS_MOST)
+    for start in range(0, len(gone), block):
+        # Another session may take \Deleted off one of them until the folder is ours to change.
+        removed += await state.conn.offload(view.folder.expunge, gone[start : start + block], DELETED)
+        await intake.breathe(state, min(start + block, len(gone)), len(gone))
     await room.went(state, octets - room.total(view.folder, set(gone).difference(removed)), len(removed))
     return bool(removed)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from mailkit.imap.wire.reader import Reader
 
 ACTIONS = {"FLAGS": 0, "+FLAGS": 1, "-FLAGS": -1}
-BLOCK = 10_000
+BLOCK = 500
+"""Messages for which the folder is ours: some milliseconds, then others may change it."""
 ACTION_CHARS = b"+-.FLAGSflagsSILENTsilent"
 
 
