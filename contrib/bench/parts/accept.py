@@ -111,12 +111,19 @@ def child(root: int, program: str) -> int:
     raise RuntimeError(f"no {program} below {root}")
 
 
-def source(client: str, server: servers.Server, shape: tuple[int, bool], messages: int, octets: int = 4096) -> None:
-    """Have Postfix's smtp-source send messages to u0001. shape: sessions, and whether they are kept."""
+def source(
+    client: str,
+    server: servers.Server,
+    shape: tuple[int, bool],
+    messages: int,
+    octets: int = 4096,
+    user: str = "u0001",
+) -> None:
+    """Have Postfix's smtp-source send messages to a user. shape: sessions, and whether they are kept."""
     sessions, kept = shape
     subprocess.run(
         [client, *(["-d"] if kept else []), "-s", str(sessions), "-m", str(messages), "-l", str(octets),
-         "-f", "load@bench.example", "-t", "u0001@example.test", f"127.0.0.1:{server.ports['mx']}"],
+         "-f", "load@bench.example", "-t", f"{user}@example.test", f"127.0.0.1:{server.ports['mx']}"],
         check=True,
     )  # fmt: skip
 
