@@ -266,6 +266,8 @@ class Setup:
     def _tell_next(self, wishes: Wishes) -> None:
         where = f"--home {shlex.quote(self.home.path)}"
         steps = [f"mailkit-adduser {where} NAME@{wishes.domain}"] if not wishes.first_user else []
+        if not wishes.first_user and not self.home.control.text("postmaster"):  # RFC 5321 4.5.1: somebody has to be
+            steps.append(f"echo NAME@{wishes.domain} >{shlex.quote(self.home.join('control', 'postmaster'))}")
         steps += [f"mailkit-up {where} 2>>{shlex.quote(self.home.join('log'))} &"] if not wishes.systemd else []
         canary = f" --canary {wishes.first_user}" if wishes.first_user else ""
         steps.append(f"mailkit-check {where}{canary}")

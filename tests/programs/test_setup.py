@@ -82,6 +82,17 @@ def test_setup_without_a_terminal_says_how_to_go_on(
     ]
 
 
+def test_setup_says_that_a_postmaster_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    home = tmp_path / "home"
+    words = ["--home", str(home), "--domain", "example.test", "--ports", "10000", "--yes"]
+    assert setup.main(words) == 0
+    said = f"then: echo NAME@example.test >{home}/control/postmaster\n"
+    assert said in capsys.readouterr().out
+    (home / "control" / "postmaster").write_text("alice@example.test\n")
+    assert setup.main(words) == 0
+    assert said not in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("domain", ["../etc", "", "a b", "-x-"])
 def test_setup_refuses_what_is_no_domain(tmp_path: Path, domain: str) -> None:
     assert setup.main(["--home", str(tmp_path / "home"), "--domain", domain, "--yes"]) == 100
