@@ -124,6 +124,12 @@ def _remote(line: Line) -> str:
 
 
 def _queue(line: Line) -> str:
+    if line.get("verdict") == "queued":
+        return "found whole in queue/tmp after a crash, and queued"
+    if line.get("operation") == "adopt":
+        return f"no plain delivery to {line.get('to')} any more: an entry of the queue from here on"
+    if line.get("instead"):
+        return f"could not be left for its mailbox: {line.get('error')}; an entry of the queue instead"
     return f"the queue could not be written: {line.get('error')}"
 
 

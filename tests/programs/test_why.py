@@ -246,6 +246,11 @@ def test_no_line_breaks_the_reader(octets: bytes) -> None:
         ("report c=a kind=limit to=p@x about=bob@x report=e9", "bob@x reached a limit; p@x was told"),
         ("later q=a remote=mx to=x@y code=4.2.0 said=busy", "mx said of x@y: 4.2.0 busy; another host was asked"),
         ("defer q=a attempts=2 due=1795309500 left=3", f"waits for 3 of its recipients after attempt 2; next at {words.clock_time(1795309500)}"),
+        ("queue q=e1 operation=recover verdict=queued", "found whole in queue/tmp after a crash, and queued"),
+        ("queue q=e1 operation=adopt to=b@x", "no plain delivery to b@x any more: an entry of the queue from here on"),
+        ("queue q=e1 operation=ready error=full instead=entry",
+         "could not be left for its mailbox: full; an entry of the queue instead"),
+        ("queue q=e1 operation=mark error=full", "the queue could not be written: full"),
     ],
 )  # fmt: skip
 def test_each_event_as_a_sentence(text: str, told: str) -> None:
