@@ -1,4 +1,4 @@
-"""fcrdns: has the client's address a name, and does the name lead back to the address (RFC 8601 2.7.3, "iprev")?
+"""fcrdns: has the client's address a name, and does the name lead back to the address (RFC 8601 3, "iprev")?
 
 The name found is put into Received. Without one the client is refused, or marked where control/policy says `note`.
 """
