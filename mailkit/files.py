@@ -354,6 +354,9 @@ def utime(path: str, seconds: float) -> None:
     os.utime(path, (seconds, seconds))
 
 
+_ASK_AGAIN_S = 0.002  # who has much to do lets go of a lock for moments only
+
+
 def lock(fd: int, wait_s: float = 0) -> bool:
     """Take the exclusive flock(2) of an open file, until it is closed. False when another has it for `wait_s`."""
     if fault is not None:
@@ -368,4 +371,4 @@ def lock(fd: int, wait_s: float = 0) -> bool:
         except BlockingIOError:
             if clock.monotonic() >= until:
                 return False
-            clock.sleep(0.01)
+            clock.sleep(_ASK_AGAIN_S)
