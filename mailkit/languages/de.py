@@ -151,10 +151,9 @@ TEXTS = {
     "You have no right to its annotations": "Sie dürfen die Anmerkungen nicht lesen",
     "You have no right to set shared annotations here": "Sie dürfen hier keine gemeinsamen Anmerkungen setzen",
     # IMAP: what is wrong with a command
-    "{} is not for the {} state": "{} ist im Zustand „{}“ nicht möglich",
-    "not authenticated": "nicht angemeldet",
-    "authenticated": "angemeldet",
-    "selected": "Ordner geöffnet",
+    "{} needs a login": "{} geht erst nach der Anmeldung",
+    "{} needs a selected mailbox": "{} geht nur in einem geöffneten Ordner",
+    "{} comes before the login": "{} geht nur vor der Anmeldung",
     "A literal is cut short": "Ein Literal ist abgeschnitten",
     "A mailbox is followed by a message, which is a literal": "Auf den Ordner folgt eine Nachricht als Literal",
     "A mailbox name holds no control octets": "Ein Ordnername enthält keine Steuerzeichen",

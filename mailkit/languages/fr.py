@@ -150,10 +150,9 @@ TEXTS = {
     "You have no right to set shared annotations here":
         "Vous n'avez pas le droit d'écrire ici des annotations partagées",
     # IMAP: what is wrong with a command
-    "{} is not for the {} state": "{} n'est pas possible dans l'état « {} »",
-    "not authenticated": "non identifié",
-    "authenticated": "identifié",
-    "selected": "dossier ouvert",
+    "{} needs a login": "{} ne vient qu'après l'identification",
+    "{} needs a selected mailbox": "{} demande un dossier ouvert",
+    "{} comes before the login": "{} ne vient qu'avant l'identification",
     "A literal is cut short": "Un littéral est tronqué",
     "A mailbox is followed by a message, which is a literal": "Le dossier est suivi d'un message, qui est un littéral",
     "A mailbox name holds no control octets": "Un nom de dossier ne contient pas de caractères de contrôle",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mailkit import log
 from mailkit.imap import commands
 from tests.imap import mailboxes
 from tests.imap.pair import Client
@@ -44,3 +45,12 @@ def test_nothing_follows_the_arguments(command: str, tmp_path: Path) -> None:
     refusal = "NO [LIMIT]" if "REPLACE" in command else "BAD "  # to APPEND and REPLACE it would be another message
     assert client.do(f"{command} )")[-1].startswith(refusal)
     assert client.do("STATUS INBOX (MESSAGES UIDNEXT)")[0] == before
+
+
+def test_a_client_that_says_nothing_of_itself_has_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(log, "sink", lines.append)
+    client = Client(mailboxes.make(tmp_path))
+    client.do("ID NIL")
+    client.do('ID ("name" "Outlook" "version" NIL)')
+    assert [line.split()[-1] for line in lines if "client c=" in line] == ["name=Outlook"]

@@ -37,7 +37,7 @@ def test_session_goes_on_deflated(tmp_path: Path) -> None:
         b"* 2 FETCH (UID 2)",
         b"a OK FETCH completed",
         b"b BAD Everything is deflated already",
-        b"c BAD STARTTLS is not for the selected state",
+        b"c BAD STARTTLS comes before the login",
         b"* BYE Until next time",
         b"d OK LOGOUT completed",
     ]

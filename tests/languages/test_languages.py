@@ -62,7 +62,7 @@ def test_every_language_is_there() -> None:
 def test_holes_are_filled_in_the_order_of_the_language() -> None:
     german = languages.load("de")
     assert german.text("Expected a blank at position 5 of the arguments") == "An Stelle 5 der Argumente fehlt ein Leerzeichen"
-    assert german.text("FETCH is not for the selected state") == "FETCH ist im Zustand „Ordner geöffnet“ nicht möglich"
+    assert german.text("FETCH needs a selected mailbox") == "FETCH geht nur in einem geöffneten Ordner"
 
 
 def test_no_text_is_translated_by_half() -> None:

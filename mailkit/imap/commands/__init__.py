@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 NOT_AUTHENTICATED, AUTHENTICATED, SELECTED, LOGOUT = 1, 2, 4, 8
 LOGGED_IN = AUTHENTICATED | SELECTED
 ANY = NOT_AUTHENTICATED | LOGGED_IN
-STATE_NAMES = {NOT_AUTHENTICATED: "not authenticated", AUTHENTICATED: "authenticated", SELECTED: "selected"}
 
 NOTHING, NO_EXPUNGE, ALL, OWN = 0, 1, 2, 3
 """What of the selected folder is told at the end of a command (RFC 9051 section 7.5.1). OWN is ALL of a command that
@@ -123,7 +122,9 @@ def find(name: str, state: int) -> Row:
     if row is None:
         raise Bad("Unknown command")
     if not row.states & state:
-        raise Bad(f"{name} is not for the {STATE_NAMES[state]} state")
+        if state == NOT_AUTHENTICATED:
+            raise Bad(f"{name} needs a login")
+        raise Bad(f"{name} needs a selected mailbox" if row.states == SELECTED else f"{name} comes before the login")
     return row
 
 

@@ -19,7 +19,9 @@ async def identify(state: Session, reader: Reader) -> None:
     """NIL, or a list of field names and values."""
     fields = {} if reader.took_nil() else _fields(reader)
     reader.end()
-    log.event("client", c=state.conn.id, **{name: fields[name] for name in LOGGED if name in fields})
+    said = {name: fields[name] for name in LOGGED if fields.get(name)}
+    if said:
+        log.event("client", c=state.conn.id, **said)
     state.conn.write(untagged(b'ID ("name" "mailkit-imapd")'))
 
 
