@@ -101,10 +101,10 @@ def page(state: Session, wanted: Page) -> None:
 
 def named(state: Session, view: View, key: Key) -> Ranges:
     """Message numbers that the key's outermost sets leave; all without such sets."""
-    from mailkit.imap.searching import matching  # no part of the way to the greeting
+    from mailkit.imap.searching import planning  # no part of the way to the greeting
 
     found = [(1, view.count)] if view.count else []
-    for each in matching.conjuncts(key):
+    for each in planning.conjuncts(key):
         if each[0] in ("SEQ", "UID"):
             found = both(found, selection.sought(state, view, each))
     return found

@@ -34,7 +34,7 @@ def slow(home: Home, monkeypatch: pytest.MonkeyPatch) -> Client:
     """A session in which every look at one message takes 3 seconds."""
     client = Client(home)
     client.do("FETCH 1:* (ENVELOPE)")
-    monkeypatch.setattr(matching, "BLOCK", {matching.COLUMNS: 1, matching.PIECES: 1, matching.FILES: 1})
+    monkeypatch.setattr(matching, "BLOCK", dict.fromkeys(matching.BLOCK, 1))
     monkeypatch.setattr(ordering, "BLOCK", 1)
     monkeypatch.setattr(copy, "SLICE", 1)
     monkeypatch.setattr(move, "SLICE", 1)

@@ -13,7 +13,7 @@ from bisect import bisect_right
 
 from mailkit.imap import intake, selection
 from mailkit.imap.responses import correlator, untagged
-from mailkit.imap.searching import matching
+from mailkit.imap.searching import matching, planning
 from mailkit.imap.wire import Bad, sets
 
 TYPE_CHECKING = False
@@ -141,9 +141,9 @@ def begun(state: Session, key: Key, criteria: list[Criterion], by_uid: bool, whe
 def fixed(state: Session, view: View, key: Key) -> Key:
     """The key with UIDs in place of message numbers and of what is saved now (section 4.3)."""
     if key[0] == "AND":
-        return ("AND", [fixed(state, view, each) for each in matching.operands(key)])
+        return ("AND", [fixed(state, view, each) for each in planning.operands(key)])
     if key[0] in ("OR", "NOT", "FUZZY"):
-        return (key[0], *(fixed(state, view, each) for each in matching.operands(key)))
+        return (key[0], *(fixed(state, view, each) for each in planning.operands(key)))
     if key[0] not in ("SEQ", "UID"):
         return key
     ranges = key[1]

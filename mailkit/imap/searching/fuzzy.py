@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 
 from mailkit.imap.messages import pieces, sections
-from mailkit.imap.searching import matching, texts
+from mailkit.imap.searching import matching, planning, texts
 from mailkit.mail import header
 
 TYPE_CHECKING = False
@@ -98,7 +98,7 @@ def terms_of(text: str) -> list[str]:
 
 def matched(matcher: Matcher, rows: Sequence[int], key: Key) -> list[int]:
     """The leaf FUZZY: rows that match, whose scores the matcher gets. Blocking."""
-    (inner,) = matching.operands(key)
+    (inner,) = planning.operands(key)
     found = scores(matcher, rows, inner)
     for row, value in found.items():
         matcher.scores.setdefault(row, []).append(value)
@@ -109,14 +109,14 @@ def scores(matcher: Matcher, rows: Sequence[int], key: Key) -> Scores:
     """Score of each row that matches."""
     name = key[0]
     if name == "FUZZY":
-        return scores(matcher, rows, matching.operands(key)[0])
+        return scores(matcher, rows, planning.operands(key)[0])
     if name == "AND":
-        return both(matcher, rows, matching.operands(key))
+        return both(matcher, rows, planning.operands(key))
     if name == "OR":
-        first, second = (scores(matcher, rows, each) for each in matching.operands(key))
+        first, second = (scores(matcher, rows, each) for each in planning.operands(key))
         return {row: max(first.get(row, 0), second.get(row, 0)) for row in rows if row in first or row in second}
     if name == "NOT":
-        without = scores(matcher, rows, matching.operands(key)[0])
+        without = scores(matcher, rows, planning.operands(key)[0])
         return {row: SAME for row in rows if row not in without}
     if name in ("HEADER", "BODY", "TEXT"):
         return of_text(matcher, rows, key)
@@ -126,7 +126,7 @@ def scores(matcher: Matcher, rows: Sequence[int], key: Key) -> Scores:
 def both(matcher: Matcher, rows: Sequence[int], keys: list[Key]) -> Scores:
     """Of rows that match all keys, the means."""
     totals = dict.fromkeys(rows, 0)
-    for each in sorted(keys, key=matching.cost):
+    for each in sorted(keys, key=planning.cost):
         found = scores(matcher, list(totals), each)
         totals = {row: totals[row] + value for row, value in found.items()}
     return {row: max(1, total // len(keys)) for row, total in totals.items()}
@@ -218,7 +218,7 @@ def around(text: str, at: int) -> tuple[int, int]:
 def from_words(matcher: Matcher, rows: Sequence[int], field: bytes) -> Iterator[tuple[int, bytes]]:
     """A field of each row as the index keeps it."""
     start = b"\0" + field + b"\0"
-    for row, piece in zip(rows, matching.parts(matcher, rows, pieces.WORDS), strict=True):
+    for row, piece in zip(rows, matcher.parts(rows, pieces.WORDS), strict=True):
         at = -1 if piece is None else piece.find(start)
         if piece is not None and at >= 0:
             yield row, piece[at + len(start) : piece.index(b"\0", at + len(start))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mailkit.imap import intake
 from mailkit.imap.messages import pieces
 from mailkit.imap.searching import matching, subject
-from mailkit.imap.searching.matching import size_read
+from mailkit.imap.searching.properties import size_read
 from mailkit.mail import addresslist, collation, header
 
 TYPE_CHECKING = False
