@@ -191,7 +191,7 @@ def test_lines_for_other_super_servers_name_what_there_is(path: str) -> None:
     served = re.findall(r"/usr/local/bin/mailkit-(\w+)(?:\s+mailkit-\w+|\s+server_args *=)? --service (\w+)", text)
     assert served
     assert set(served) <= {(program, name) for name, _, program in SOCKETS}
-    assert len(served) == text.count("/usr/local/bin/mailkit-")
+    assert len(served) == text.count("/usr/local/bin/mailkit-") - text.count("/usr/local/bin/mailkit-runq")
 
 
 def _unit(path: Path) -> configparser.ConfigParser:
