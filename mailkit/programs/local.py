@@ -83,6 +83,7 @@ def _run(argv: list[str] | None) -> int:
             folder = options.one("folder")
             given = os.environ.get("SENDER", "") if options.flag("environment") else received.sender
             sender = options.one("sender", given).removeprefix("<").removesuffix(">")
+            sender = "" if sender == "MAILER-DAEMON" else sender  # the null sender, as Postfix's pipe(8) writes it
             recipient = Recipient(
                 verdict.address, params={"expanded": "yes", "via": verdict.address} if expanded else {}
             )

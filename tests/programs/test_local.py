@@ -51,6 +51,14 @@ def test_the_sender_may_come_in_front_of_the_message(tmp_path: Path) -> None:
     assert heads == [b"Return-Path: <>", b"Return-Path: <eve@example.net>"]
 
 
+@pytest.mark.parametrize("sender", ["", "<>", "MAILER-DAEMON", "<MAILER-DAEMON>"])
+def test_the_null_sender_as_postfix_and_others_write_it(tmp_path: Path, sender: str) -> None:
+    """pipe(8) of Postfix has null_sender=MAILER-DAEMON unless told otherwise."""
+    home = make(tmp_path)
+    assert started(home, "-f", sender, "bob").returncode == 0
+    assert mailbox(home, "bob")[0].startswith(b"Return-Path: <>\n")
+
+
 def test_into_a_folder_that_is_there_or_the_inbox(tmp_path: Path) -> None:
     home = make(tmp_path)
     tree.create(os.path.join(home.domains, "example.test", "bob", "Maildir"))
