@@ -48,6 +48,9 @@ class Limits:
         return bool(self.hour or self.day or self.recipients)
 
 
+_NO_LIMITS = Limits()
+
+
 class Counts:
     """Messages this hour and this day, recipients this day."""
 
@@ -108,21 +111,27 @@ def _subject(facts: Facts) -> tuple[str, Limits]:
     if facts.account:
         return f"account {facts.account}", _limits(facts, "account")
     if facts.service == "lmtp" or facts.trusted or is_loopback(facts.peer):
-        return "", Limits()
+        return "", _NO_LIMITS
     return f"address {customer(facts.peer)}", _limits(facts, "address")
+
+
+_read: tuple[list[str], dict[str, Limits]] = ([], {})  # the lines of control/rate that were read last, and as limits
 
 
 def _limits(facts: Facts, kind: str) -> Limits:
     """The rows of control/rate for accounts or addresses. Perm for a line that is none."""
-    limits = Limits()
-    for line in facts.home.control.lines("rate"):
-        try:
-            of, what, number = row(line)
-        except ValueError as error:
-            raise Perm("configuration error", code="4.3.5", detail=f"control/rate: {error}")
-        if of == kind:
-            setattr(limits, what, number)
-    return limits
+    global _read
+    lines = facts.home.control.lines("rate")
+    if _read[0] is not lines:  # the same list for as long as the file is the same
+        limits = {known: Limits() for known in _KINDS}
+        for line in lines:
+            try:
+                of, what, number = row(line)
+            except ValueError as error:
+                raise Perm("configuration error", code="4.3.5", detail=f"control/rate: {error}")
+            setattr(limits[of], what, number)
+        _read = lines, limits
+    return _read[1][kind]
 
 
 def row(line: str) -> tuple[str, str, int]:

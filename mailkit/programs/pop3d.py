@@ -10,6 +10,9 @@ from mailkit.users import standing
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
     from mailkit.net.conn import Conn
     from mailkit.users.standing import Standing
 
@@ -29,8 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     options = lean.parse("mailkit-pop3d", _ABOUT, OPTIONS, _EXAMPLE, argv)
     home = options.home()
 
-    async def serve(conn: Conn) -> None:
-        await session(conn, home)
+    def serve(conn: Conn) -> Coroutine[Any, Any, None]:
+        return session(conn, home)
 
     async def go_on(conn: Conn, words: dict[str, str]) -> None:
         await resume(conn, home, words)

@@ -9,6 +9,9 @@ from mailkit.smtp.session import preload, session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from typing import Any
+
     from mailkit.net.conn import Conn
 
 _ABOUT = "Serve SMTP, submission and LMTP on listening sockets (systemd, mailkit-up) or on one connection (inetd)."
@@ -42,8 +45,8 @@ def main(argv: list[str] | None = None) -> int:
         peer, helo, user, sender = (options.one(name) for name in ("peer", "helo", "user", "from"))
         return explain.run(home, default, peer, helo, user, sender, options.all("to"))
 
-    async def serve(conn: Conn) -> None:
-        await session(conn, home)
+    def serve(conn: Conn) -> Coroutine[Any, Any, None]:
+        return session(conn, home)
 
     def prepare() -> None:
         preload()
