@@ -110,9 +110,17 @@ postlog   unix-dgram n - n - 1 postlogd
             yield port, home, directory
 
 
-def submit(port: int, *to: str) -> None:
+def submit(port: int, *to: str, sender: str = "alice@example.net") -> None:
     with smtplib.SMTP("127.0.0.1", port, timeout=20) as client:
-        client.sendmail("alice@example.net", list(to), MESSAGE.replace(b"\n", b"\r\n"))
+        client.sendmail(sender, list(to), MESSAGE.replace(b"\n", b"\r\n"))
+
+
+def submit_report(port: int, to: str, home: Home) -> None:
+    """Mail from the null sender has it when it arrives."""
+    user = to.removesuffix("@example.test")
+    before = len(mailbox(home, user))
+    submit(port, to, sender="")
+    assert b"Return-Path: <>" in [message.partition(b"\n")[0] for message in arrived(home, user, before + 1)]
 
 
 def arrived(home: Home, user: str, count: int = 1) -> list[bytes]:
@@ -139,6 +147,7 @@ def test_postfix_as_a_pipe_transport() -> None:
         assert lines[:2] == [b"Return-Path: <alice@example.net>", b"Delivered-To: bob@example.test"]
         assert b"\nSubject: hello\n" in message and message.endswith(b"\n\nbody\n")
         assert b"Delivered-To: alice+tag@example.test" in arrived(home, "alice")[0]
+        submit_report(port, "bob@example.test", home)
         assert receivers.until(lambda: [] if waiting(directory, "active")() else [b"done"], directory)
         assert waiting(directory, "deferred")() == []
 
@@ -173,6 +182,7 @@ def test_postfix_as_mailbox_command() -> None:
         (message,) = arrived(home, USER)
         assert message.startswith(f"Return-Path: <alice@example.net>\nDelivered-To: {USER}@example.test\n".encode())
         assert b"\nFrom alice@example.net" not in message
+        submit_report(port, f"{USER}@example.test", home)
         assert waiting(directory, "deferred")() == []
 
 
@@ -194,6 +204,7 @@ def test_exim_as_a_pipe_transport() -> None:
             (message,) = arrived(home, "bob@example.net")
             assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.net\n")
             assert message.endswith(b"\n\nbody\n")
+            submit_report(exim.port, "bob@example.net", home)
             submit(exim.port, "stranger@example.net")  # refused for good: bounced, to a sender who is a stranger too
             log = directory / "spool" / "mainlog"
             receivers.until(lambda: [b"y"] if b"** stranger@example.net" in log.read_bytes() else [], log)
@@ -209,12 +220,13 @@ def test_opensmtpd_as_an_mda() -> None:
         receivers.need_root()
         need("smtpd")
         home, command = ours(directory)
-        mda = f'mda "{command} -D -f %{{sender}} -d %{{rcpt}}" user {USER} virtual <users>'
+        mda = f"mda \"{command} -D -f '<%{{sender}}>' -d %{{rcpt}}\" user {USER} virtual <users>"
         with receivers._opensmtpd(directory, mda) as opensmtpd:
             submit(opensmtpd.port, "bob@example.net")
             (message,) = arrived(home, "bob@example.net")
             assert message.startswith(b"Return-Path: <alice@example.net>\nDelivered-To: bob@example.net\n")
             assert message.endswith(b"\n\nbody\n")
+            submit_report(opensmtpd.port, "bob@example.net", home)
             submit(opensmtpd.port, "stranger@example.net")
             log = directory / "log"
             receivers.until(lambda: [b"y"] if b"result=PermFail" in log.read_bytes() else [], log)
