@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 from _thread import RLock
 
-from mailkit import clock, dotlock, files
+from mailkit import clock, dotlock
 from mailkit.exits import Temp
 from mailkit.maildir import ahead, change, heap, journal, marks, names, pieces, reading, save, scan, sync, uidlist
-from mailkit.maildir.index import LOG, WAIT_S, Index
+from mailkit.maildir.index import WAIT_S, Index
 from mailkit.maildir.keywords import FlagText, Keywords
+from mailkit.maildir.logfile import last_state
 from mailkit.maildir.state import GRAIN_NS, State
 from mailkit.maildir.table import NEW, ODD, Detail
 from mailkit.maildir.view import View
@@ -25,7 +26,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Callable, Iterable, Sequence
-    from types import TracebackType
 
     from mailkit.maildir.change import OwnChange, Stored
     from mailkit.maildir.mates import Build
@@ -232,9 +232,9 @@ class Folder:
             self.index.wait_s = WAIT_S
             self.mutex.release()
 
-    def list_lock(self) -> dotlock.DotLock | _Unlocked:
+    def list_lock(self) -> dotlock.DotLock | uidlist.Unlocked:
         """Dovecot's lock of the list of UIDs; none where we cannot write."""
-        return self._list_lock if self.writable else _Unlocked()
+        return self._list_lock if self.writable else uidlist.Unlocked()
 
     # sessions
 
@@ -283,18 +283,11 @@ class Folder:
         return bits | self._define(unknown) if create and unknown else bits
 
     def _define(self, unknown: Iterable[bytes]) -> int:
-        bits = 0
         with self.mutex, self.list_lock():
             self._read_keywords()
-            before = list(self._keywords.names)
-            try:
-                for name in unknown:
-                    bits |= self._keywords.bit(name) or self._keywords.add(name)
-            except ValueError:
-                self._keywords.names = before
-                raise
-            if self._keywords.names != before:
-                self._keywords.write()
+            known = len(self.keywords)
+            bits = self._keywords.define(unknown)
+            if len(self.keywords) != known:
                 self.flags.clear()
         return bits
 
@@ -426,33 +419,6 @@ class Folder:
         return await transfer.move(self, uids, target, offload, keep)
 
 
-class _Unlocked:
-    """Stands in for a lock in a folder where we cannot write one."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> _Unlocked:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        return
-
-
-def empty_into(inbox: str, path: str) -> None:
-    """RENAME of INBOX: all its messages move to the new folder at `path`, it stays. Errors of `sync`."""
-    from mailkit.maildir import transfer
-
-    source, target = open(inbox), open(path)
-    try:
-        source.sync()
-        target.sync()
-        transfer.relocate(source, list(source.table.uids), target)
-        files.sync_dir(f"{path}/cur")
-    finally:
-        source.close()
-        target.close()
-
-
 def status(path: str) -> State:
     """The numbers of a folder as it is now; from the end of its log where nothing changed since. Errors of `sync`."""
     state = _last_state(path)
@@ -469,12 +435,7 @@ def status(path: str) -> State:
 def _last_state(path: str) -> State | None:
     """What the log says, if the directories are still as it says."""
     try:
-        fd = os.open(f"{path}/{LOG}", os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            at = max(0, os.fstat(fd).st_size - journal.STATE_OCTETS)
-            state = journal.last_state(os.pread(fd, journal.STATE_OCTETS, at))
-        finally:
-            os.close(fd)
+        state = last_state(path)
         if state is None or not state.knows_list(os.stat(f"{path}/{uidlist.NAME}")):
             return None
         now = clock.now_ns()

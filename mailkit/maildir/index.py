@@ -1,6 +1,5 @@
-"""The two cache files of a folder: mailkit-log, appended to, and mailkit-index, a snapshot that saves its reading.
-
-    mailkit-log:  "mailkit-log 1\\n" 0 0  generation(8) edition(4) crc(4)  entries of `journal` ...
+"""The two cache files of a folder: mailkit-log (`logfile`), appended to, and mailkit-index, a `snapshot` that saves its
+reading.
 
 Writers hold flock(2) on mailkit-log, first read what others appended, then append everything that belongs together in
 one write, a STATE last. Readers need no lock: an entry that does not verify is not there yet. The next writer leaves
@@ -16,13 +15,12 @@ from __future__ import annotations
 
 import os
 import struct
-from binascii import crc32
 
 from mailkit import clock, files, log
 from mailkit.exits import Temp
-from mailkit.maildir import journal
+from mailkit.maildir import journal, logfile
+from mailkit.maildir.contents import Contents
 from mailkit.maildir.kept import stored
-from mailkit.maildir.pieces import EDITION
 from mailkit.maildir.snapshot import Snapshot, encode
 from mailkit.maildir.table import Source
 
@@ -35,10 +33,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.state import State
     from mailkit.maildir.table import Detail
 
-LOG, SNAPSHOT = "mailkit-log", "mailkit-index"
-_MAGIC = b"mailkit-log 1\n\0\0"
-_HEADER = struct.Struct("<16sQII")
-_WINDOW = 256 * 1024
+SNAPSHOT = "mailkit-index"
 WAIT_S = 30.0
 _SMALL_LOG = 1 << 20
 _REPLAY = 3000  # elements an open may have to replay, besides a sixteenth of the rows
@@ -60,7 +55,7 @@ class Index:
 
     def __init__(self, directory: str, recover: Callable[[array[int]], Detail]) -> None:
         self.directory = directory
-        self.contents = journal.Contents()
+        self.contents = Contents()
         self.writable = True
         self.end = self.generation = self.replayed = 0
         self._recover = recover
@@ -77,7 +72,7 @@ class Index:
         """Load what is on disk; a log that is missing or no log is begun anew."""
         try:
             source = self._source()
-            self.generation = _generation(source.read(_HEADER.size, 0))
+            self.generation = logfile.generation(source.read(logfile.HEADER_OCTETS, 0))
         except FileNotFoundError:
             self.begin()
             return
@@ -102,13 +97,13 @@ class Index:
 
     def _source(self) -> Source:
         """The log as it is now, opened."""
-        source = Source(os.open(f"{self.directory}/{LOG}", os.O_RDONLY | os.O_CLOEXEC))
+        source = Source(os.open(f"{self.directory}/{logfile.NAME}", os.O_RDONLY | os.O_CLOEXEC))
         self._inode = os.fstat(source.fd).st_ino
         return source
 
     def begin(self) -> None:
         """An empty log, which makes whoever opens the folder look at the directories."""
-        self.contents = _carried(self.contents, journal.Contents())
+        self.contents = _carried(self.contents, Contents())
         start = self.contents.state.highestmodseq = clock.now_ns() // 1000
         self.contents.state.floor = self.contents.history.floor = start
         self._write_log((self._new_header(),))
@@ -116,7 +111,7 @@ class Index:
 
     def _write_log(self, entries: Iterable[bytes]) -> None:
         """Put a new log in the place of the old."""
-        path = f"{self.directory}/{LOG}"
+        path = f"{self.directory}/{logfile.NAME}"
         tmp = f"{path}.{clock.host()}.{clock.pid()}.{clock.token(4)}.tmp"
         self.end = 0
         try:
@@ -135,8 +130,7 @@ class Index:
 
     def _new_header(self) -> bytes:
         self.generation = int(clock.token(8), 16) | 1
-        head = _HEADER.pack(_MAGIC, self.generation, EDITION, 0)
-        return head[:-4] + struct.pack("<I", crc32(head[:-4]))
+        return logfile.header(self.generation)
 
     def _fail(self, error: OSError) -> None:
         if self.writable:
@@ -145,7 +139,7 @@ class Index:
 
     def _load(self, source: Source) -> None:
         before, self.source = self.contents, source
-        self.contents, self.end = journal.Contents(), _HEADER.size
+        self.contents, self.end = Contents(), logfile.HEADER_OCTETS
         self.contents.history.floor = 0
         snapshot = self._snapshot(source)
         if snapshot is not None:
@@ -156,7 +150,7 @@ class Index:
         self.contents = _carried(before, self.contents)
         self._replay()
 
-    def _snapshot(self, source: Source) -> tuple[journal.Contents, int] | None:
+    def _snapshot(self, source: Source) -> tuple[Contents, int] | None:
         """The contents of mailkit-index and the offset of the log it reaches to; None when it does not fit this log."""
         try:
             fd = os.open(f"{self.directory}/{SNAPSHOT}", os.O_RDONLY | os.O_CLOEXEC)
@@ -182,7 +176,7 @@ class Index:
         if self.source is None:
             return
         last, stated = journal.STATE, None
-        for one, end in _entries(self.source.fd, self.end):
+        for one, end in logfile.entries(self.source.fd, self.end):
             try:
                 if one.kind != journal.STATE:
                     self.contents.apply(one)
@@ -213,7 +207,7 @@ class Index:
         if self.source is None:
             return
         try:
-            status = os.stat(f"{self.directory}/{LOG}")
+            status = os.stat(f"{self.directory}/{logfile.NAME}")
         except FileNotFoundError:
             return  # deleted: it is begun anew by the next writer
         if status.st_ino != self._inode or status.st_size < self.end:  # another log, or somebody cut it
@@ -226,7 +220,7 @@ class Index:
         if self.source is None:
             return False
         try:
-            status = os.stat(f"{self.directory}/{LOG}")
+            status = os.stat(f"{self.directory}/{logfile.NAME}")
         except FileNotFoundError:
             return True
         return status.st_ino != self._inode or status.st_size != self.end
@@ -270,7 +264,7 @@ class Index:
     def _lock(self) -> None:
         while True:
             try:
-                fd = os.open(f"{self.directory}/{LOG}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
+                fd = os.open(f"{self.directory}/{logfile.NAME}", os.O_RDWR | os.O_APPEND | os.O_CLOEXEC)
             except FileNotFoundError:
                 self._compact()  # the log was deleted under us: what we know goes into a new one
                 self.replayed = 0
@@ -282,7 +276,8 @@ class Index:
                 return
             if not files.lock(fd, self.wait_s):
                 os.close(fd)
-                raise Temp("mailbox is busy", code="4.2.0", detail=f"lock {self.directory}/{LOG}: {self.wait_s} s")
+                detail = f"lock {self.directory}/{logfile.NAME}: {self.wait_s} s"
+                raise Temp("mailbox is busy", code="4.2.0", detail=detail)
             if self._is_current(fd):
                 self._held = fd
                 return
@@ -290,7 +285,7 @@ class Index:
 
     def _is_current(self, fd: int) -> bool:
         try:
-            return os.fstat(fd).st_ino == os.stat(f"{self.directory}/{LOG}").st_ino
+            return os.fstat(fd).st_ino == os.stat(f"{self.directory}/{logfile.NAME}").st_ino
         except FileNotFoundError:
             return False
 
@@ -382,42 +377,7 @@ def _cost(one: journal.Entry) -> int:
     return one.count // _PIECES_FACTOR + _ENTRY_ELEMENTS if one.kind == journal.PART else one.count + _ENTRY_ELEMENTS
 
 
-def _generation(raw: bytes) -> int:
-    """ValueError: not the header of a log of this edition."""
-    if len(raw) < _HEADER.size or crc32(raw[:-4]) != struct.unpack("<I", raw[-4:])[0]:
-        raise ValueError("no log header")
-    magic, generation, edition, _ = _HEADER.unpack(raw)
-    if magic != _MAGIC or edition != EDITION:
-        raise ValueError(f"edition {edition}")
-    return int(generation)
-
-
-def _entries(fd: int, at: int) -> Iterator[tuple[journal.Entry, int]]:
-    """Every entry from offset `at` on that verifies, with the offset behind it."""
-    window, start = b"", at
-    octets = os.fstat(fd).st_size
-    while at + journal.HEAD_OCTETS <= octets:
-        here = at - start
-        if here < 0 or here + journal.HEAD_OCTETS > len(window):
-            window, start, here = os.pread(fd, _WINDOW, at), at, 0
-        try:
-            head = journal.Head(window[here : here + journal.HEAD_OCTETS])
-        except (ValueError, struct.error):
-            return
-        end = at + journal.HEAD_OCTETS + head.length
-        if end > octets:
-            return
-        needed = journal.HEAD_OCTETS + head.checked
-        if here + needed > len(window):
-            window, start, here = os.pread(fd, max(_WINDOW, needed), at), at, 0
-        one = head.entry(window[here + journal.HEAD_OCTETS : here + needed], at)
-        if one is None:
-            return
-        yield one, end
-        at = end
-
-
-def _carried(before: journal.Contents, now: journal.Contents) -> journal.Contents:
+def _carried(before: Contents, now: Contents) -> Contents:
     """The contents were read anew: views go on from what they were told, once it is known what really is there."""
     now.touched, now.gone = before.touched, before.gone
     now.show()

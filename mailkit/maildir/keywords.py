@@ -77,6 +77,20 @@ class Keywords:
                 return 1 << (FIRST_KEYWORD + letter)
         raise Full("no more keywords in this folder")
 
+    def define(self, wanted: Iterable[bytes]) -> int:
+        """The bits of keywords, of which some get letters now, written down; all or none. The caller holds the lock.
+        Errors of `add`."""
+        before, bits = list(self.names), 0
+        try:
+            for name in wanted:
+                bits |= self.bit(name) or self.add(name)
+        except ValueError:
+            self.names = before
+            raise
+        if self.names != before:
+            self.write()
+        return bits
+
     def write(self) -> None:
         """Replace the file, durably: a flag on disk whose name is lost is worth nothing."""
         try:

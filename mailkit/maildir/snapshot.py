@@ -21,7 +21,7 @@ from itertools import accumulate
 
 from mailkit import log
 from mailkit.maildir import state
-from mailkit.maildir.journal import Contents
+from mailkit.maildir.contents import Contents
 from mailkit.maildir.table import KINDS, Detail, Table, numbers
 
 TYPE_CHECKING = False

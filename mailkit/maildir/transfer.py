@@ -14,6 +14,7 @@ import os
 
 from mailkit import files
 from mailkit.maildir import change, marks, names, save, sync
+from mailkit.maildir import folder as folders
 from mailkit.maildir.sync import Newcomer
 
 TYPE_CHECKING = False
@@ -185,6 +186,19 @@ def relocate(
                 adopt(target, arrivals)
             change.went(source, there)
     return there, [arrival.newcomer.uid for arrival in arrivals]
+
+
+def empty_into(inbox: str, path: str) -> None:
+    """RENAME of INBOX: all its messages move to the new folder at `path`, it stays. Errors of `sync`."""
+    source, target = folders.open(inbox), folders.open(path)
+    try:
+        source.sync()
+        target.sync()
+        relocate(source, list(source.table.uids), target)
+        files.sync_dir(f"{path}/cur")
+    finally:
+        source.close()
+        target.close()
 
 
 def _leaving(

@@ -105,7 +105,7 @@ class Tree:
         old, new = canonical(old), canonical(new)
         if old == INBOX:
             self.create(new)
-            _folder().empty_into(self.path(old), self.path(new))
+            _transfer().empty_into(self.path(old), self.path(new))
             metadata.copy(f"{self.path(old)}/{metadata.NAME}", f"{self.path(new)}/{metadata.NAME}")
             return
         if new.startswith(old + "/"):
@@ -196,11 +196,11 @@ class Tree:
             files.append(f"{path}.{read[0].uidvalidity:08x}", b"")
 
 
-def _folder() -> ModuleType:
+def _transfer() -> ModuleType:
     """Loaded when INBOX is renamed, and not for a delivery."""
-    from mailkit.maildir import folder
+    from mailkit.maildir import transfer
 
-    return folder
+    return transfer
 
 
 def create(maildir: str) -> None:

@@ -23,6 +23,7 @@ from mailkit import clock, dotlock, files, log
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import TracebackType
 
 NAME = "dovecot-uidlist"
 HIGHEST = 0xFFFF_FFFE
@@ -291,3 +292,15 @@ def last_uidvalidity(directory: str) -> int:
 def crowded(lines: int, messages: int) -> bool:
     """So many lines are of expunged messages that the list is worth writing anew."""
     return lines > _DEAD_MIN and messages * 4 < lines * 3
+
+
+class Unlocked:
+    """Stands in for a lock in a folder where we cannot write one."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Unlocked:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        return

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterable, Sequence
 
+    from mailkit.maildir.contents import Contents
     from mailkit.maildir.folder import Folder
-    from mailkit.maildir.journal import Contents
     from mailkit.maildir.table import Table
 
 

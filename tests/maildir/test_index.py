@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mailkit import files
-from mailkit.maildir import index, journal, marks, pieces, snapshot
+from mailkit.maildir import contents, index, journal, logfile, marks, pieces, snapshot
+from mailkit.maildir.contents import Contents
 from mailkit.maildir.folder import Folder
 from mailkit.maildir.reading import Reading
 from tests.maildir import boxes
@@ -99,7 +100,7 @@ def test_too_large_pieces_are_made_each_time(box: str, monkeypatch: pytest.Monke
 
 def test_pieces_of_another_edition_are_not_used(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
     parts(opened(box))
-    monkeypatch.setattr(index, "EDITION", 77)
+    monkeypatch.setattr(logfile, "EDITION", 77)
     again = opened(box)
     with pytest.raises(AssertionError, match="made again"):
         list(again.parts(again.table, range(6), (0,), never))
@@ -260,7 +261,7 @@ def test_the_log_stays_small(box: str, small: None) -> None:
 
 
 def test_expunges_remembered_are_limited(box: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "_HISTORY", 3)
+    monkeypatch.setattr(contents, "_HISTORY", 3)
     folder = opened(box)
     start = folder.highestmodseq
     for _ in range(10):
@@ -284,7 +285,7 @@ def test_every_number_of_the_state_comes_back() -> None:
 
 def test_a_snapshot_of_nothing(tmp_path: Path) -> None:
     path = tmp_path / "index"
-    path.write_bytes(snapshot.encode(journal.Contents(), 5, 48))
+    path.write_bytes(snapshot.encode(Contents(), 5, 48))
     fd = os.open(path, os.O_RDONLY)
     found = snapshot.Snapshot(fd)
     assert (found.generation, found.covered) == (5, 48)

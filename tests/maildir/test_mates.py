@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mailkit.maildir import index, journal, mates
+from mailkit.maildir import index, journal, logfile, mates
 from mailkit.maildir.folder import Folder
 from tests.harness import fakeclock
 from tests.maildir import boxes
@@ -109,7 +109,7 @@ def test_they_share_the_work_and_the_index_has_it(folder: Folder, crew: mates.Cr
     )
 )
 def test_whatever_they_do_the_pieces_are_the_same(turns: list[list[str]], folder: Folder, crew: mates.Crew) -> None:
-    for name in (index.LOG, index.SNAPSHOT):
+    for name in (logfile.NAME, index.SNAPSHOT):
         Path(folder.directory, name).unlink(missing_ok=True)
     again = boxes.alone(folder.directory)
     again.sync()

@@ -6,12 +6,14 @@ import json
 import os
 import random
 import sys
+import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from mailkit import clock
 from mailkit.maildir import index, marks, names, uidlist
 from mailkit.maildir.save import Delivery
 from mailkit.net import blocking
@@ -87,6 +89,8 @@ def test_three_processes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         lambda: writer(directory, 2, reports[1]),
         lambda: deliverer(directory),
     )
+    minute_ns = 60_000_000_000
+    monkeypatch.setattr(clock, "now_ns", lambda: time.time_ns() + minute_ns)  # what came in one tick is seen after it
     folder = boxes.alone(directory)
     folder.view()
     texts = {uid: folder.read(uid).decode() for uid in folder.table.uids}
