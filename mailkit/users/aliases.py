@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mailkit.control import Home
 
 CIRCLE = "4.4.6"  # the status code of aliases that run in a circle (RFC 3463 3.5: routing loop)
+_SPECIALS = frozenset(' ()<>[]:;@\\,"')  # in no local part without quotes (RFC 5321 4.1.2)
 _DEEPEST = 30  # aliases of aliases
 _MOST = 10_000  # addresses one alias may lead to
 
@@ -74,7 +75,8 @@ def checked_target(text: str, domain: str) -> str:
     """A target with its domain. ValueError when mail cannot be sent there."""
     address = text if "@" in text else f"{text}@{domain}"
     local, _, host = address.rpartition("@")
-    if not local or not host or not address.isprintable() or " " in address or '"' in address:
+    foreign = "@" not in text and text.startswith(("|", "/"))  # a program or a file elsewhere, and nobody's name here
+    if not local or not host or not address.isprintable() or foreign or not _SPECIALS.isdisjoint(local):
         raise ValueError(f"target {text!r} is not an address")
     if "*" not in host:
         names.domain(host)

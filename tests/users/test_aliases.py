@@ -130,6 +130,23 @@ def test_a_damaged_alias_is_trouble_and_not_an_unknown_address(home: Home) -> No
     assert Aliases(home).exact("bar@example.test") == ["bob@example.test"]
 
 
+@pytest.mark.parametrize(
+    "target", [":include:/srv/list", "|/usr/bin/robot", "/srv/archive", "<bob>", "bob@x@x.test", "b;c"]
+)
+def test_what_other_systems_write_there_is_damage_and_not_an_unknown_user(home: Home, target: str) -> None:
+    Path(home.aliases).write_text(f"foo@example.test: {target}\n")
+    with pytest.raises(Temp, match="aliases line 1: target"):
+        Aliases(home).exact("foo@example.test")
+
+
+@pytest.mark.parametrize(
+    "target", ["a/b@x.test", "|b@x.test", "o'neil@x.test", "list+*", "jos\u00e9@x.test", "a..b@x.test"]
+)
+def test_unusual_targets(home: Home, target: str) -> None:
+    Path(home.aliases).write_text(f"foo@example.test: {target}\n")
+    assert Aliases(home).exact("foo@example.test") == [target if "@" in target else f"{target}@example.test"]
+
+
 @given(st.binary(max_size=80))
 def test_any_line_is_an_alias_or_a_value_error(line: bytes) -> None:
     try:
