@@ -71,7 +71,7 @@ def in_directory(name: bytes, directory: int) -> int | OSError:
     try:
         return os.open(name, FLAGS, dir_fd=directory)
     except OSError as error:
-        return error
+        return error.with_traceback(None)  # which leads to who keeps it: a circle, and a mate collects none
 
 
 def _directory(path: str | bytes) -> int:
@@ -90,12 +90,18 @@ def _opened(folder: Folder, table: Table, row: int, cur: int) -> int | OSError:
     try:
         return folder.open_file(table.uids[row])
     except OSError as error:
-        return error
+        return error.with_traceback(None)
 
 
 def usual_name(table: Table, row: int) -> bytes:
     """The name in cur/ of a row whose `where` says nothing else."""
     return table.detail.base(row) + marks.SUFFIX[table.marks[row]]
+
+
+def usual_names(table: Table, rows: Sequence[int]) -> list[bytes]:
+    """The same of many rows."""
+    base, found = table.detail.base, table.marks
+    return [base(row) + marks.SUFFIX[found[row]] for row in rows]
 
 
 def _ask(waiting: list[int | OSError]) -> None:

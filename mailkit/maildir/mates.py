@@ -181,6 +181,8 @@ def filled(order: bytes, build: Build) -> Answer:
     directory, *names = order[names_at:].split(b"\0")
     made, sized = [], []
     for place, fd in ahead.named(directory, names):
+        if isinstance(fd, OSError):
+            continue  # raised, it would lead to itself
         found = [b""] * KINDS
         try:
             with Reading(fd, sizes[place]) as message:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from mailkit.maildir.mates import Build, Mate
     from mailkit.maildir.table import Table
 
-EDITION = 7  # of what the kinds of pieces mean; a log of another edition is not used
+EDITION = 8  # of what the kinds of pieces mean; a log of another edition is not used
 _BATCH_ROWS, _BATCH_OCTETS = 256, 1 << 20
 
 
@@ -107,7 +107,7 @@ class _Maker:
     def _order(self, rows: Sequence[int]) -> bytes:
         table = self._table
         uids, sizes = [table.uids[row] for row in rows], [table.detail.sizes[row] for row in rows]
-        names = [ahead.usual_name(table, row) for row in rows]
+        names = ahead.usual_names(table, rows)
         return mates.packed(f"{self._folder.directory}/cur", self._kinds, uids, sizes, names)
 
     def _took(self, rows: Sequence[int], answer: bytes) -> None:

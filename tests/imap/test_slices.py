@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -36,6 +37,9 @@ ITEMS = (
     "BODY.PEEK[1]", "BODY.PEEK[3.HEADER]", "BODY.PEEK[1.MIME]", "BINARY.PEEK[]", "BINARY.PEEK[2]", "BINARY.SIZE[1]",
     'BODY.PEEK[HEADER.FIELDS ("x y" Subject)]', "BODY", "PREVIEW", "FLAGS", "ENVELOPE", "MODSEQ", "UID", "SAVEDATE",
 )  # fmt: skip
+
+READ = sorted({*ITEMS} - {"FLAGS", "ENVELOPE", "MODSEQ", "UID", "SAVEDATE"})
+"""Those that need files."""
 
 
 class Mate:
@@ -261,6 +265,28 @@ def test_a_process_is_killed_at_work(home: Home, asked_most: int) -> None:
 
 def descriptors_of(pid: int) -> list[str]:
     return [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+
+
+def test_a_mate_leaves_no_circles_behind(home: Home) -> None:
+    fill(home, ODD)
+    names = [*map(os.fsencode, sorted(os.listdir(inbox(home) / "cur"))), b"gone"]
+    wanted = items.read(Reader(f"({' '.join(READ)})".encode()))
+    order = orders.packed(wanted, f"{inbox(home)}/cur", names, [b"* 1 FETCH ("] * len(names))
+    order = order.removeprefix(orders.RESPONSES)
+    pieces_of = mates.packed(f"{inbox(home)}/cur", range(7), range(len(names)), [0] * len(names), names)
+    pieces_of = pieces_of.removeprefix(mates.PIECES)
+    assert orders.made(order)[0]  # what is imported when it is first used leaves some
+    assert mates.filled(pieces_of, pieces.build)[0]
+    collecting = gc.isenabled()
+    gc.collect()
+    gc.disable()  # as in its process
+    try:
+        orders.made(order)
+        mates.filled(pieces_of, pieces.build)
+        assert gc.collect() == 0
+    finally:
+        if collecting:
+            gc.enable()
 
 
 @pytest.mark.parametrize("name", [b"a\r\nb", b"a\0b", b"\xff", b'"', b"a b"])

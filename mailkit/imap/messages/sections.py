@@ -137,7 +137,7 @@ def messages(files: Iterable[tuple[int, int | OSError]]) -> Iterator[tuple[int, 
         try:
             message = Message(fd)
         except OSError as error:
-            yield key, error
+            yield key, error.with_traceback(None)
             continue
         try:
             yield key, message

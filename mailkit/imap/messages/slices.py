@@ -192,7 +192,7 @@ class _Making:
         if not rows or any(table.where[row] for row in rows):
             part.ours = True  # gone, or where only we know how to find them
             return
-        names = [ahead.usual_name(table, row) for row in rows]
+        names = ahead.usual_names(table, rows)
         begun = list(starts(self._state, self._plan, table, numbers, rows, part.marked))
         mate.ask(orders.packed(self._plan.files, f"{self._view.folder.directory}/cur", names, begun))
         part.mate, part.numbers = mate, numbers
