@@ -51,8 +51,8 @@ def astring(root: str) -> bytes:
 
 def _owner(state: Session, root: str) -> User | None:
     """Whose quota root this is: the user's, or that of folders of which they may read one. Blocking."""
-    if root == room.ROOT:
-        return state.user
+    if root == room.ROOT:  # without limits there is none: a QUOTA names a resource or more (RFC 9208 section 7)
+        return state.user if room.rooted(state.user) else None
     forest = tree.of(state)
     if not forest.shares:
         return None
