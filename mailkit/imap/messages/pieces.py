@@ -6,7 +6,8 @@
     ENVELOPE   ` ENVELOPE ("Wed, 17 Jul 1996 ..." ...)`
     STRUCTURE  ` BODYSTRUCTURE (...)`
     WORDS      for SEARCH and SORT: `837571465 9694 837590665\\0SUBJECT\\0text\\0FROM\\0text...\\0`: seconds received,
-               day and seconds of the Date field ("-" for unknown), then decoded fields, case folded, UTF-8
+               day and seconds of the Date field ("-" for unknown), then decoded fields, case folded, UTF-8; those of
+               several address fields of one name joined, further Subjects at the end
     FIELDS     the header fields of KEPT as they are written, CRLF, behind their names: `:from:to\0From: ...\0To: ...`
     EMAIL_ID   ` EMAILID (M0123...)`: RFC 8474; made of the octets, so copies have the same
     THREAD_ID  ` THREADID (T0123...)`: made of the first message that this one refers to
@@ -82,7 +83,8 @@ def build(message: Reading, made: list[bytes], kinds: Sequence[int]) -> None:
 
 def _of_header(message: Reading, made: list[bytes], wanted: set[int], found: dict[bytes, bytes] | None) -> None:
     """Pieces that need little but the header. found: its fields, if they were read already."""
-    if FIELDS in wanted or found is None:
+    block = b""
+    if FIELDS in wanted or WORDS in wanted or found is None:
         start = message.head
         block = start[: header.body_start(start)]
         if FIELDS in wanted:
@@ -94,7 +96,7 @@ def _of_header(message: Reading, made: list[bytes], wanted: set[int], found: dic
     if ENVELOPE in wanted:
         made[ENVELOPE] = b" ENVELOPE " + structure.envelope_of(found)
     if WORDS in wanted:
-        made[WORDS] = dates(message.received, found.get(b"date")) + words(found)
+        made[WORDS] = dates(message.received, found.get(b"date")) + words(found) + more_subjects(block)
     if EMAIL_ID in wanted or THREAD_ID in wanted:
         made[EMAIL_ID] = b" EMAILID (%b)" % email_id(message.data)
         made[THREAD_ID] = b" THREADID (%b)" % thread_id(found, message.data)
@@ -134,6 +136,13 @@ def words(found: dict[bytes, bytes]) -> bytes:
             parts += (name, folded(value))
     parts.append(b"")
     return b"\0".join(parts)
+
+
+def more_subjects(block: bytes) -> bytes:
+    """What the WORDS piece has besides: further Subject fields. Only SEARCH looks at them, others at the first."""
+    if (b"\n" + block).lower().count(b"\nsubject") < 2:
+        return b""
+    return b"".join([b"SUBJECT\0%b\0" % folded(value) for value in header.values(block, b"subject")[1:]])
 
 
 def folded(value: bytes) -> bytes:

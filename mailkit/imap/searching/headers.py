@@ -34,8 +34,12 @@ def in_words(matcher: Matcher, rows: Sequence[int], field: bytes, needle: bytes)
     found = []
     for row, piece in matcher.view.folder.having(matcher.table, rows, pieces.WORDS, needle, pieces.build):
         at = piece.find(start)
-        if at >= 0 and needle in piece[at + len(start) : piece.index(b"\0", at + len(start))]:
-            found.append(row)
+        while at >= 0:  # there may be several Subjects
+            end = piece.index(b"\0", at + len(start))
+            if needle in piece[at + len(start) : end]:
+                found.append(row)
+                break
+            at = piece.find(start, end)
     return found
 
 
