@@ -140,7 +140,8 @@ def stopped(state: Session, limit: int, uid: int) -> None:
 
 
 def text(state: Session, answer: str) -> str:
-    """The text of the OK, with where the command stopped: as its code, or where it has one in a NO of its own."""
+    """The text of the OK, with where the command stopped: as its code, or where it has one in a NO of its own
+    (section 3.1)."""
     limited, state.limited = state.limited, ""
     if not limited:
         return answer

@@ -220,6 +220,7 @@ async def perform(state: Session, event: Command | Upload) -> None:
             text = await row.function()(state, reader)
         except No as refusal:
             if refusal.code == "EXPUNGEISSUED":
+                limits.text(state, f"[{refusal.code}]")  # where it stopped goes before it (RFC 9738 section 3.1)
                 await tell_news(state, row)
             raise
         await tell_news(state, row)

@@ -53,3 +53,16 @@ def test_going_on_below_finds_everything_once(tmp_path: Path, command: str) -> N
         stopped = re.findall(r"MESSAGELIMIT 7 (\d+)", lines[-1])
         last = int(stopped[0]) - ("BEFORE" not in command) if stopped else 0
     assert found == [1, 2, *range(5, 46)]
+
+
+def test_who_hears_that_messages_are_gone_hears_of_the_limit_as_well(tmp_path: Path) -> None:
+    home = mailboxes.make(tmp_path)
+    set_control(home, "messagelimit", "2")
+    client = Client(home)
+    (path,) = Path(mailboxes.inbox(home), "cur").glob("*M2P1*")
+    path.unlink()
+    assert client.do("UID FETCH 1:* BODY.PEEK[1]")[-3:] == [
+        "* NO [MESSAGELIMIT 2 2] There are older ones",
+        "* 2 EXPUNGE",
+        "NO [EXPUNGEISSUED] Some of the messages are gone",
+    ]
