@@ -34,7 +34,7 @@ def check(site: Site) -> Iterator[Finding]:
     wrong += [*_aliases(site), *_postmasters(site)]
     yield from wrong
     if not wrong:
-        yield Finding(GOOD, f"{count} user{"s" if count != 1 else ""}, every line is understood")
+        yield Finding(GOOD, f"{count} user{'s' if count != 1 else ''}, every line is understood")
 
 
 def _damaged(path: str, lines: list[tuple[int, str]]) -> Iterator[Finding]:
