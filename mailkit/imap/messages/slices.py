@@ -170,7 +170,8 @@ class _Making:
         return found
 
     def _own(self, part: Part, number: int) -> Slice:
-        return file_lines(self._state, self._plan, number, part.last, part.marked)
+        most = orders.MOST_OCTETS if self._mates else SLICE_OCTETS  # as much as they make: it is as soon sent
+        return file_lines(self._state, self._plan, number, part.last, part.marked, most)
 
     def _assign(self, part: Part) -> None:
         """Decide who makes it."""
@@ -246,12 +247,12 @@ def parts(view: View, first: int, last: int, marked: frozenset[int]) -> Iterator
         yield Part(first, last, marked)
 
 
-def file_lines(state: Session, plan: Plan, first: int, last: int, marked: frozenset[int]) -> Slice:
-    """Responses from message `first` on, until SLICE_OCTETS are made or one has to be streamed. Blocking."""
+def file_lines(state: Session, plan: Plan, first: int, last: int, marked: frozenset[int], most_octets: int) -> Slice:
+    """Responses from message `first` on, until so many octets are made or one has to be streamed. Blocking."""
     view = state.view
     assert view is not None
     table, numbers, rows = selection.rows(view, first, last)
-    most = slice_of(table, rows)
+    most = slice_of(table, rows, most_octets)
     if most < len(rows):
         last, numbers, rows = numbers[most] - 1, numbers[:most], rows[:most]
     missing = len(rows) <= last - first
@@ -266,15 +267,15 @@ def file_lines(state: Session, plan: Plan, first: int, last: int, marked: frozen
         missing |= not line
         lines += line
         octets += sum(map(len, line))
-        if octets >= SLICE_OCTETS:
+        if octets >= most_octets:
             return Slice(lines, number + 1, missing)
     return Slice(lines, last + 1, missing)
 
 
-def slice_of(table: Table, rows: Sequence[int]) -> int:
-    """How many of `rows` make SLICE_OCTETS, by what is known of their sizes: more files need not be opened."""
+def slice_of(table: Table, rows: Sequence[int], most_octets: int) -> int:
+    """How many of `rows` make so many octets, by what is known of their sizes: more files need not be opened."""
     sizes = accumulate(selection.column(table.detail.sizes, rows))
-    return next((count for count, octets in enumerate(sizes, 1) if octets >= SLICE_OCTETS), len(rows))
+    return next((count for count, octets in enumerate(sizes, 1) if octets >= most_octets), len(rows))
 
 
 def file_line(plan: Plan, uid: int, start: bytes, message: Message) -> list[bytes]:
