@@ -1,8 +1,8 @@
 """A connection whose octets are deflated both ways (COMPRESS, RFC 4978).
 
-`Deflated` stands in front of the connection for the rest of the session. What is queued goes through the compressor at
-once and is brought to a point where the client can read all of it whenever it is sent. What comes in is inflated in
-pieces of bounded size, whatever it would expand to; the engine's limits do the rest.
+`Deflated` stands in front of the connection until UNAUTHENTICATE, or for the rest of the session. What is queued goes
+through the compressor at once and is brought to a point where the client can read all of it whenever it is sent. What
+comes in is inflated in pieces of bounded size, whatever it would expand to; the engine's limits do the rest.
 """
 
 from __future__ import annotations
@@ -98,6 +98,12 @@ class Deflated:
             self._pending = False
             self._conn.write(self._deflater.flush(zlib.Z_SYNC_FLUSH))
 
+    async def end(self) -> tuple[Conn, bytes]:
+        """The connection without us, and what came on it behind the end of the client's deflated stream."""
+        self._conn.write(self._deflater.flush(zlib.Z_FINISH))
+        await self._conn.flush()
+        return self._conn, self._inflater.unused_data
+
     async def starttls(self) -> None:
         """Never: TLS comes first (RFC 4978 section 3)."""
         raise Gone
@@ -133,5 +139,5 @@ class Deflated:
         return self._conn.alone
 
     async def hand_over(self, words: dict[str, str], rest: bytes) -> None:
-        """Never: what the client's inflater remembers cannot go along (UNAUTHENTICATE, and another login)."""
+        """Never: nobody logs in on it, and what the client's inflater remembers cannot go along."""
         raise Temp("Log in on a new connection", code="4.3.0", detail="a deflated session was to be handed over")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,6 +43,25 @@ def test_session_goes_on_deflated(tmp_path: Path) -> None:
         b"d OK LOGOUT completed",
     ]
     assert client.over
+
+
+@pytest.mark.parametrize("last", [zlib.Z_SYNC_FLUSH, zlib.Z_FINISH])
+def test_unauthenticate_ends_it(tmp_path: Path, last: int) -> None:
+    """RFC 8437 section 4.1. Who ends the stream as zlib knows it may send the next login right behind."""
+    client = Client(mailboxes.make(tmp_path))
+    client.do("COMPRESS DEFLATE")
+    start = len(client.conn.output)
+    packer, unpacker = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+    sent = packer.compress(b"a UNAUTHENTICATE\r\n") + packer.flush(last)
+    ahead = last == zlib.Z_FINISH
+    client.conn.given.append(sent + b"b LOGIN bob@example.test secret\r\n" if ahead else sent)
+    client._run()
+    said = unpacker.decompress(bytes(client.conn.output[start:]))
+    assert said.startswith(b"a OK [CAPABILITY ") and said.endswith(b"Logged out\r\n")
+    assert unpacker.eof
+    plain = unpacker.unused_data.decode() if ahead else client.send(b"b LOGIN bob@example.test secret\r\n")[0]
+    assert plain.startswith("b OK [CAPABILITY ") and "COMPRESS=DEFLATE" in plain
+    assert client.do("COMPRESS DEFLATE") == ["OK DEFLATE begins"]
 
 
 def test_rubbish_ends_the_session(tmp_path: Path) -> None:
