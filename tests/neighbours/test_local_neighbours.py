@@ -237,7 +237,7 @@ def test_opensmtpd_as_an_mda() -> None:
 
 
 def fetch_home(tmp_path: Path) -> Home:
-    """alice has a message to be fetched by POP3, bob has none."""
+    """alice has a message to be fetched, bob has none."""
     home = make_home(tmp_path)
     (tmp_path / "control" / "clearauth").write_text("yes\n")
     new = Path(home.domains, "example.test", "alice", "Maildir", "new")
@@ -290,15 +290,16 @@ def test_mpop(tmp_path: Path) -> None:
     assert b"\r" not in message
 
 
-def test_getmail(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "server_program", "service"), [("POP3", "pop3d", "pop3"), ("IMAP", "imapd", "imap")])
+def test_getmail(kind: str, server_program: str, service: str, tmp_path: Path) -> None:
     getmail = need("getmail")
     home = fetch_home(tmp_path)
     path, *words = program("local", "--home", home.path, "-f", "%(sender)", "-d", "bob@example.test")
-    with serve(home, "pop3d", "pop3") as server:
+    with serve(home, server_program, service) as server:
         rc = tmp_path / "getmailrc"
         rc.write_text(
-            "[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\n"
-            f"port = {server.ports['pop3']}\nusername = alice@example.test\npassword = secret\n"
+            f"[retriever]\ntype = Simple{kind}Retriever\nserver = 127.0.0.1\n"
+            f"port = {server.ports[service]}\nusername = alice@example.test\npassword = secret\n"
             f"[destination]\ntype = MDA_external\npath = {path}\narguments = {tuple(words)!r}\nallow_root_commands = true\n"
             "[options]\ndelete = true\n"
         )
@@ -311,4 +312,5 @@ def test_getmail(tmp_path: Path) -> None:
         )
     assert done.returncode == 0, done.stdout + done.stderr
     (message,) = mailbox(home, "bob")
-    assert message.endswith(b"Subject: hello\n\nbody\n")
+    assert b"\nSubject: hello\n" in message and message.endswith(b"\n\nbody\n")  # it adds where it found it
+    assert mailbox(home, "alice") == []
