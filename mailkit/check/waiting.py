@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailkit import clock, files
+from mailkit import clock
 from mailkit.check.finding import BAD, GOOD, NOTE, WARN, Finding, Site
 from mailkit.queue import inspection, listing, ready, recovery
 
@@ -44,13 +44,13 @@ def _stale(home: Home) -> Iterator[Finding]:
     old = [*recovery.left(home), *ready.left(home)]
     if old:
         text = f"{len(old)} files in {home.join('queue')} were left by writers that died"
-        yield Finding(WARN, text, "they may be removed: nothing in them was accepted", lambda: _clear(home))
+        advice = "they are cleared away; what may have been accepted goes to queue/failed"
+        yield Finding(WARN, text, advice, lambda: _clear(home))
 
 
 def _clear(home: Home) -> None:
     recovery.clear(home)
-    for path in ready.left(home):
-        files.unlink(path, missing_ok=True)
+    ready.clear(home)
 
 
 def _span(seconds: float) -> str:

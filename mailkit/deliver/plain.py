@@ -122,5 +122,4 @@ async def look(home: Home) -> None:
             log.event("queue", q=found.name.id, operation="ready", error=str(error), verdict="later")
         if number % _IN_A_ROW == 0:
             await asyncio.sleep(0)
-    for path in ready.left(home):
-        files.unlink(path, missing_ok=True)
+    ready.clear(home)

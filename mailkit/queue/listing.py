@@ -30,10 +30,11 @@ def entries(home: Home, directory: str) -> Iterator[Name]:
 
 
 def _parsed(directory: str, text: str) -> Name | None:
-    if directory != ready.DIRECTORY:
-        return name.parse(text)
-    found = ready.parse(text)
-    return found.name if found is not None else None
+    """Ready messages that are damaged lie in failed/ under their own names."""
+    if directory != ready.DIRECTORY and (found := name.parse(text)) is not None:
+        return found
+    mail = ready.parse(text) if directory in (ready.DIRECTORY, "failed") else None
+    return mail.name if mail is not None else None
 
 
 def find(home: Home, id: str, directories: tuple[str, ...] = ALL) -> tuple[str, Name] | None:

@@ -13,7 +13,7 @@ needs one gets an ordinary entry (`adopt`).
 
 A writer holds the lock of the file until its octets and its name are on disk, and closes it then: closing is what tells
 the runner. What is found by looking counts if nobody holds its lock and it has what its name says. What is on disk if
-we die: the whole message, accepted or about to be, or a file that is not whole and is removed after 36 hours.
+we die: the whole message, accepted or about to be, or a file that is not whole and goes to failed/ after 36 hours.
 """
 
 from __future__ import annotations
@@ -166,16 +166,20 @@ async def adopt_all(home: Home) -> None:
             continue
 
 
-def _set_aside(home: Home, found: Ready, why: str) -> None:
-    log.event("damaged", file=f"{DIRECTORY}/{found.name}", why=why, moved="failed")
-    files.rename(path(home, found), f"{home.queue}/failed/{found.name}")
+def clear(home: Home) -> None:
+    """Put aside what has not been whole for STALE_S: a writer died over it, or the disk damaged what was accepted, and
+    nothing tells which. Of an empty file nothing was accepted: it is removed. OSError."""
+    for found in left(home):
+        if os.path.getsize(path(home, found)):
+            _set_aside(home, found, "it has not the size or the checksum that its name says")
+        else:
+            files.unlink(path(home, found), missing_ok=True)
 
 
-def left(home: Home) -> list[str]:
-    """What the dead left STALE_S ago or earlier and is not whole: nothing in it was ever accepted. OSError."""
-    known = {path(home, one): one for one in entries(home)}
-    old = [path for changed, path in files.ages(f"{home.queue}/{DIRECTORY}") if changed < clock.now() - STALE_S]
-    return [path for path in old if path in known and not _may_be_whole(home, known[path])]
+def left(home: Home) -> list[Ready]:
+    """What was not whole STALE_S ago, and is not now. OSError."""
+    old = {path for changed, path in files.ages(f"{home.queue}/{DIRECTORY}") if changed < clock.now() - STALE_S}
+    return [one for one in entries(home) if path(home, one) in old and not _may_be_whole(home, one)]
 
 
 def _may_be_whole(home: Home, found: Ready) -> bool:
@@ -185,3 +189,8 @@ def _may_be_whole(home: Home, found: Ready) -> bool:
             return found.fits(file.read())
     except OSError:
         return True
+
+
+def _set_aside(home: Home, found: Ready, why: str) -> None:
+    log.event("damaged", file=f"{DIRECTORY}/{found.name}", why=why, moved="failed")
+    files.rename(path(home, found), f"{home.queue}/failed/{found.name}")

@@ -70,7 +70,7 @@ def test_any_name_is_ours_or_none(text: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", DATA[:-1], DATA + b"\n", bytes(len(DATA)), DATA.replace(b"x", b"y")])
-def test_what_is_not_whole_is_nothing_and_goes_in_time(
+def test_what_is_not_whole_is_nothing_and_is_put_aside_in_time(
     home: Home, monkeypatch: pytest.MonkeyPatch, data: bytes
 ) -> None:
     now = fakeclock.install(monkeypatch).time
@@ -79,9 +79,13 @@ def test_what_is_not_whole_is_nothing_and_goes_in_time(
     assert ready.whole(home, only(home)) is None
     run(ready.adopt_all(home))
     assert queued(home) == [] and path.exists()
-    for age_h, old in ((35, []), (37, [str(path)])):
+    for age_h, moved in ((35, False), (37, True)):
         os.utime(path, (now - age_h * 3600,) * 2)
-        assert ready.left(home) == old
+        ready.clear(home)
+        assert path.exists() is not moved
+    aside = Path(home.queue, "failed", path.name)
+    assert aside.read_bytes() == data if data else not aside.exists()  # it may have been accepted: never deleted
+    assert [one.state for one in inspection.items(home)] == ["failed"] * bool(data)
 
 
 def test_what_is_whole_is_never_left_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
